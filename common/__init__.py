@@ -1,0 +1,1 @@
+"""Losses, metrics, networks, transforms, handlers, readers and phantoms that the five bundles share."""

@@ -1,0 +1,13 @@
+"""Errors that name the file, what was expected, what was found and the remedy."""
+
+
+class UnusableFileError(ValueError):
+    """A file cannot serve: damaged, of another kind, or without what the method needs."""
+
+
+class NoDataError(ValueError):
+    """A folder holds no case in any layout that is understood."""
+
+
+class FailedCasesError(RuntimeError):
+    """Some cases of a batch failed; the others are written."""

@@ -1,0 +1,1 @@
+"""Ignite handlers for training, resuming, evaluating and writing results."""

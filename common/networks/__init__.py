@@ -1,0 +1,1 @@
+"""Networks of the five papers, readable from their published checkpoints by key."""

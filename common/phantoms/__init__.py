@@ -1,0 +1,1 @@
+"""Simulated data with known answers, written in the layouts of public datasets."""

@@ -1,0 +1,1 @@
+"""Transforms of the five papers as array and dictionary pairs."""

@@ -1,0 +1,37 @@
+import json
+
+import numpy as np
+import pytest
+
+from common.files import read_csv, replacing, write_csv, write_json
+
+
+def test_a_failure_keeps_the_old_file_and_leaves_no_partial_one(tmp_path):
+    target = tmp_path / "result.txt"
+    target.write_text("old")
+    with pytest.raises(RuntimeError, match="half way"), replacing(target) as temporary:
+        temporary.write_text("ne")
+        raise RuntimeError("half way")
+    assert target.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_the_temporary_name_keeps_double_suffixes(tmp_path):
+    with replacing(tmp_path / "deep" / "mask.nii.gz") as temporary:
+        assert temporary.name.endswith(".nii.gz")
+    assert [p.name for p in (tmp_path / "deep").iterdir()] == ["mask.nii.gz"]
+
+
+def test_json_takes_numpy_and_writes_nan_as_null(tmp_path):
+    write_json(tmp_path / "a.json", {"x": np.float32(0.5), "y": [np.int64(3), float("nan")], "z": np.arange(2)})
+    assert json.loads((tmp_path / "a.json").read_text()) == {"x": 0.5, "y": [3, None], "z": [0, 1]}
+
+
+def test_csv_round_trip_keeps_rows_and_an_empty_table_keeps_its_header(tmp_path):
+    write_csv(tmp_path / "a.csv", [{"case": "p1", "ef": 55}, {"case": "p2", "note": "x, y"}])
+    assert read_csv(tmp_path / "a.csv") == [
+        {"case": "p1", "ef": "55", "note": ""},
+        {"case": "p2", "ef": "", "note": "x, y"},
+    ]
+    write_csv(tmp_path / "b.csv", [], columns=["case", "reason"])
+    assert (tmp_path / "b.csv").read_text().strip() == "case,reason"
