@@ -1,0 +1,192 @@
+"""TernausNet: a U-Net whose encoder is VGG11 or VGG16."""
+
+import os
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from common.errors import UnusableFileError
+
+
+class _Plan(NamedTuple):
+    stages: tuple[tuple[int, ...], ...]
+    decoder: tuple[tuple[int, int], ...]
+    transposed: bool
+
+
+# Widths of the VGG stages (a 2 x 2 maximum pool ends each), and (middle, output) widths of center, dec5 ... dec2.
+_PLANS = {
+    11: _Plan(
+        ((64,), (128,), (256, 256), (512, 512), (512, 512)),
+        ((512, 256), (512, 256), (512, 128), (256, 64), (128, 32)),
+        transposed=True,
+    ),
+    16: _Plan(
+        ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512)),
+        ((512, 256), (512, 256), (512, 256), (256, 64), (128, 32)),
+        transposed=False,
+    ),
+}
+
+
+class TernausNet(nn.Module):
+    """U-Net on a VGG encoder without normalisation layers; gives logits of the input's size.
+
+    Depth 11 is upstream's `UNet11` (transposed convolutions in the decoder), depth 16 its `UNet16` with bilinear
+    upsampling. Parameter names are upstream's: `encoder.N`, `center`, `dec5` ... `dec1`, `final`.
+
+    Args:
+        depth: number of the VGG, 11 or 16.
+        in_channels: channels of the input, positive.
+        out_channels: channels of the logits, positive.
+        frozen_encoder: whether the encoder neither learns nor follows `train()` (pretraining of the decoder alone).
+
+    References:
+        Iglovikov and Shvets, TernausNet, 2018, https://arxiv.org/abs/1801.05746
+    """
+
+    def __init__(
+        self, depth: int = 11, in_channels: int = 3, out_channels: int = 1, frozen_encoder: bool = False
+    ) -> None:
+        super().__init__()
+        if depth not in _PLANS:
+            raise ValueError(f"depth: expected one of {sorted(_PLANS)}, found {depth}")
+        if in_channels < 1 or out_channels < 1:
+            raise ValueError(f"in_channels, out_channels: expected at least 1, found {in_channels}, {out_channels}")
+        plan = _PLANS[depth]
+        self.encoder = _vgg(in_channels, plan.stages)
+        skips = [stage[-1] for stage in plan.stages]
+        width = skips[-1]
+        blocks = []
+        for (middle, out), skip in zip(plan.decoder, [0, *skips[:0:-1]], strict=True):
+            blocks.append(_DecoderBlock(width + skip, middle, out, plan.transposed))
+            width = out
+        self.center, self.dec5, self.dec4, self.dec3, self.dec2 = blocks
+        self.dec1 = _ConvRelu(width + skips[0], width)
+        self.final = nn.Conv2d(width, out_channels, kernel_size=1)
+        self.frozen_encoder = frozen_encoder
+        self.encoder.requires_grad_(not frozen_encoder)
+        self.train()
+
+    def train(self, mode: bool = True) -> "TernausNet":
+        """Set training mode; a frozen encoder stays in evaluation mode."""
+        super().train(mode)
+        self.encoder.train(mode and not self.frozen_encoder)
+        return self
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return logits (B, out_channels, H, W) of an image (B, in_channels, H, W); H and W multiples of 32."""
+        height, width = image.shape[-2:]
+        if height % 32 or width % 32:  # five poolings halve the sides
+            raise ValueError(f"image: expected sides that are multiples of 32, found {height}, {width}")
+        skips: list[Tensor] = []
+        features = image
+        for layer in self.encoder:
+            if isinstance(layer, nn.MaxPool2d):
+                skips.append(features)
+            features = layer(features)
+        features = self.dec5(torch.cat([self.center(features), skips[4]], dim=1))
+        features = self.dec4(torch.cat([features, skips[3]], dim=1))
+        features = self.dec3(torch.cat([features, skips[2]], dim=1))
+        features = self.dec2(torch.cat([features, skips[1]], dim=1))
+        return self.final(self.dec1(torch.cat([features, skips[0]], dim=1)))
+
+
+def load_ternausnet_weights(network: TernausNet, checkpoint: str | os.PathLike[str] | Mapping[str, Tensor]) -> int:
+    """Copy weights by name into `network` and return how many of its tensors they filled.
+
+    Understood are upstream TernausNet checkpoints (also with `module.` before each name, or under the entry `model`),
+    torchvision's VGG checkpoints (`features.N`: the encoder only) and this network's own. A first convolution of
+    another number of input channels is adapted: its weights are averaged over the input, repeated for each of our
+    channels and scaled by theirs / ours, which keeps the response to an image with equal channels. An output layer of
+    another number of channels is left as it was.
+
+    Args:
+        network: changed in place.
+        checkpoint: file, or state dict.
+
+    Raises:
+        UnusableFileError: if the checkpoint has no weight of the encoder, or a weight has another shape.
+    """
+    content: Mapping[str, Any]
+    if isinstance(checkpoint, Mapping):
+        content, origin = checkpoint, "checkpoint"
+    else:
+        content, origin = torch.load(checkpoint, map_location="cpu", weights_only=True), str(checkpoint)
+    nested = content.get("model", content)
+    found = {_canonical(name): value for name, value in nested.items() if isinstance(value, Tensor)}
+    own = network.state_dict()
+    if "encoder.0.weight" not in found:
+        raise UnusableFileError(
+            f"{origin}: expected names like 'encoder.0.weight' (TernausNet) or 'features.0.weight' (torchvision VGG), "
+            f"found {sorted(nested)[:3]}"
+        )
+    found["encoder.0.weight"] = _adapt_input(found["encoder.0.weight"], own["encoder.0.weight"].shape[1])
+    foreign = [name for name in found if name.startswith("encoder.") and name not in own]
+    fitting = {name: value for name, value in found.items() if name in own and value.shape == own[name].shape}
+    misfits = [name for name in found if name in own and name not in fitting and not name.startswith("final.")]
+    if foreign or misfits:
+        raise UnusableFileError(
+            f"{origin}: expected the network's names and shapes, found {(foreign + misfits)[0]} that is not among "
+            "them; is the checkpoint of another depth (11 or 16)?"
+        )
+    network.load_state_dict(fitting, strict=False)
+    return len(fitting)
+
+
+def _canonical(name: str) -> str:
+    bare = name.removeprefix("module.")
+    return "encoder." + bare.removeprefix("features.") if bare.startswith("features.") else bare
+
+
+def _adapt_input(weight: Tensor, channels: int) -> Tensor:
+    if weight.shape[1] == channels:
+        return weight
+    mean = weight.mean(dim=1, keepdim=True)
+    return mean.repeat(1, channels, 1, 1) * (weight.shape[1] / channels)
+
+
+def _vgg(channels: int, stages: tuple[tuple[int, ...], ...]) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for stage in stages:
+        for width in stage:
+            layers += [nn.Conv2d(channels, width, kernel_size=3, padding=1), nn.ReLU(inplace=True)]
+            channels = width
+        layers.append(nn.MaxPool2d(kernel_size=2, stride=2))
+    return nn.Sequential(*layers)
+
+
+class _ConvRelu(nn.Module):
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel_size=3, padding=1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return functional.relu(self.conv(features))
+
+
+class _DecoderBlock(nn.Module):
+    """Doubles the sides; the names inside `block` are upstream's for either way of upsampling."""
+
+    def __init__(self, in_channels: int, middle: int, out_channels: int, transposed: bool) -> None:
+        super().__init__()
+        layers: list[nn.Module]
+        if transposed:
+            layers = [
+                _ConvRelu(in_channels, middle),
+                nn.ConvTranspose2d(middle, out_channels, kernel_size=3, stride=2, padding=1, output_padding=1),
+                nn.ReLU(inplace=True),
+            ]
+        else:
+            layers = [
+                nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False),
+                _ConvRelu(in_channels, middle),
+                _ConvRelu(middle, out_channels),
+            ]
+        self.block = nn.Sequential(*layers)
+
+    def forward(self, features: Tensor) -> Tensor:
+        return self.block(features)
