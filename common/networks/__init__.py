@@ -1,1 +1,5 @@
 """Networks of the five papers, readable from their published checkpoints by key."""
+
+from common.networks.restoration_net import CineClassifier as CineClassifier
+from common.networks.restoration_net import CineRestorationNet as CineRestorationNet
+from common.networks.restoration_net import RestorationEncoder as RestorationEncoder
