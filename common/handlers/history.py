@@ -46,7 +46,7 @@ class History:
         self._total, self._count, self._began = None, 0, time.perf_counter()
 
     def _add(self, engine: Engine) -> None:
-        output = engine.state.output
+        output: Any = engine.state.output
         loss = (output[0] if isinstance(output, list) else output)["loss"]
         loss = loss.detach() if hasattr(loss, "detach") else loss
         self._total = loss if self._total is None else self._total + loss  # stays on the device until the epoch ends

@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 class ResumeSaver:
-    """Writes the state of the run at the end of every epoch to one file, whole or not at all, and removes it at the end.
+    """Writes the state of the run at the end of every epoch to one file, whole or not at all; removes it at the end.
 
     Attach it in the run list, after the trainer is built (references from inside `train#handlers` would be circular).
 

@@ -1,7 +1,7 @@
 """Deterministic preprocessing done once: in memory, on disk, or not at all."""
 
-import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from monai.data import CacheDataset, Dataset, PersistentDataset
@@ -11,7 +11,7 @@ def cached_dataset(
     data: Sequence[Any],
     transform: Callable,
     cache: str = "memory",
-    cache_dir: str | os.PathLike[str] | None = None,
+    cache_dir: str | Path | None = None,
     progress: bool = False,
 ) -> Dataset:
     """Return a dataset whose transforms before the first random one run once a case.
