@@ -1,7 +1,7 @@
 """Networks of the five papers, readable from their published checkpoints by key."""
 
-from common.networks.ternausnet import TernausNet as TernausNet
-from common.networks.ternausnet import load_ternausnet_weights as load_ternausnet_weights
 from common.networks.restoration_net import CineClassifier as CineClassifier
 from common.networks.restoration_net import CineRestorationNet as CineRestorationNet
 from common.networks.restoration_net import RestorationEncoder as RestorationEncoder
+from common.networks.ternausnet import TernausNet as TernausNet
+from common.networks.ternausnet import load_ternausnet_weights as load_ternausnet_weights

@@ -95,7 +95,7 @@ class TernausNet(nn.Module):
         return self.final(self.dec1(torch.cat([features, skips[0]], dim=1)))
 
 
-def load_ternausnet_weights(network: TernausNet, checkpoint: str | os.PathLike[str] | Mapping[str, Tensor]) -> int:
+def load_ternausnet_weights(network: TernausNet, checkpoint: str | os.PathLike[str] | Mapping[str, Any]) -> int:
     """Copy weights by name into `network` and return how many of its tensors they filled.
 
     Understood are upstream TernausNet checkpoints (also with `module.` before each name, or under the entry `model`),
@@ -111,18 +111,14 @@ def load_ternausnet_weights(network: TernausNet, checkpoint: str | os.PathLike[s
     Raises:
         UnusableFileError: if the checkpoint has no weight of the encoder, or a weight has another shape.
     """
-    content: Mapping[str, Any]
-    if isinstance(checkpoint, Mapping):
-        content, origin = checkpoint, "checkpoint"
-    else:
-        content, origin = torch.load(checkpoint, map_location="cpu", weights_only=True), str(checkpoint)
-    nested = content.get("model", content)
-    found = {_canonical(name): value for name, value in nested.items() if isinstance(value, Tensor)}
+    origin = "checkpoint" if isinstance(checkpoint, Mapping) else str(checkpoint)
+    content = _read(checkpoint)
+    found = {_canonical(name): value for name, value in content.items() if isinstance(value, Tensor)}
     own = network.state_dict()
     if "encoder.0.weight" not in found:
         raise UnusableFileError(
             f"{origin}: expected names like 'encoder.0.weight' (TernausNet) or 'features.0.weight' (torchvision VGG), "
-            f"found {sorted(nested)[:3]}"
+            f"found {sorted(content)[:3]}"
         )
     found["encoder.0.weight"] = _adapt_input(found["encoder.0.weight"], own["encoder.0.weight"].shape[1])
     foreign = [name for name in found if name.startswith("encoder.") and name not in own]
@@ -135,6 +131,13 @@ def load_ternausnet_weights(network: TernausNet, checkpoint: str | os.PathLike[s
         )
     network.load_state_dict(fitting, strict=False)
     return len(fitting)
+
+
+def _read(checkpoint: str | os.PathLike[str] | Mapping[str, Any]) -> dict[str, Any]:
+    """Return the state dict, taken from the entry `model` where there is one."""
+    if not isinstance(checkpoint, Mapping):
+        checkpoint = dict(torch.load(checkpoint, map_location="cpu", weights_only=True))
+    return dict(checkpoint.get("model", checkpoint))
 
 
 def _canonical(name: str) -> str:
