@@ -3,3 +3,9 @@
 from common.metrics.intervals import Interval as Interval
 from common.metrics.intervals import bootstrap_interval as bootstrap_interval
 from common.metrics.intervals import paired_difference as paired_difference
+from common.metrics.lesion import LesionSize as LesionSize
+from common.metrics.lesion import dice_score as dice_score
+from common.metrics.lesion import lesion_size as lesion_size
+from common.metrics.lesion import lesion_size_class as lesion_size_class
+from common.metrics.surface import SurfaceScores as SurfaceScores
+from common.metrics.surface import surface_scores as surface_scores
