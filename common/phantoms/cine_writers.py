@@ -45,7 +45,7 @@ def write_dicom_patient(folder: Path, cine: SimulatedCine, rng: np.random.Genera
     origin = rng.uniform(-150.0, 150.0, 3)
     uids = {kind: generate_uid(entropy_srcs=[folder.name, kind, str(rng.integers(2**62))]) for kind in _UID_KINDS}
     # The R wave to R wave interval differs a little between the breath-holds of the sections.
-    intervals = cine.interval_ms * rng.uniform(0.97, 1.03, cine.frames.shape[0])
+    intervals = [cine.interval_ms * float(factor) for factor in rng.uniform(0.97, 1.03, len(cine.frames))]
     for s, section in enumerate(cine.frames):
         for t, frame in enumerate(section):
             number = s * len(section) + t + 1
