@@ -16,6 +16,12 @@ class _Plan(NamedTuple):
     decoder: tuple[tuple[int, int], ...]
     transposed: bool
 
+    def scaled(self, base_width: int) -> "_Plan":
+        """Return the plan with `base_width` channels in the first stage instead of 64."""
+        stages = tuple(tuple(width * base_width // 64 for width in stage) for stage in self.stages)
+        decoder = tuple((middle * base_width // 64, out * base_width // 64) for middle, out in self.decoder)
+        return _Plan(stages, decoder, self.transposed)
+
 
 # Widths of the VGG stages (a 2 x 2 maximum pool ends each), and (middle, output) widths of center, dec5 ... dec2.
 _PLANS = {
@@ -42,6 +48,7 @@ class TernausNet(nn.Module):
         depth: number of the VGG, 11 or 16.
         in_channels: channels of the input, positive.
         out_channels: channels of the logits, positive.
+        base_width: channels of the first stage, which all others are multiples or halves of; 64 is the published one.
         frozen_encoder: whether the encoder neither learns nor follows `train()` (pretraining of the decoder alone).
 
     References:
@@ -49,14 +56,21 @@ class TernausNet(nn.Module):
     """
 
     def __init__(
-        self, depth: int = 11, in_channels: int = 3, out_channels: int = 1, frozen_encoder: bool = False
+        self,
+        depth: int = 11,
+        in_channels: int = 3,
+        out_channels: int = 1,
+        base_width: int = 64,
+        frozen_encoder: bool = False,
     ) -> None:
         super().__init__()
         if depth not in _PLANS:
             raise ValueError(f"depth: expected one of {sorted(_PLANS)}, found {depth}")
         if in_channels < 1 or out_channels < 1:
             raise ValueError(f"in_channels, out_channels: expected at least 1, found {in_channels}, {out_channels}")
-        plan = _PLANS[depth]
+        if base_width < 2 or base_width % 2:
+            raise ValueError(f"base_width: expected an even number over 0, found {base_width}")
+        plan = _PLANS[depth].scaled(base_width)
         self.encoder = _vgg(in_channels, plan.stages)
         skips = [stage[-1] for stage in plan.stages]
         width = skips[-1]

@@ -48,6 +48,13 @@ def test_every_parameter_receives_a_gradient(depth):
     assert all(p.grad is not None and bool(p.grad.abs().any()) for p in network.parameters())
 
 
+def test_narrow_network_has_a_sixteenth_of_the_weights():
+    weights = [sum(p.numel() for p in TernausNet(base_width=w).parameters() if p.ndim > 1) for w in (64, 16)]
+    image_and_output_layers = 64 * 3 * 9 + 32, 16 * 3 * 9 + 8  # linear in the width, not quadratic
+    assert weights[0] - image_and_output_layers[0] == 16 * (weights[1] - image_and_output_layers[1])
+    assert TernausNet(base_width=16)(torch.zeros(1, 3, 32, 32)).shape == (1, 1, 32, 32)
+
+
 def test_frozen_encoder_neither_learns_nor_trains():
     network = TernausNet(frozen_encoder=True).train()
     network(torch.rand(1, 3, 32, 32)).sum().backward()
@@ -102,5 +109,7 @@ def test_refuses_settings_and_sides_that_cannot_work():
         TernausNet(depth=13)
     with pytest.raises(ValueError, match="at least 1, found 0, 1"):
         TernausNet(in_channels=0)
+    with pytest.raises(ValueError, match="an even number over 0, found 5"):
+        TernausNet(base_width=5)
     with pytest.raises(ValueError, match=r"multiples of 32, found 32, 48"):
         TernausNet()(torch.zeros(1, 3, 32, 48))
