@@ -17,3 +17,16 @@ from common.readers.cine_labels import hf_class as hf_class
 from common.readers.cine_labels import ventricular_volumes_ml as ventricular_volumes_ml
 from common.readers.cine_mr import Cine as Cine
 from common.readers.cine_mr import read_cine as read_cine
+from common.readers.neonatal_adc import bonbid_datalist as bonbid_datalist
+from common.readers.neonatal_adc import challenge_datalist as challenge_datalist
+from common.readers.neonatal_adc import neonatal_adc_datalist as neonatal_adc_datalist
+from common.readers.neonatal_adc import two_channel_datalist as two_channel_datalist
+from common.readers.slices import SliceDataset as SliceDataset
+from common.readers.slices import brain_slices as brain_slices
+from common.readers.volume_file import Grid as Grid
+from common.readers.volume_file import VolumeReader as VolumeReader
+from common.readers.volume_file import grid_difference as grid_difference
+from common.readers.volume_file import read_grid as read_grid
+from common.readers.volume_file import read_volume as read_volume
+from common.readers.volume_file import voxel_spacing_mm as voxel_spacing_mm
+from common.readers.volume_file import write_on_grid as write_on_grid
