@@ -64,7 +64,8 @@ class LocalPixelShuffle(CineCorruption):
                 f"{max_side}"
             )
         self.windows_per_frame, self.max_side, self.mode = windows_per_frame, max_side, mode
-        self._sides = self._starts = np.empty(0, dtype=np.intp)
+        self._sides: np.ndarray = np.empty((0, 2), dtype=np.intp)
+        self._starts: np.ndarray = np.empty((0, 0, 2), dtype=np.intp)
         self._orders: list[tuple[np.ndarray, ...]] = []
 
     def largest_sides(self, shape: Sequence[int]) -> tuple[int, int]:
@@ -95,10 +96,9 @@ class LocalPixelShuffle(CineCorruption):
         shuffled = section.copy()
         _, height, width, frames = section.shape
         row_step, column_step = width * frames, frames  # distances in a frame-last array in C order
-        first: np.ndarray = self._starts @ np.array([row_step, column_step]) + np.arange(frames)
+        first = self._starts @ np.array([row_step, column_step]) + np.arange(frames)
         rows, columns = np.arange(height)[:, None] * row_step, np.arange(width)[:, None] * column_step
-        heights, widths = self._sides.T.tolist()
-        for h, w, start, orders in zip(heights, widths, first, self._orders, strict=True):
+        for (h, w), start, orders in zip(self._sides.tolist(), first, self._orders, strict=True):
             grid = rows[:h, None] + columns[:w]
             target = grid + start
             if self.mode == "pixels":
