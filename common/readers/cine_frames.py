@@ -161,10 +161,12 @@ def _pixels(dataset: Any, fields: dict[str, str], shape: tuple[int, int]) -> tup
 
 def _cut_short(dataset: Any, shape: tuple[int, int], left_over: int) -> str | None:
     """Return a fault if the bytes after the header cannot hold the pixels of an uncompressed file."""
-    if getattr(dataset.file_meta, "TransferSyntaxUID", pydicom.uid.ExplicitVRLittleEndian).is_compressed:
+    syntax = getattr(dataset.file_meta, "TransferSyntaxUID", pydicom.uid.ExplicitVRLittleEndian)
+    if syntax.is_compressed:
         return None if left_over else "the file ends before its pixels"
-    # The element's own tag and length (at least 8 bytes) come before its value.
-    wanted = 8 + shape[0] * shape[1] * int(dataset.get("BitsAllocated") or 16) // 8
+    # The element's own tag and length come before its value.
+    wanted = 8 if syntax.is_implicit_VR else 12
+    wanted += shape[0] * shape[1] * int(dataset.get("BitsAllocated") or 16) // 8
     return f"the file ends after {left_over} of {wanted} bytes of pixels" if left_over < wanted else None
 
 
