@@ -47,11 +47,11 @@ def read_dicom_cine(folder: str | os.PathLike[str]) -> Cine:
     """
     source = Path(folder)
     stack = arrange_sections(source, read_frames(source, dicom_files(source), pixels=True))
-    arrays = [np.stack([frame.pixels for frame in section if frame.pixels is not None]) for section in stack.sections]
-    usable, skipped = drop_faulty(source, arrays, stack.numbers, stack.skipped)
+    pixels = [[_pixels(frame) for frame in section] for section in stack.sections]
+    usable, skipped = drop_faulty(source, pixels, stack.numbers, stack.skipped)
     sections = [stack.sections[k] for k in usable]
     return Cine(
-        frames=np.stack([arrays[k] for k in usable]),
+        frames=_float_stack([pixels[k] for k in usable]),
         spacing_mm=stack.spacing_mm,
         affine=section_affine(sections, stack.spacing_mm),
         trigger_times_ms=trigger_times_ms(sections),
@@ -67,12 +67,12 @@ def read_dicom_section(files: Sequence[str | os.PathLike[str]]) -> Cine:
     """
     frames = [read_frame(file) for file in files]
     source = Path(files[0]).parent
-    fault = _section_fault(frames, len(frames)) or pixel_fault(np.stack([_pixels(frame) for frame in frames]))
+    fault = _section_fault(frames, len(frames)) or pixel_fault([_pixels(frame) for frame in frames])
     if fault:
         raise UnusableFileError(f"{source}: section of {Path(files[0]).name}: {fault}; leave this section out.")
     spacing = (*frames[0].pixel_spacing_mm, _thickness(source, frames[0]))
     return Cine(
-        frames=np.stack([_pixels(frame) for frame in frames])[None],
+        frames=_float_stack([[_pixels(frame) for frame in frames]]),
         spacing_mm=spacing,
         affine=section_affine([frames], spacing),
         trigger_times_ms=trigger_times_ms([frames]),
@@ -317,6 +317,15 @@ def _pixels(frame: CineFrame) -> np.ndarray:
     if frame.pixels is None:
         raise UnusableFileError(f"{frame.path}: {frame.fault or 'has no pixels'}; leave this section out.")
     return frame.pixels
+
+
+def _float_stack(sections: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
+    """Return (S, T, H, W) float32, each pixel copied once."""
+    stack = np.empty((len(sections), len(sections[0]), *sections[0][0].shape), np.float32)
+    for place, section in zip(stack, sections, strict=True):
+        for target, frame in zip(place, section, strict=True):
+            target[...] = frame
+    return stack
 
 
 def _time(frame: CineFrame) -> float:
