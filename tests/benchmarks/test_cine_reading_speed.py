@@ -7,7 +7,8 @@ import pydicom
 import pytest
 
 from common.phantoms import simulate_cine_mr
-from common.phantoms.cine_heart import CineSettings, simulate_heart
+from common.phantoms.cine_chest import CineSettings
+from common.phantoms.cine_heart import simulate_heart
 from common.readers import read_cine
 
 pytestmark = pytest.mark.benchmark

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from common.phantoms import simulate_cine_mr
-from common.phantoms.cine_heart import CineSettings, contraction, simulate_heart
+from common.phantoms.cine_chest import CineSettings
+from common.phantoms.cine_heart import contraction, simulate_heart
 from common.readers import cine_datalist, read_cine
 
 SMALL = {"size": 64, "frames": 12, "sections": 5, "field_of_view_mm": 240.0}
