@@ -34,6 +34,11 @@ _TAGS = {
 # What pixel decoding needs: samples, photometric interpretation, rows, columns, bits, sign, number of frames, data.
 _PIXEL_TAGS = [0x00280002, 0x00280004, 0x00280006, 0x00280010, 0x00280011, 0x00280100, 0x00280101, 0x00280102]
 _PIXEL_TAGS += [0x00280103, 0x7FE00008, 0x7FE00009, 0x7FE00010]
+_UNCOMPRESSED = (
+    pydicom.uid.ImplicitVRLittleEndian,
+    pydicom.uid.ExplicitVRLittleEndian,
+    pydicom.uid.ExplicitVRBigEndian,
+)
 _EXPECTED = "expected a single-frame MR image with position, orientation and pixel spacing"
 
 
@@ -164,10 +169,10 @@ def _pixels(dataset: Any, fields: dict[str, str], shape: tuple[int, int]) -> tup
 def _cut_short(dataset: Any, shape: tuple[int, int], left_over: int) -> str | None:
     """Return a fault if the bytes after the header cannot hold the pixels of an uncompressed file."""
     syntax = getattr(dataset.file_meta, "TransferSyntaxUID", pydicom.uid.ExplicitVRLittleEndian)
-    if syntax.is_compressed:
+    if syntax not in _UNCOMPRESSED:
         return None if left_over else "the file ends before its pixels"
     # The element's own tag and length come before its value.
-    wanted = 8 if syntax.is_implicit_VR else 12
+    wanted = 8 if syntax == pydicom.uid.ImplicitVRLittleEndian else 12
     wanted += shape[0] * shape[1] * int(dataset.get("BitsAllocated") or 16) // 8
     return f"the file ends after {left_over} of {wanted} bytes of pixels" if left_over < wanted else None
 

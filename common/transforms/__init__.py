@@ -2,3 +2,4 @@
 
 from common.transforms.load_cine import LoadCineSection as LoadCineSection
 from common.transforms.load_cine import LoadCineSectiond as LoadCineSectiond
+from common.transforms.load_cine import cine_section_tensor as cine_section_tensor

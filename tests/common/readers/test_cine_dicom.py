@@ -8,7 +8,8 @@ import pytest
 
 from common.errors import NoDataError, UnusableFileError
 from common.readers import read_cine
-from common.readers.cine_dicom import arrange_sections, dicom_files, read_dicom_section, read_frames
+from common.readers.cine_dicom import dicom_files, read_dicom_section, read_frames
+from common.readers.cine_sections import arrange_sections
 from tests.dicom_frames import OBLIQUE, textured, write_frame, write_stack
 
 SAMPLE = Path(__file__).parents[2] / "data" / "sunnybrook_sample" / "SCD0000101"

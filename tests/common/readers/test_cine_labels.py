@@ -1,5 +1,7 @@
 """Ejection fraction by summation of discs, and its class."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -102,3 +104,14 @@ def test_contour_without_number_is_refused(tmp_path):
     path.write_text("1 2\n3 4\n5 6\n")
     with pytest.raises(UnusableFileError, match="expected an image number in the name"):
         read_contours([path])
+
+
+def test_shoelace_area_of_real_contours_is_that_of_their_pixels():
+    from skimage.draw import polygon
+
+    folder = Path(__file__).parents[2] / "data" / "sunnybrook_sample" / "contours"
+    contours = read_contours(sorted(folder.rglob("*icontour*.txt")))
+    assert sorted(contours) == [128, 139, 148, 159]
+    for contour in contours.values():
+        rows, _ = polygon(contour[:, 1], contour[:, 0])
+        assert polygon_area(contour) == pytest.approx(len(rows), rel=0.03)

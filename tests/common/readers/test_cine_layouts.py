@@ -204,3 +204,24 @@ def test_cases_of_any_folder_single_patient_and_single_file(tmp_path):
     assert read_cine(cases[0]["image"]).frames.shape[0] == 2
     assert cine_cases(tmp_path / "anna" / "deep") == [{"case": "deep", "image": str(tmp_path / "anna" / "deep")}]
     assert cine_cases(tmp_path / "bert.nii.gz") == [{"case": "bert", "image": str(tmp_path / "bert.nii.gz")}]
+
+
+def test_files_without_suffix_are_known_by_their_content(tmp_path):
+    write_stack(tmp_path / "dora", sections=1)
+    for file in sorted((tmp_path / "dora").iterdir()):
+        file.rename(file.with_suffix(""))
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "README").write_text("no image")
+    assert [case["case"] for case in cine_cases(tmp_path)] == ["dora"]
+    assert [case["case"] for case in cine_cases(tmp_path / "dora")] == ["dora"]
+
+
+def test_one_acdc_patient_alone_is_one_case(tmp_path):
+    write_acdc(tmp_path)
+    assert [case["case"] for case in cine_cases(tmp_path / "patient001")] == ["patient001"]
+
+
+def test_same_name_in_two_splits_stays_apart(tmp_path):
+    for split in ("train", "validate"):
+        write_stack(tmp_path / split / "7" / "study" / "sax_1", sections=1)
+    assert len({case["case"] for case in cine_cases(tmp_path)}) == 2
