@@ -57,6 +57,7 @@ class _Layers:
     right: np.ndarray
     right_wall: np.ndarray
     papillary: np.ndarray
+    atrium: np.ndarray
 
 
 def simulate_heart(rng: np.random.Generator, ef_percent: float, settings: CineSettings) -> SimulatedCine:
@@ -152,6 +153,9 @@ def _layers(heart: _Heart, ef_percent: float, settings: CineSettings) -> tuple[_
         right=right / pixel,
         right_wall=right_wall / pixel,
         papillary=_papillary(heart, x, y, height, cavity_mm) / pixel,
+        # Where the base has descended past a section, the left atrium shows in it.
+        atrium=(np.where(height < 0.0, 0.85 * heart.radius, -1e3)[..., None, None].astype(np.float32) - distance)
+        / pixel,
     )
     return layers, counts
 
@@ -256,6 +260,8 @@ def _tissue(rng: np.random.Generator, heart: _Heart, layers: _Layers, settings: 
     for depth, signal in (
         (layers.right_wall, muscle),
         (layers.right, 0.95 * blood),
+        (layers.atrium + np.float32(2.0 * settings.size / settings.field_of_view_mm), muscle),
+        (layers.atrium, 0.9 * blood),
         (layers.wall, muscle),
         (layers.cavity, blood),
     ):
