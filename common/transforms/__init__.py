@@ -11,3 +11,4 @@ from common.transforms.rand_corrupt_cine import RandCorruptCine as RandCorruptCi
 from common.transforms.rand_corrupt_cine import RandCorruptCined as RandCorruptCined
 from common.transforms.resample_time import ResampleTime as ResampleTime
 from common.transforms.resample_time import ResampleTimed as ResampleTimed
+from common.transforms.load_cine import cine_section_tensor as cine_section_tensor
