@@ -22,7 +22,7 @@ class CarveMix(Randomizable):
 
     Args:
         probability: share of the slices that receive, in [0, 1]; 0 leaves every batch as it is.
-        seed: seed of the draws.
+        seed: seed of the draws; None takes each batch's from torch's generator, so that a seeded epoch repeats.
 
     References:
         Zhang et al., CarveMix, NeuroImage 2023, https://doi.org/10.1016/j.neuroimage.2023.120041
@@ -31,12 +31,14 @@ class CarveMix(Randomizable):
     def __init__(self, probability: float = 0.5, seed: int | None = None) -> None:
         if not 0 <= probability <= 1:
             raise ValueError(f"probability: expected a share in [0, 1], found {probability}")
-        self.probability = probability
+        self.probability, self.seeded = probability, seed is not None
         self.set_random_state(seed)
         self._donors: list[tuple[int, int, float]] = []
 
     def randomize(self, count: int) -> None:
         """Draw receivers, their donors and the reach of each donor's region for a batch of `count` slices."""
+        if not self.seeded:
+            self.set_random_state(int(torch.randint(2**31 - 1, ())))
         receivers = np.nonzero(self.R.random_sample(count) < self.probability)[0]
         self._donors = [(int(r), int(self.R.randint(count)), sample_reach_fraction(self.R)) for r in receivers]
 

@@ -12,6 +12,8 @@ from torch import Tensor
 
 from common.transforms.lesion_region import region_of_interest, sample_reach_fraction
 
+OBJECTIVES = ("ladp", "ddp", "dae")
+
 
 class LabelAwareNoise(Randomizable):
     """Return a noised image and the noise W that a network is to predict, stronger in a region around the lesion.
@@ -19,13 +21,13 @@ class LabelAwareNoise(Randomizable):
     The region of interest holds the pixels whose signed distance to the lesion contour is at most lambda (eq. 2-3).
     W has standard deviation `roi_std` in it and `background_std` elsewhere (eq. 4), and the noised image is
     sqrt(signal) x + sqrt(1 - signal) W (eq. 5). A slice without lesion has no region: `background_std` everywhere.
-    Equal standard deviations give decoder denoising pretraining (DDP), which sees no label.
 
     Args:
+        objective: "ladp"; or one of its rivals, which see no label and take `background_std` everywhere: "ddp"
+            predicts the noise too (decoder denoising pretraining), "dae" the clean image (denoising autoencoder).
         roi_std: sigma_a, in units of the normalised image; positive.
         background_std: sigma_b, in the same units; positive.
         signal: gamma, the share of the image's variance that is kept, in (0, 1].
-        predict: "noise" for W (LADP, DDP), "image" for the clean image (denoising autoencoder, DAE).
 
     References:
         Ninalga, Label Aware Denoising Pretraining, 2024, eq. 1-6 (sigma_a 1.5, sigma_b 0.8, gamma 0.95).
@@ -35,18 +37,18 @@ class LabelAwareNoise(Randomizable):
     backend: ClassVar = [TransformBackends.TORCH]
 
     def __init__(
-        self, roi_std: float = 1.5, background_std: float = 0.8, signal: float = 0.95, predict: str = "noise"
+        self, objective: str = "ladp", roi_std: float = 1.5, background_std: float = 0.8, signal: float = 0.95
     ) -> None:
+        if objective not in OBJECTIVES:
+            raise ValueError(f"objective: expected one of {OBJECTIVES}, found {objective!r}")
         if min(roi_std, background_std) <= 0:
             raise ValueError(f"roi_std, background_std: expected positive, found {roi_std}, {background_std}")
         if not 0 < signal <= 1:
             raise ValueError(f"signal: expected a share in (0, 1], found {signal}")
-        if predict not in ("noise", "image"):
-            raise ValueError(f"predict: expected 'noise' or 'image', found {predict!r}")
+        self.objective = objective
         self.roi_std = roi_std
         self.background_std = background_std
         self.signal = signal
-        self.predict = predict
         self._noise = torch.empty(0)
 
     def randomize(self, data: tuple[Tensor, Tensor]) -> None:
@@ -54,7 +56,7 @@ class LabelAwareNoise(Randomizable):
         image, label = data
         seed = int(self.R.randint(2**31 - 1))
         standard = torch.randn(image.shape, generator=torch.Generator().manual_seed(seed))
-        if self.roi_std == self.background_std:
+        if self.objective != "ladp":
             self._noise = self.background_std * standard
             return
         region = region_of_interest(label[0].cpu().numpy(), sample_reach_fraction(self.R))
@@ -75,7 +77,7 @@ class LabelAwareNoise(Randomizable):
         self.randomize((image, label))
         noise = self._noise.to(image)
         noised = self.signal**0.5 * image + (1 - self.signal) ** 0.5 * noise
-        return noised, noise if self.predict == "noise" else image
+        return noised, image if self.objective == "dae" else noise
 
 
 class LabelAwareNoised(Randomizable, MapTransform):
@@ -85,7 +87,7 @@ class LabelAwareNoised(Randomizable, MapTransform):
         keys: images to be noised.
         label_key: annotation of the lesion.
         target_key: where the target goes; may be `label_key`, so that a trainer finds it as the label.
-        roi_std, background_std, signal, predict: as in :class:`LabelAwareNoise`.
+        objective, roi_std, background_std, signal: as in :class:`LabelAwareNoise`.
         allow_missing_keys: whether an image may be missing.
     """
 
@@ -96,16 +98,16 @@ class LabelAwareNoised(Randomizable, MapTransform):
         keys: KeysCollection,
         label_key: str = "label",
         target_key: str = "label",
+        objective: str = "ladp",
         roi_std: float = 1.5,
         background_std: float = 0.8,
         signal: float = 0.95,
-        predict: str = "noise",
         allow_missing_keys: bool = False,
     ) -> None:
         MapTransform.__init__(self, keys, allow_missing_keys)
         self.label_key = label_key
         self.target_key = target_key
-        self.noise = LabelAwareNoise(roi_std, background_std, signal, predict)
+        self.noise = LabelAwareNoise(objective, roi_std, background_std, signal)
 
     def set_random_state(
         self, seed: int | None = None, state: np.random.RandomState | None = None

@@ -48,6 +48,16 @@ def test_arguments_are_left_as_they_were():
     assert torch.equal(images, batch()[0]) and torch.equal(labels, batch()[1])
 
 
+def test_without_seed_the_draws_follow_torchs_generator():
+    drawn = []
+    for _ in range(2):
+        torch.manual_seed(4)
+        mix = CarveMix(1.0)
+        drawn.append([mix(*batch())[0] for _ in range(6)])
+    assert all(torch.equal(a, b) for a, b in zip(*drawn, strict=True))
+    assert any(not torch.equal(drawn[0][0], other) for other in drawn[0][1:])
+
+
 def test_engine_gets_the_mixed_batch():
     images, labels = batch()
     prepared = CarveMixPrepareBatch(1.0, 3)({"image": images, "label": labels}, device="cpu")

@@ -20,7 +20,9 @@ def test_noised_image_is_the_published_mixture_of_image_and_target():
 
 def test_noise_is_stronger_in_the_lesion_and_weaker_far_from_it():
     image, label = slice_with_lesion()
-    noise = torch.cat([LabelAwareNoise(1.5, 0.8).set_random_state(s)(image, label)[1] for s in range(20)])
+    noise = torch.cat(
+        [LabelAwareNoise(roi_std=1.5, background_std=0.8).set_random_state(s)(image, label)[1] for s in range(20)]
+    )
     deep, far = noise[:, 44:56, 34:46], noise[:, :5, 85:]  # the lesion's deepest part, and beyond |Dmin| of it
     assert abs(deep.std() - 1.5) < 0.05
     assert abs(far.std() - 0.8) < 0.05
@@ -35,19 +37,30 @@ def test_channels_get_independent_noise():
 
 def test_slice_without_lesion_gets_the_background_noise_everywhere():
     image, label = slice_with_lesion()
-    noise = LabelAwareNoise(50.0, 0.8).set_random_state(4)(image, torch.zeros_like(label))[1]
+    noise = LabelAwareNoise(roi_std=50.0).set_random_state(4)(image, torch.zeros_like(label))[1]
     assert abs(noise.std() - 0.8) < 0.02
 
 
-def test_equal_deviations_see_no_label():
+@pytest.mark.parametrize("objective", ["ddp", "dae"])
+def test_rivals_see_no_label(objective):
     image, label = slice_with_lesion()
-    noise = [LabelAwareNoise(1.0, 1.0).set_random_state(5)(image, y)[1] for y in (label, torch.zeros_like(label))]
-    assert torch.equal(*noise)
+    noised = [
+        LabelAwareNoise(objective, roi_std=9.0).set_random_state(5)(image, y)[0]
+        for y in (label, torch.zeros_like(label))
+    ]
+    assert torch.equal(*noised)
+
+
+def test_decoder_denoising_predicts_noise_of_one_strength():
+    image, label = slice_with_lesion()
+    noised, noise = LabelAwareNoise("ddp", background_std=1.2, signal=0.8).set_random_state(6)(image, label)
+    assert abs(noise.std() - 1.2) < 0.02
+    torch.testing.assert_close(noised, 0.8**0.5 * image + 0.2**0.5 * noise)
 
 
 def test_autoencoder_predicts_the_clean_image():
     image, label = slice_with_lesion()
-    noised, target = LabelAwareNoise(1.0, 1.0, predict="image").set_random_state(6)(image, label)
+    noised, target = LabelAwareNoise("dae").set_random_state(6)(image, label)
     assert torch.equal(target, image) and not torch.equal(noised, image)
 
 
@@ -78,7 +91,7 @@ def test_same_seed_same_noise_and_next_call_another():
     [
         ({"roi_std": 0.0}, "expected positive, found 0.0, 0.8"),
         ({"signal": 0.0}, r"share in \(0, 1\], found 0.0"),
-        ({"predict": "score"}, "'noise' or 'image', found 'score'"),
+        ({"objective": "simclr"}, "objective: expected one of .*, found 'simclr'"),
     ],
 )
 def test_refuses_settings_without_meaning(settings, message):
