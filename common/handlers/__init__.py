@@ -14,6 +14,12 @@ from common.handlers.heart_failure import HeartFailureResults as HeartFailureRes
 from common.handlers.heart_failure import section_row as section_row
 from common.handlers.history import History as History
 from common.handlers.keep_best import KeepBest as KeepBest
+from common.handlers.keep_threshold import KeepThreshold as KeepThreshold
+from common.handlers.lesion_evaluation import LesionEvaluation as LesionEvaluation
+from common.handlers.lesion_evaluation import write_lesion_evaluation as write_lesion_evaluation
+from common.handlers.lesion_picture import draw_lesion_montage as draw_lesion_montage
+from common.handlers.lesion_results import LesionResults as LesionResults
+from common.handlers.noise_picture import NoisePicture as NoisePicture
 from common.handlers.progress_bar import ProgressBar as ProgressBar
 from common.handlers.restoration_picture import RestorationPicture as RestorationPicture
 from common.handlers.resume import ResumeLoader as ResumeLoader

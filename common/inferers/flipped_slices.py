@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from monai.data import MetaTensor
 from monai.inferers import Inferer
 from torch import Tensor
 
@@ -54,10 +55,11 @@ class FlippedSliceInferer(Inferer):
         """
         if inputs.ndim != 5:
             raise ValueError(f"inputs: expected volumes (B, C, H, W, D), found shape {tuple(inputs.shape)}")
-        return torch.stack([self._volume(volume, network, *args, **kwargs) for volume in inputs])
+        bare = inputs.as_tensor() if isinstance(inputs, MetaTensor) else inputs
+        result = torch.stack([self._volume(volume, network, *args, **kwargs) for volume in bare])
+        return _with_place_of(inputs, result)
 
-    def _volume(self, volume: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
-        plain = volume.as_tensor() if hasattr(volume, "as_tensor") else volume
+    def _volume(self, plain: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
         slices = plain.permute(3, 0, 1, 2)
         chosen = brain_slices(plain, self.background).tolist() or [0]
         per_batch = max(self.batch_size // len(self.views), 1)
@@ -78,3 +80,13 @@ class FlippedSliceInferer(Inferer):
             logits = torch.cat([network(part, *args, **kwargs) for part in views.split(self.batch_size)])
         probabilities = torch.sigmoid(logits.float()).chunk(len(self.views))
         return torch.stack([p.flip(axes) for p, axes in zip(probabilities, self.views, strict=True)]).mean(dim=0)
+
+
+def _with_place_of(inputs: Tensor, result: Tensor) -> Tensor:
+    """Return `result` with the affine and the history of `inputs`: without them MONAI's `Invertd` does nothing."""
+    if not isinstance(inputs, MetaTensor):
+        return result
+    placed = MetaTensor(result)
+    placed.copy_meta_from(inputs)
+    placed.is_batch = inputs.is_batch
+    return placed

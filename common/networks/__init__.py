@@ -5,3 +5,4 @@ from common.networks.restoration_net import CineRestorationNet as CineRestoratio
 from common.networks.restoration_net import RestorationEncoder as RestorationEncoder
 from common.networks.ternausnet import TernausNet as TernausNet
 from common.networks.ternausnet import load_ternausnet_weights as load_ternausnet_weights
+from common.networks.ternausnet import with_encoder_weights as with_encoder_weights

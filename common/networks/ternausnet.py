@@ -1,5 +1,6 @@
 """TernausNet: a U-Net whose encoder is VGG11 or VGG16."""
 
+import logging
 import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -9,6 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from common.errors import UnusableFileError
+
+logger = logging.getLogger(__name__)
 
 
 class _Plan(NamedTuple):
@@ -145,6 +148,19 @@ def load_ternausnet_weights(network: TernausNet, checkpoint: str | os.PathLike[s
         )
     network.load_state_dict(fitting, strict=False)
     return len(fitting)
+
+
+def with_encoder_weights(network: TernausNet, path: str | os.PathLike[str] = "") -> TernausNet:
+    """Return `network`, its weights taken from the checkpoint `path` (see :func:`load_ternausnet_weights`).
+
+    Args:
+        network: changed in place.
+        path: TernausNet or torchvision VGG checkpoint; empty leaves the network as it is.
+    """
+    if path:
+        count = load_ternausnet_weights(network, path)
+        logger.info(f"started from {path}: {count} of {len(network.state_dict())} tensors")
+    return network
 
 
 def _read(checkpoint: str | os.PathLike[str] | Mapping[str, Any]) -> dict[str, Any]:

@@ -21,8 +21,8 @@ class SliceDataset(Dataset):
 
     Args:
         data: one item a volume, with "case".
-        volume_transform: prepares a volume; gives `keys` of shape (C, H, W, D).
-        transform: what each access does to a slice, with its chance.
+        transform: prepares a volume, once; gives `keys` of shape (C, H, W, D).
+        slice_transform: what each access does to a slice, with its chance; it becomes the attribute `transform`.
         keys: entries that are cut into slices, the image first.
         background: value outside the brain.
         progress: whether to show a bar.
@@ -34,8 +34,8 @@ class SliceDataset(Dataset):
     def __init__(
         self,
         data: Sequence[Mapping[str, Any]],
-        volume_transform: Callable[[Any], Any],
-        transform: Callable[[Any], Any] | None = None,
+        transform: Callable[[Any], Any],
+        slice_transform: Callable[[Any], Any] | None = None,
         keys: Sequence[str] = ("image", "label"),
         background: float = -6.0,
         progress: bool = True,
@@ -43,21 +43,21 @@ class SliceDataset(Dataset):
         slices: list[dict[str, Any]] = []
         for item in tqdm(data, "reading volumes", disable=not progress):
             try:
-                volume = volume_transform(item)
+                volume = transform(item)
             except Exception as error:  # one bad case never takes the others down
                 logger.warning(f"{item.get('case')} is left out of the training: {error.__cause__ or error}")
                 continue
             slices += _slices(volume, keys, background)
         if not slices:
             raise NoDataError(f"data: expected volumes to train on, found none that can be used among {len(data)}")
-        super().__init__(slices, transform)
+        super().__init__(slices, slice_transform)
 
 
 def _slices(volume: Mapping[str, Any], keys: Sequence[str], background: float) -> list[dict[str, Any]]:
     maps: dict[str, Tensor] = {key: torch.as_tensor(volume[key]).as_subclass(Tensor) for key in keys}
     kept = brain_slices(maps[keys[0]], background).tolist()
     return [
-        {"case": volume.get("case", ""), "slice": index}
+        {"case": volume.get("case", ""), "section": index}
         | {key: values[..., index].contiguous() for key, values in maps.items()}
         for index in kept
     ]

@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional
 
 from common.errors import UnusableFileError
-from common.networks import TernausNet, load_ternausnet_weights
+from common.networks import TernausNet, load_ternausnet_weights, with_encoder_weights
 from tests.golden_recipe import filled_state_dict, noise_image
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "ternausnet11.npz"
@@ -113,3 +113,12 @@ def test_refuses_settings_and_sides_that_cannot_work():
         TernausNet(base_width=5)
     with pytest.raises(ValueError, match=r"multiples of 32, found 32, 48"):
         TernausNet()(torch.zeros(1, 3, 32, 48))
+
+
+def test_named_checkpoint_is_loaded_and_none_leaves_the_network(tmp_path):
+    source = filled(TernausNet(depth=11)).state_dict()
+    torch.save(source, tmp_path / "vgg.pt")
+    network = TernausNet(depth=11)
+    before = network.center.block[1].weight.clone()
+    assert torch.equal(with_encoder_weights(network, "").center.block[1].weight, before)
+    assert torch.equal(with_encoder_weights(network, tmp_path / "vgg.pt").encoder[0].weight, source["encoder.0.weight"])
