@@ -1,0 +1,155 @@
+"""What only this bundle promises: geometry, the paper's arms by settings, the vote, folds, bad cases beside good."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+import torch
+
+from common.errors import FailedCasesError
+from common.files import read_csv
+from tests.bundles.harness import overrides, simulate, workflow
+
+BUNDLE = "hie_ladp_seg"
+ADC_MEAN = 1350.2495
+TURN = sitk.Euler3DTransform()
+TURN.SetRotation(0.25, -0.2, 0.4)
+DIRECTIONS = {
+    "identity": (1, 0, 0, 0, 1, 0, 0, 0, 1),
+    "oblique": TURN.GetMatrix(),
+    "permuted": (0, 0, 1, 1, 0, 0, 0, 1, 0),
+    "flipped": (-1, 0, 0, 0, 1, 0, 0, 0, -1),
+}
+
+
+def write(path, array, direction, spacing=(0.7, 1.3, 2.2)):
+    image = sitk.GetImageFromArray(np.ascontiguousarray(array.T))
+    image.SetSpacing(spacing)
+    image.SetOrigin((11.5, -7.25, 3.125))
+    image.SetDirection(direction)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sitk.WriteImage(image, str(path))
+
+
+def write_case(folder, name, direction=DIRECTIONS["identity"], seed=0, size=32):
+    random = np.random.RandomState(seed)
+    adc = random.uniform(600, 2000, (size,) * 3).astype(np.float32)
+    adc[:2] = adc[:, -3:] = adc[:, :, :1] = 0
+    zmap = np.where(adc > 0, random.uniform(-4, 2, adc.shape), 0).astype(np.float32)
+    write(folder / "1ADC_ss" / f"MGHNICU_{name}-VISIT_01-ADC_ss.mha", adc, direction)
+    write(folder / "2Z_ADC" / f"Zmap_MGHNICU_{name}-VISIT_01-ADC_smooth2mm_clipped10.mha", zmap, direction)
+    return adc
+
+
+def copying_model(folder):
+    """A network whose logit is the normalised ADC: lesion where the ADC is over the data set's mean."""
+    folder.mkdir(parents=True)
+    state = {"weight": torch.tensor([[[[1.0]], [[0.0]]]]), "bias": torch.zeros(1)}
+    torch.save(state, folder / "model.pt")
+    (folder / "threshold.json").write_text(json.dumps({"threshold": 0.5}))
+    return {"_target_": "torch.nn.Conv2d", "in_channels": 2, "out_channels": 1, "kernel_size": 1}
+
+
+def infer(settings, configs=("inference.json",)):
+    flow = workflow(BUNDLE, list(configs), "inferring", "infer", **settings)
+    flow.initialize()
+    flow.run()
+
+
+@pytest.mark.parametrize("tta", [True, False])
+@pytest.mark.parametrize("direction", DIRECTIONS)
+def test_mask_of_a_copying_network_overlays_its_input(direction, tta, tmp_path):
+    adc = write_case(tmp_path / "data", "001", DIRECTIONS[direction])
+    settings = {"network_def": copying_model(tmp_path / "models"), "slice_size": [32, 32], "tta": tta}
+    folders = {"dataset_dir": "data", "model_dir": "models", "output_dir": "out"}
+    infer(settings | {key: str(tmp_path / name) for key, name in folders.items()})
+    case = "MGHNICU_001-VISIT_01"
+    written = sitk.ReadImage(str(tmp_path / "out" / f"{case}_lesion.mha"))
+    source = sitk.ReadImage(str(tmp_path / "data" / "1ADC_ss" / f"{case}-ADC_ss.mha"))
+    np.testing.assert_array_equal(sitk.GetArrayFromImage(written).T, adc >= ADC_MEAN)
+    probability = sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "out" / f"{case}_probability.mha"))).T
+    expected = np.where(adc > 0, 1 / (1 + np.exp(-(adc - ADC_MEAN) / 428.13467)), 0)
+    np.testing.assert_allclose(probability, expected, atol=1e-5)
+    for ask in ("GetSize", "GetSpacing", "GetOrigin", "GetDirection"):
+        np.testing.assert_allclose(getattr(written, ask)(), getattr(source, ask)(), rtol=0, atol=1e-6)
+
+
+def test_bad_cases_are_named_and_the_good_ones_written(tmp_path):
+    data = tmp_path / "data"
+    for number in range(1, 5):
+        write_case(data, f"{number:03d}", seed=number)
+    adc, zmap = (data / folder for folder in ("1ADC_ss", "2Z_ADC"))
+    next(zmap.glob("*001*")).unlink()
+    cut = next(adc.glob("*002*"))
+    cut.write_bytes(cut.read_bytes()[:5000])
+    write(next(zmap.glob("*003*")), np.ones((32, 32, 30), np.float32), DIRECTIONS["identity"])
+    settings = {"network_def": copying_model(tmp_path / "models"), "slice_size": [32, 32]}
+    folders = {"dataset_dir": "data", "model_dir": "models", "output_dir": "out"}
+    with pytest.raises(Exception) as caught:
+        infer(settings | {key: str(tmp_path / name) for key, name in folders.items()})
+    error = caught.value
+    while error.__cause__ is not None:
+        error = error.__cause__
+    assert isinstance(error, FailedCasesError)
+    reasons = {row["case"][8:11]: row["reason"] for row in read_csv(tmp_path / "out" / "failed.csv")}
+    assert sorted(reasons) == ["001", "002", "003"]
+    assert [row["case"][8:11] for row in read_csv(tmp_path / "out" / "predictions.csv")] == ["004"]
+    assert (tmp_path / "out" / "MGHNICU_004-VISIT_01_lesion.mha").is_file()
+
+
+def test_models_vote(trained, phantom, tmp_path):
+    models = trained(BUNDLE) / "models"
+    settings = overrides(BUNDLE, phantom(BUNDLE), tmp_path, model_dirs=[str(models), str(models), str(models)])
+    infer(settings, ("inference.json", "inference_ensemble.json"))
+    infer(overrides(BUNDLE, phantom(BUNDLE), tmp_path, model_dir=str(models), output_dir=str(tmp_path / "one")))
+    masks = sorted((tmp_path / "output").glob("*_lesion.mha"))
+    assert len(masks) == 5
+    for path in masks:  # models that agree vote as one
+        one = sitk.ReadImage(str(tmp_path / "one" / path.name))
+        np.testing.assert_array_equal(sitk.GetArrayFromImage(sitk.ReadImage(str(path))), sitk.GetArrayFromImage(one))
+
+
+ARMS = {
+    "DDP, decoder only": ("pretraining", {"objective": "ddp", "decoder_only": True}),
+    "DAE": ("pretraining", {"objective": "dae"}),
+    "LADP, decoder only": ("pretraining", {"decoder_only": True}),
+    "CarveMix": ("training", {"carvemix_probability": 0.5, "pretrained": ""}),
+    "baseline": ("training", {"flip_probability": 0.0, "tta": False, "pretrained": ""}),
+    "published code": ("training", {"focal_mean_over": "batch", "depth": 16}),
+}
+
+
+@pytest.mark.parametrize("arm", ARMS)
+def test_arms_of_the_papers_tables_run_by_settings_alone(arm, phantom, tmp_path):
+    run_id, changes = ARMS[arm]
+    config = {"pretraining": "pretrain.json", "training": "train.json"}[run_id]
+    flow = workflow(BUNDLE, [config], run_id, **overrides(BUNDLE, phantom(BUNDLE), tmp_path, **changes))
+    flow.initialize()
+    flow.run()
+    assert list((tmp_path / "models").glob("*.pt"))
+
+
+def test_folds_are_one_command_with_one_table(tmp_path):
+    data = simulate(BUNDLE, tmp_path / "data")
+    settings = overrides(BUNDLE, data, tmp_path)
+    inner = {key: settings[key] for key in ("slice_size", "base_width", "max_epochs", "batch_size")}
+    flow = workflow(
+        BUNDLE,
+        ["cross_validate.json"],
+        "cross_validating",
+        None,
+        dataset_dir=str(data),
+        output_dir=str(tmp_path / "cv"),
+        folds=2,
+        stages=["training", "evaluating"],
+        settings=inner,
+    )
+    flow.initialize()
+    flow.run()
+    rows = json.loads((tmp_path / "cv" / "evaluation.json").read_text())
+    dice = {row["method"]: row["cases"] for row in rows if row["metric"] == "Dice"}
+    assert dice == {"model": 5, "rule Z < -2": 5, "model - rule, paired": 5}
+    shutil.rmtree(data)
+    flow.run()  # finished folds are not run again
