@@ -1,5 +1,7 @@
 """Transforms of the five papers as array and dictionary pairs."""
 
+from common.transforms.load_cine import LoadCineSection as LoadCineSection
+from common.transforms.load_cine import LoadCineSectiond as LoadCineSectiond
 from common.transforms.check_cine import CheckCine as CheckCine
 from common.transforms.check_cine import CheckCined as CheckCined
 from common.transforms.cine_corruption import CoverFrames as CoverFrames
@@ -9,3 +11,4 @@ from common.transforms.rand_corrupt_cine import RandCorruptCine as RandCorruptCi
 from common.transforms.rand_corrupt_cine import RandCorruptCined as RandCorruptCined
 from common.transforms.resample_time import ResampleTime as ResampleTime
 from common.transforms.resample_time import ResampleTimed as ResampleTimed
+from common.transforms.load_cine import cine_section_tensor as cine_section_tensor
