@@ -29,9 +29,12 @@ class Recomputed(nn.Sequential):
 
     def forward(self, input: Tensor) -> Tensor:  # the name of nn.Sequential
         """Return what nn.Sequential returns."""
-        if self.training and torch.is_grad_enabled():
-            return checkpoint(super().forward, input, use_reentrant=False)
-        return super().forward(input)
+        if not torch.jit.is_scripting():  # noqa: SIM102 TorchScript skips what stands under this condition alone
+            if self.training and torch.is_grad_enabled():
+                return checkpoint(super().forward, input, use_reentrant=False)
+        for module in self:
+            input = module(input)
+        return input
 
 
 class RestorationEncoder(nn.Module):
