@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import nibabel
 import numpy as np
 import pytest
 import SimpleITK as sitk
@@ -74,6 +75,24 @@ def test_mask_of_a_copying_network_overlays_its_input(direction, tta, tmp_path):
     np.testing.assert_allclose(probability, expected, atol=1e-5)
     for ask in ("GetSize", "GetSpacing", "GetOrigin", "GetDirection"):
         np.testing.assert_allclose(getattr(written, ask)(), getattr(source, ask)(), rtol=0, atol=1e-6)
+
+
+def test_two_channel_file_gives_a_mask_of_three_dimensions_on_its_grid(tmp_path):
+    random = np.random.RandomState(0)
+    adc, zmap = random.uniform(600, 2000, (32, 30, 7)), random.uniform(-4, 2, (32, 30, 7))
+    affine = np.eye(4)
+    affine[:3, :3] = np.array(DIRECTIONS["oblique"]).reshape(3, 3) * (0.7, 0.7, 2.2)
+    affine[:3, 3] = 12, 5, -9
+    (tmp_path / "data").mkdir()
+    nibabel.save(
+        nibabel.Nifti1Image(np.stack([adc, zmap], -1).astype(np.float32), affine), tmp_path / "data" / "p.nii.gz"
+    )
+    settings = {"network_def": copying_model(tmp_path / "models"), "slice_size": [32, 32]}
+    folders = {"dataset_dir": "data", "model_dir": "models", "output_dir": "out"}
+    infer(settings | {key: str(tmp_path / name) for key, name in folders.items()})
+    mask = nibabel.load(tmp_path / "out" / "p_lesion.nii.gz")
+    np.testing.assert_array_equal(np.asarray(mask.dataobj), adc.astype(np.float32) >= ADC_MEAN)
+    np.testing.assert_allclose(mask.affine, nibabel.load(tmp_path / "data" / "p.nii.gz").affine, atol=1e-6)
 
 
 def test_bad_cases_are_named_and_the_good_ones_written(tmp_path):
