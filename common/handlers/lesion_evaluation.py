@@ -152,7 +152,7 @@ def _draw(path: Path, rows: Sequence[Row], method: str) -> None:
     axes.set(xlabel="Dice of the rule Z < -2", ylabel=f"Dice of {method}", xlim=(-0.03, 1.03), ylim=(-0.03, 1.03))
     axes.set(title="each case: above the line, the model is better", aspect="equal")
     axes.legend(fontsize=7, frameon=False, loc="lower right")
-    axes.text(0.02, 0.98, "research use only", transform=axes.transAxes, va="top", fontsize=7, color="0.4")
+    figure.supxlabel("research use only", fontsize=7, color="0.4")
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=110)
 

@@ -84,6 +84,8 @@ class TernausNet(nn.Module):
         self.center, self.dec5, self.dec4, self.dec3, self.dec2 = blocks
         self.dec1 = _ConvRelu(width + skips[0], width)
         self.final = nn.Conv2d(width, out_channels, kernel_size=1)
+        for part in (self.encoder, *blocks, self.dec1):
+            part.apply(_initialise)
         self.frozen_encoder = frozen_encoder
         self.encoder.requires_grad_(not frozen_encoder)
         self.train()
@@ -180,6 +182,14 @@ def _adapt_input(weight: Tensor, channels: int) -> Tensor:
         return weight
     mean = weight.mean(dim=1, keepdim=True)
     return mean.repeat(1, channels, 1, 1) * (weight.shape[1] / channels)
+
+
+def _initialise(module: nn.Module) -> None:
+    """He et al., as torchvision's VGG; torch's own start fades over 18 layers without normalisation."""
+    if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+        nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
 
 
 def _vgg(channels: int, stages: tuple[tuple[int, ...], ...]) -> nn.Sequential:
