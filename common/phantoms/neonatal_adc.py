@@ -103,8 +103,8 @@ def neonatal_case(
     mean, std = (np.tensordot(values, _normalised(own), 1) for values in (TISSUE_MEAN, TISSUE_STD))
     lesion = _lesion(random, brain, own, spacing, lesion_percent)
     deviation = (
-        random.normal(0.0, 0.25)
-        + 0.55 * _smooth_noise(random, size, 6.0, spacing)
+        random.normal(0.0, 0.2)
+        + 0.35 * _smooth_noise(random, size, 6.0, spacing)
         + NOISE_STD_MM3 / np.sqrt(spacing.prod()) * random.standard_normal(tuple(size))
         - _depth(random, lesion, spacing)
     )
@@ -157,7 +157,7 @@ def _depth(random: np.random.Generator, lesion: NDArray[np.bool_], spacing: Volu
     """Return by how many standard deviations the lesion lowers the ADC: soft at its edge, uneven inside."""
     soft = gaussian_filter(lesion.astype(float), 1.2 / spacing)
     uneven = 1 + 0.3 * _smooth_noise(random, lesion.shape, 5.0, spacing)
-    return random.uniform(3.0, 4.5) * soft * np.clip(uneven, 0.3, None)
+    return random.uniform(2.2, 3.4) * soft * np.clip(uneven, 0.3, None)
 
 
 def _places_mm(size: Sequence[int], spacing: Volume) -> Volume:
