@@ -1,1 +1,3 @@
 """Simulated data with known answers, written in the layouts of public datasets."""
+
+from common.phantoms.cine_mr import simulate_cine_mr as simulate_cine_mr
