@@ -1,8 +1,5 @@
 """Files to tensors and datalists: one module a modality, one function a public dataset layout."""
 
-from common.readers.ultrasound_dicom import UltrasoundImage as UltrasoundImage
-from common.readers.ultrasound_dicom import UltrasoundRegion as UltrasoundRegion
-from common.readers.ultrasound_dicom import read_ultrasound as read_ultrasound
 from common.readers.caching import cached_dataset as cached_dataset
 from common.readers.case_stream import CaseStream as CaseStream
 from common.readers.cine_datalist import acdc_datalist as acdc_datalist
@@ -20,3 +17,6 @@ from common.readers.cine_labels import hf_class as hf_class
 from common.readers.cine_labels import ventricular_volumes_ml as ventricular_volumes_ml
 from common.readers.cine_mr import Cine as Cine
 from common.readers.cine_mr import read_cine as read_cine
+from common.readers.ultrasound_dicom import UltrasoundImage as UltrasoundImage
+from common.readers.ultrasound_dicom import UltrasoundRegion as UltrasoundRegion
+from common.readers.ultrasound_dicom import read_ultrasound as read_ultrasound

@@ -1,0 +1,91 @@
+"""Heat maps to points: separated local maxima with sub-pixel position and confidence."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+
+def decode_peaks(
+    heat_maps: Tensor,
+    min_distance_px: int = 20,
+    relative_threshold: float = 0.5,
+    absolute_threshold: float = 0.1,
+    max_peaks: int = 32,
+) -> tuple[Tensor, Tensor]:
+    """Return (..., K, 2) points (x, y), best first, and their (..., K) confidences; NaN and 0 where there is none.
+
+    A peak is the largest value of the square window that reaches `min_distance_px` around it. Of equal values the
+    first in reading order counts. The position is refined by the parabola through the logarithm of the peak and its
+    two neighbours along each axis, which finds the centre of a Gaussian exactly. The confidence is the peak's height,
+    cut to [0, 1]: the maps are trained to be 1 at a certain peak.
+
+    Args:
+        heat_maps: (..., H, W).
+        min_distance_px: peaks are further apart than this along x or y; at least 1.
+        relative_threshold: share of the largest value of the map that a peak must reach.
+        absolute_threshold: height that a peak must reach besides, so that a map without a wave gives no peak.
+        max_peaks: K, the number of best peaks kept in each map.
+
+    Raises:
+        ValueError: if a setting is outside its range.
+
+    References:
+        Distance 20 px and relative threshold 0.5: Unity Imaging's decoding of whole images.
+    """
+    if min_distance_px < 1 or max_peaks < 1 or not 0 <= relative_threshold <= 1:
+        raise ValueError(
+            "expected min_distance_px and max_peaks of at least 1 and relative_threshold in [0, 1], found "
+            f"{min_distance_px}, {max_peaks} and {relative_threshold}"
+        )
+    height, width = heat_maps.shape[-2:]
+    flat = heat_maps.detach().reshape(-1, height, width)
+    if flat.dtype in (torch.float16, torch.bfloat16):
+        flat = flat.float()
+    window_max = _window_max(flat, min_distance_px)
+    floor = torch.clamp(relative_threshold * flat.amax((1, 2), keepdim=True), min=absolute_threshold)
+    candidates = torch.where((flat == window_max) & (flat >= floor), flat, flat.new_tensor(-torch.inf)).flatten(1)
+    heights, places = candidates.topk(min(max_peaks, height * width), dim=1)
+    kept = _first_of_close_ones(places, heights.isfinite(), width, min_distance_px)
+    points = _refined(flat, places)
+    points = torch.where(kept[..., None], points, points.new_tensor(torch.nan))
+    scores = torch.where(kept, heights.clamp(0, 1), heights.new_zeros(()))
+    order = torch.argsort(kept, dim=1, descending=True, stable=True)
+    points, scores = points.gather(1, order[..., None].expand(-1, -1, 2)), scores.gather(1, order)
+    missing = max_peaks - points.shape[1]
+    points = functional.pad(points, (0, 0, 0, missing), value=torch.nan)
+    scores = functional.pad(scores, (0, missing))
+    leading = heat_maps.shape[:-2]
+    return points.reshape(*leading, max_peaks, 2), scores.reshape(*leading, max_peaks)
+
+
+def _window_max(maps: Tensor, reach: int) -> Tensor:
+    """Return the maximum over the square window, one axis after the other, which is quicker."""
+    size = 2 * reach + 1
+    rows = functional.max_pool2d(maps[:, None], (size, 1), 1, (reach, 0))
+    return functional.max_pool2d(rows, (1, size), 1, (0, reach))[:, 0]
+
+
+def _first_of_close_ones(places: Tensor, usable: Tensor, width: int, reach: int) -> Tensor:
+    """Return which of (N, K) places, best first, have no kept better one within the window: breaks ties of plateaus."""
+    x, y = places % width, places // width
+    close = torch.maximum((x[:, :, None] - x[:, None]).abs(), (y[:, :, None] - y[:, None]).abs()) <= reach
+    kept = usable.clone()
+    for index in range(1, places.shape[1]):
+        kept[:, index] &= ~(close[:, index, :index] & kept[:, :index]).any(1)
+    return kept
+
+
+def _refined(maps: Tensor, places: Tensor) -> Tensor:
+    """Return (N, K, 2) tops of the parabolas; a peak on the border or a plateau keeps its pixel's centre."""
+    height, width = maps.shape[1:]
+    x, y = places % width, places // width
+    logs = maps.clamp(min=torch.finfo(maps.dtype).tiny).log().flatten(1)
+    offsets = []
+    for at, step, count in ((x, 1, width), (y, width, height)):
+        before = logs.gather(1, (places - step).clamp(min=0))
+        centre = logs.gather(1, places)
+        after = logs.gather(1, (places + step).clamp(max=logs.shape[1] - 1))
+        bend = before - 2 * centre + after
+        shift = torch.where(bend < 0, 0.5 * (before - after) / bend, torch.zeros_like(bend)).clamp(-0.5, 0.5)
+        offsets.append(torch.where((at > 0) & (at < count - 1), shift, torch.zeros_like(shift)))
+    return torch.stack([x + offsets[0], y + offsets[1]], dim=-1)
