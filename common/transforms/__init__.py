@@ -5,6 +5,7 @@ from common.transforms.heat_maps import DrawHeatMapsd as DrawHeatMapsd
 from common.transforms.heat_maps import draw_heat_maps as draw_heat_maps
 from common.transforms.load_cine import LoadCineSection as LoadCineSection
 from common.transforms.load_cine import LoadCineSectiond as LoadCineSectiond
+from common.transforms.load_doppler import LoadDopplerd as LoadDopplerd
 from common.transforms.peak_decoding import decode_peaks as decode_peaks
 from common.transforms.spectral_fit import FitSpectrum as FitSpectrum
 from common.transforms.spectral_fit import FitSpectrumd as FitSpectrumd
