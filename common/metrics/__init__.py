@@ -1,5 +1,14 @@
 """Metrics, intervals and matching rules that MONAI lacks."""
 
+from common.metrics.doppler_beats import Beat as Beat
+from common.metrics.doppler_beats import Peak as Peak
+from common.metrics.doppler_beats import pair_beats as pair_beats
+from common.metrics.doppler_beats import summarise_beats as summarise_beats
 from common.metrics.intervals import Interval as Interval
 from common.metrics.intervals import bootstrap_interval as bootstrap_interval
 from common.metrics.intervals import paired_difference as paired_difference
+from common.metrics.peak_matching import Tolerance as Tolerance
+from common.metrics.peak_matching import match_peaks as match_peaks
+from common.metrics.peak_matching import peak_tolerance as peak_tolerance
+from common.metrics.wave_agreement import ImageCounts as ImageCounts
+from common.metrics.wave_agreement import wave_agreement as wave_agreement
