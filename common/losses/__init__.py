@@ -3,3 +3,7 @@
 from common.losses.barlow_twins import BarlowTwinsLoss as BarlowTwinsLoss
 from common.losses.barlow_twins import barlow_twins_loss as barlow_twins_loss
 from common.losses.gather import gather_with_gradient as gather_with_gradient
+from common.losses.weighted_bce import WeightedBCELoss as WeightedBCELoss
+from common.losses.weighted_bce import class_weights as class_weights
+from common.losses.weighted_bce import class_weights_of as class_weights_of
+from common.losses.weighted_bce import weighted_bce_loss as weighted_bce_loss
