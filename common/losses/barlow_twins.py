@@ -1,5 +1,9 @@
 """Barlow Twins: two views of an image get equal features, and no feature repeats another."""
 
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -34,10 +38,13 @@ def barlow_twins_loss(first: Tensor, second: Tensor, redundancy_weight: float = 
     if len(first) < 2:
         raise ValueError(f"expected at least 2 samples in a batch, found {len(first)}; raise the batch size")
     with torch.autocast(first.device.type, enabled=False):
-        c = standardise(first).T @ standardise(second) / len(first)
-        invariance = (1 - c.diagonal()).square().sum()
-        redundancy = c.square().sum() - c.diagonal().square().sum()
-        return invariance + redundancy_weight * redundancy
+        return _off_identity(standardise(first).T @ standardise(second) / len(first), redundancy_weight)
+
+
+def _off_identity(c: Tensor, redundancy_weight: float) -> Tensor:
+    invariance = (1 - c.diagonal()).square().sum()
+    redundancy = c.square().sum() - c.diagonal().square().sum()
+    return invariance + redundancy_weight * redundancy
 
 
 def standardise(embeddings: Tensor) -> Tensor:
@@ -52,7 +59,7 @@ def standardise(embeddings: Tensor) -> Tensor:
 
 
 class BarlowTwinsLoss(nn.Module):
-    """Module form of :func:`barlow_twins_loss`, with its settings.
+    """Module form of :func:`barlow_twins_loss` for two views side by side, as MONAI's trainer hands them over.
 
     MONAI's class of the same name multiplies with a standardisation over the other axis: two equal, decorrelated
     views score F / N^2 there instead of 0.
@@ -62,6 +69,20 @@ class BarlowTwinsLoss(nn.Module):
         super().__init__()
         self.redundancy_weight = redundancy_weight
 
-    def forward(self, first: Tensor, second: Tensor) -> Tensor:
-        """Return the loss of two (B, D) embeddings."""
-        return barlow_twins_loss(first, second, self.redundancy_weight)
+    def forward(self, views: Tensor, target: object = None) -> Tensor:
+        """Return the loss of (B, 2, D) embeddings; there is no target, the argument is the trainer's."""
+        return barlow_twins_loss(views[:, 0], views[:, 1], self.redundancy_weight)
+
+
+def embedding_row(batch: Any, output: Any) -> dict[str, Any]:
+    """Return case and the embeddings of both views of one image, as lists."""
+    return {"case": str(batch["case"]), "section": 0, "views": output["pred"].float().cpu().tolist()}
+
+
+def held_out_barlow_twins(rows: Sequence[Mapping[str, Any]], redundancy_weight: float = 5e-3) -> float:
+    """Return the loss over all images of a validation as one batch; NaN below two images."""
+    if len(rows) < 2:
+        return math.nan
+    views = torch.tensor([row["views"] for row in rows], dtype=torch.float64)
+    centred = [standardise(views[:, index]) for index in range(2)]
+    return float(_off_identity(centred[0].T @ centred[1] / len(rows), redundancy_weight))

@@ -58,9 +58,11 @@ def doppler_datalist(
     chosen = [name for name in order if _part(order[name], fold, folds) in parts or set(parts) == set(PARTS)]
     items = [_item(name, images[name], labels[name]) for name in chosen]
     if not labelled:
-        unlabelled = sorted(set(images) - set(labels)) if "training" in parts else []
         items = [{"case": item["case"], "image": item["image"]} for item in items]
-        items += [{"case": _case(name), "image": str(images[name])} for name in unlabelled]
+        spare = _shuffled({name: name for name in set(images) - set(labels)}, seed)
+        # Nothing can be tested without a label, so what would be the test trains.
+        part_of = {name: _part(rank, fold, folds).replace("test", "training") for name, rank in spare.items()}
+        items += [{"case": _case(name), "image": str(images[name])} for name in spare if part_of[name] in parts]
     if not items:
         raise NoDataError(f"{root}: expected images in {section} of fold {fold}, found none among {len(images)}.")
     return items[:limit]

@@ -1,12 +1,24 @@
 """Transforms of the five papers as array and dictionary pairs."""
 
+from common.transforms.check_cine import CheckCine as CheckCine
+from common.transforms.check_cine import CheckCined as CheckCined
+from common.transforms.cine_corruption import CoverFrames as CoverFrames
+from common.transforms.cine_corruption import CoverPatches as CoverPatches
+from common.transforms.cine_corruption import LocalPixelShuffle as LocalPixelShuffle
 from common.transforms.heat_maps import DrawHeatMaps as DrawHeatMaps
 from common.transforms.heat_maps import DrawHeatMapsd as DrawHeatMapsd
 from common.transforms.heat_maps import draw_heat_maps as draw_heat_maps
 from common.transforms.load_cine import LoadCineSection as LoadCineSection
 from common.transforms.load_cine import LoadCineSectiond as LoadCineSectiond
+from common.transforms.load_cine import cine_section_tensor as cine_section_tensor
+from common.transforms.load_cine_patient import LoadCinePatient as LoadCinePatient
 from common.transforms.load_doppler import LoadDopplerd as LoadDopplerd
+from common.transforms.peak_decoding import DecodePeaksd as DecodePeaksd
 from common.transforms.peak_decoding import decode_peaks as decode_peaks
+from common.transforms.rand_corrupt_cine import RandCorruptCine as RandCorruptCine
+from common.transforms.rand_corrupt_cine import RandCorruptCined as RandCorruptCined
+from common.transforms.resample_time import ResampleTime as ResampleTime
+from common.transforms.resample_time import ResampleTimed as ResampleTimed
 from common.transforms.spectral_fit import FitSpectrum as FitSpectrum
 from common.transforms.spectral_fit import FitSpectrumd as FitSpectrumd
 from common.transforms.spectral_fit import to_image as to_image
@@ -16,16 +28,3 @@ from common.transforms.spectral_views import RandGaind as RandGaind
 from common.transforms.spectral_views import RandTraceAffine as RandTraceAffine
 from common.transforms.spectral_views import RandTraceAffined as RandTraceAffined
 from common.transforms.spectral_views import TwoViewsd as TwoViewsd
-from common.transforms.check_cine import CheckCine as CheckCine
-from common.transforms.check_cine import CheckCined as CheckCined
-from common.transforms.cine_corruption import CoverFrames as CoverFrames
-from common.transforms.cine_corruption import CoverPatches as CoverPatches
-from common.transforms.cine_corruption import LocalPixelShuffle as LocalPixelShuffle
-from common.transforms.load_cine import LoadCineSection as LoadCineSection
-from common.transforms.load_cine import LoadCineSectiond as LoadCineSectiond
-from common.transforms.load_cine import cine_section_tensor as cine_section_tensor
-from common.transforms.load_cine_patient import LoadCinePatient as LoadCinePatient
-from common.transforms.rand_corrupt_cine import RandCorruptCine as RandCorruptCine
-from common.transforms.rand_corrupt_cine import RandCorruptCined as RandCorruptCined
-from common.transforms.resample_time import ResampleTime as ResampleTime
-from common.transforms.resample_time import ResampleTimed as ResampleTimed

@@ -1,8 +1,16 @@
 """Heat maps to points: separated local maxima with sub-pixel position and confidence."""
 
+from collections.abc import Hashable, Mapping
+from typing import Any
+
 import torch
+from monai.config import KeysCollection
+from monai.transforms import MapTransform
+from monai.utils import TransformBackends
 from torch import Tensor
 from torch.nn import functional
+
+from common.transforms.spectral_fit import to_image
 
 
 def decode_peaks(
@@ -89,3 +97,23 @@ def _refined(maps: Tensor, places: Tensor) -> Tensor:
         shift = torch.where(bend < 0, 0.5 * (before - after) / bend, torch.zeros_like(bend)).clamp(-0.5, 0.5)
         offsets.append(torch.where((at > 0) & (at < count - 1), shift, torch.zeros_like(shift)))
     return torch.stack([x + offsets[0], y + offsets[1]], dim=-1)
+
+
+class DecodePeaksd(MapTransform):
+    """Heat maps under `keys` to `points` (C, K, 2) in image pixels and their `confidence` (C, K)."""
+
+    backend = [TransformBackends.TORCH]  # noqa: RUF012 - MONAI declares a list
+
+    def __init__(self, keys: KeysCollection = "pred", placement_key: str = "placement", **settings: Any) -> None:
+        """Keep the settings of :func:`decode_peaks`, and the key of the way back to image pixels."""
+        super().__init__(keys)
+        self.placement_key, self.settings = placement_key, settings
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Add points and confidence; the input mapping is left as it was."""
+        d = dict(data)
+        for key in self.key_iterator(d):
+            points, d["confidence"] = decode_peaks(torch.as_tensor(d[key]), **self.settings)
+            placement = torch.as_tensor(d[self.placement_key], device=points.device)
+            d["points"] = to_image(points.double(), placement.double())
+        return d

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from common.losses import BarlowTwinsLoss, barlow_twins_loss
+from common.losses import BarlowTwinsLoss, barlow_twins_loss, embedding_row, held_out_barlow_twins
 from tests.common.losses.two_processes import run_in_two_processes
 from tests.golden_recipe import noise_image
 
@@ -91,9 +91,21 @@ def test_half_precision_does_not_overflow():
     assert float(half) == pytest.approx(float(expected), rel=2e-2)
 
 
-def test_module_holds_the_weight():
+def test_module_takes_both_views_side_by_side_and_holds_the_weight():
     first, second = views(6, 5, 13)
-    torch.testing.assert_close(BarlowTwinsLoss(0.2)(first, second), barlow_twins_loss(first, second, 0.2))
+    torch.testing.assert_close(
+        BarlowTwinsLoss(0.2)(torch.stack([first, second], dim=1), None), barlow_twins_loss(first, second, 0.2)
+    )
+
+
+def test_held_out_loss_is_that_of_one_batch_with_all_images():
+    first, second = views(6, 5, 13)
+    rows = [
+        embedding_row({"case": index}, {"pred": torch.stack(pair)})
+        for index, pair in enumerate(zip(first, second, strict=True))
+    ]
+    assert held_out_barlow_twins(rows, 0.2) == pytest.approx(float(barlow_twins_loss(first, second, 0.2)), rel=1e-5)
+    assert math.isnan(held_out_barlow_twins(rows[:1]))
 
 
 def layer():

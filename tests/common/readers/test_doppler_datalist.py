@@ -8,6 +8,8 @@ from PIL import Image
 from common.errors import NoDataError
 from common.readers import doppler_cases, doppler_datalist
 
+PARTS = ("training", "validation", "test")
+
 
 @pytest.fixture
 def folder(tmp_path):
@@ -61,14 +63,18 @@ def test_a_limit_keeps_the_first_of_the_same_order(folder):
 
 
 def test_the_first_stage_takes_unlabelled_images_and_labelled_ones_of_its_part_only(folder):
-    items = doppler_datalist(folder, "training", labelled=False)
-    assert cases(items) == cases(doppler_datalist(folder, "training")) | {"more_10", "more_11", "more_12"}
-    assert all("peaks" not in item for item in items)
+    training, validation = (cases(doppler_datalist(folder, part, labelled=False)) for part in PARTS[:2])
+    assert training | validation >= {"more_10", "more_11", "more_12"} and not training & validation
+    for part, found in zip(PARTS, (training, validation), strict=False):
+        assert {case for case in found if "more" not in case} == cases(doppler_datalist(folder, part))
+    assert cases(doppler_datalist(folder, "test", labelled=False)) == cases(doppler_datalist(folder, "test"))
+    assert all("peaks" not in item for item in doppler_datalist(folder, labelled=False))
 
 
 def test_the_first_stage_needs_no_labels(folder):
     (folder / "labels.csv").unlink()
-    assert len(doppler_datalist(folder, labelled=False)) == 13
+    parts = [cases(doppler_datalist(folder, part, labelled=False)) for part in PARTS[:2]]
+    assert len(parts[0]) + len(parts[1]) == 13 and parts[1] and not parts[0] & parts[1]
 
 
 @pytest.mark.parametrize(

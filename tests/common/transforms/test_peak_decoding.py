@@ -4,7 +4,7 @@ import pytest
 import torch
 from skimage.feature import peak_local_max
 
-from common.transforms import decode_peaks, draw_heat_maps
+from common.transforms import DecodePeaksd, decode_peaks, draw_heat_maps
 
 
 def found(maps, **settings):
@@ -92,3 +92,12 @@ def test_asks_for_more_peaks_than_pixels():
 def test_refuses_settings_outside_their_range(setting):
     with pytest.raises(ValueError, match="of at least 1 and relative_threshold in"):
         decode_peaks(torch.zeros(4, 4), **setting)
+
+
+def test_dictionary_form_gives_points_in_image_pixels():
+    maps = draw_heat_maps(torch.tensor([[[30.0, 20.0]], [[50.0, 10.0]]]), (40, 64), 3.0)
+    placement = torch.tensor([100.0, 50.0, 0.5, 0.25], dtype=torch.float64)
+    result = DecodePeaksd("pred", max_peaks=4)({"pred": maps, "placement": placement})
+    expected = torch.tensor([[30.5 / 0.5 + 99.5, 20.5 / 0.25 + 49.5], [50.5 / 0.5 + 99.5, 10.5 / 0.25 + 49.5]])
+    torch.testing.assert_close(result["points"][:, 0], expected.double(), atol=1e-3, rtol=0)
+    assert result["confidence"].shape == (2, 4) and float(result["confidence"][0, 0]) == pytest.approx(1)
