@@ -4,6 +4,12 @@ from common.metrics.doppler_beats import Beat as Beat
 from common.metrics.doppler_beats import Peak as Peak
 from common.metrics.doppler_beats import pair_beats as pair_beats
 from common.metrics.doppler_beats import summarise_beats as summarise_beats
+from common.metrics.doppler_rows import PeakRow as PeakRow
+from common.metrics.doppler_rows import a_f1 as a_f1
+from common.metrics.doppler_rows import e_f1 as e_f1
+from common.metrics.doppler_rows import image_counts as image_counts
+from common.metrics.doppler_rows import mean_f1 as mean_f1
+from common.metrics.doppler_rows import peak_rows as peak_rows
 from common.metrics.heart_failure import patient_auc as patient_auc
 from common.metrics.heart_failure import section_auc as section_auc
 from common.metrics.intervals import Interval as Interval

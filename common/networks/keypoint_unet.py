@@ -1,5 +1,6 @@
 """U-Net that turns a Doppler image into one heat map a wave, and the same encoder with a head for Barlow Twins."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
@@ -33,6 +34,7 @@ class KeypointUNet(FlexibleUNet):
         out_channels: int = 2,
         frozen_encoder: bool = False,
         norm_momentum: float = 0.1,
+        decoder_channels: Sequence[int] = (256, 128, 64, 32, 16),
     ) -> None:
         """Build the network with random weights.
 
@@ -43,11 +45,15 @@ class KeypointUNet(FlexibleUNet):
             frozen_encoder: keep the encoder's weights and normalisation statistics as loaded.
             norm_momentum: share of the newest batch in the running statistics. EfficientNet's own 0.01 expects tens
                 of thousands of steps: a short training would be validated with statistics that never arrived.
+            decoder_channels: width of the five decoder levels, coarsest first.
 
         Raises:
             ValueError: if the backbone is unknown.
         """
-        super().__init__(in_channels, out_channels, _registered(backbone), spatial_dims=2, is_pad=False)
+        name = _registered(backbone)
+        super().__init__(
+            in_channels, out_channels, name, decoder_channels=tuple(decoder_channels), spatial_dims=2, is_pad=False
+        )
         _prepare(self.encoder)
         _set_norm_momentum(self, norm_momentum)
         self.frozen_encoder = frozen_encoder
