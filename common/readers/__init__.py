@@ -32,3 +32,4 @@ from common.readers.doppler_labels import read_label_rows as read_label_rows
 from common.readers.ultrasound_dicom import UltrasoundImage as UltrasoundImage
 from common.readers.ultrasound_dicom import UltrasoundRegion as UltrasoundRegion
 from common.readers.ultrasound_dicom import read_ultrasound as read_ultrasound
+from common.readers.ultrasound_dicom import read_ultrasound_header as read_ultrasound_header

@@ -8,7 +8,7 @@ from typing import Any
 
 from common.errors import NoDataError, UnusableFileError
 from common.readers.doppler_calibration import DopplerCalibration
-from common.readers.doppler_image import PICTURE_SUFFIXES, image_size
+from common.readers.doppler_image import PICTURE_SUFFIXES, check_doppler
 from common.readers.doppler_labels import DopplerLabel, Row, doppler_label, read_label_rows, row_calibration
 
 _LOG = logging.getLogger(__name__)
@@ -59,7 +59,7 @@ def doppler_datalist(
     items = [_item(name, images[name], labels[name]) for name in chosen]
     if not labelled:
         items = [{"case": item["case"], "image": item["image"]} for item in items]
-        spare = _shuffled({name: name for name in set(images) - set(labels)}, seed)
+        spare = _shuffled({name: name for name in set(images) - set(labels) if _is_usable(images[name], name)}, seed)
         # Nothing can be tested without a label, so what would be the test trains.
         part_of = {name: _part(rank, fold, folds).replace("test", "training") for name, rank in spare.items()}
         items += [{"case": _case(name), "image": str(images[name])} for name in spare if part_of[name] in parts]
@@ -133,10 +133,19 @@ def _labels(root: Path, images: Mapping[str, Path]) -> dict[str, DopplerLabel]:
     labels = {}
     for name, rows in _matched(read_label_rows(root / LABELS), images, root).items():
         try:
-            labels[name] = doppler_label(rows, image_size(images[name]), images[name])
+            labels[name] = doppler_label(rows, check_doppler(images[name]), images[name])
         except UnusableFileError as error:
             _LOG.warning("%s: left out: %s", _case(name), error)
     return labels
+
+
+def _is_usable(image: Path, name: str) -> bool:
+    try:
+        check_doppler(image)
+    except UnusableFileError as error:
+        _LOG.warning("%s: left out: %s", _case(name), error)
+        return False
+    return True
 
 
 def _matched(rows: Mapping[str, list[Row]], images: Mapping[str, Path], root: Path) -> dict[str, list[Row]]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from common.errors import UnusableFileError
 from common.readers.doppler_calibration import Box, DopplerCalibration, spectral_calibration
-from common.readers.ultrasound_dicom import read_ultrasound
+from common.readers.ultrasound_dicom import read_ultrasound, read_ultrasound_header
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 # Weights of red, green and blue in brightness, ITU-R BT.601.
@@ -59,26 +59,26 @@ def is_picture(path: str | os.PathLike[str]) -> bool:
     return Path(path).suffix.lower() in PICTURE_SUFFIXES
 
 
-def image_size(path: str | os.PathLike[str]) -> tuple[int, int]:
-    """Return height and width from the header, without decoding the pixels.
+def check_doppler(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """Return height and width from the header, after a look at whether the file can serve; no pixel is decoded.
 
     Raises:
-        UnusableFileError: if the file is damaged or of another kind.
+        UnusableFileError: if the file is damaged or of another kind, or, as :class:`CalibrationError`, if a DICOM
+            file has no clear calibration.
     """
-    try:
-        if is_picture(path):
-            from PIL import Image
+    if is_picture(path):
+        from PIL import Image
 
+        try:
             with Image.open(path) as picture:
                 return picture.height, picture.width
-        import pydicom
-
-        header = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=["Rows", "Columns"])
-        return int(header.Rows), int(header.Columns)
-    except FileNotFoundError:
-        raise
-    except Exception as error:
-        raise UnusableFileError(f"{path}: expected an image, found {type(error).__name__} ({error}).") from error
+        except FileNotFoundError:
+            raise
+        except Exception as error:
+            raise UnusableFileError(f"{path}: expected a picture, found {type(error).__name__} ({error}).") from error
+    size, regions = read_ultrasound_header(path)
+    spectral_calibration(regions, size, path)
+    return size
 
 
 def _read_picture(path: str | os.PathLike[str]) -> NDArray[np.float32]:

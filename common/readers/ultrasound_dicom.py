@@ -19,16 +19,16 @@ ULTRASOUND_CLASSES = {
 # Which package decodes which transfer syntax, for the error that asks for it.
 DECODERS = {
     "1.2.840.10008.1.2.4.50": "pillow",
-    "1.2.840.10008.1.2.4.51": "pylibjpeg and pylibjpeg-libjpeg",
-    "1.2.840.10008.1.2.4.57": "pylibjpeg and pylibjpeg-libjpeg",
-    "1.2.840.10008.1.2.4.70": "pylibjpeg and pylibjpeg-libjpeg",
+    "1.2.840.10008.1.2.4.51": "pylibjpeg pylibjpeg-libjpeg",
+    "1.2.840.10008.1.2.4.57": "pylibjpeg pylibjpeg-libjpeg",
+    "1.2.840.10008.1.2.4.70": "pylibjpeg pylibjpeg-libjpeg",
     "1.2.840.10008.1.2.4.80": "pyjpegls",
     "1.2.840.10008.1.2.4.81": "pyjpegls",
-    "1.2.840.10008.1.2.4.90": "pylibjpeg and pylibjpeg-openjpeg",
-    "1.2.840.10008.1.2.4.91": "pylibjpeg and pylibjpeg-openjpeg",
-    "1.2.840.10008.1.2.4.201": "pylibjpeg and pylibjpeg-openjpeg",
-    "1.2.840.10008.1.2.4.202": "pylibjpeg and pylibjpeg-openjpeg",
-    "1.2.840.10008.1.2.4.203": "pylibjpeg and pylibjpeg-openjpeg",
+    "1.2.840.10008.1.2.4.90": "pylibjpeg pylibjpeg-openjpeg",
+    "1.2.840.10008.1.2.4.91": "pylibjpeg pylibjpeg-openjpeg",
+    "1.2.840.10008.1.2.4.201": "pylibjpeg pylibjpeg-openjpeg",
+    "1.2.840.10008.1.2.4.202": "pylibjpeg pylibjpeg-openjpeg",
+    "1.2.840.10008.1.2.4.203": "pylibjpeg pylibjpeg-openjpeg",
 }
 # Only these elements are read: what is not read cannot leak.
 PIXEL_TAGS = [
@@ -128,11 +128,25 @@ def read_ultrasound(path: str | os.PathLike[str]) -> UltrasoundImage:
     return UltrasoundImage(frames, _frame_interval_ms(dataset, len(frames), path), regions)
 
 
-def _open(path: str | os.PathLike[str]) -> Any:
+def read_ultrasound_header(path: str | os.PathLike[str]) -> tuple[tuple[int, int], list[UltrasoundRegion]]:
+    """Return height and width of the image and its regions, without decoding pixels.
+
+    Raises:
+        UnusableFileError: if the file is no DICOM image, or a region is not whole.
+    """
+    dataset = _open(path, stop_before_pixels=True)
+    if "Rows" not in dataset or "Columns" not in dataset:
+        raise UnusableFileError(f"{path}: expected a DICOM image with rows and columns, found none.")
+    regions = [_region(item, path) for item in dataset.get("SequenceOfUltrasoundRegions") or []]
+    return (int(dataset.Rows), int(dataset.Columns)), regions
+
+
+def _open(path: str | os.PathLike[str], stop_before_pixels: bool = False) -> Any:
     import pydicom
 
+    tags = [*PIXEL_TAGS, *PALETTE_TAGS, *OTHER_TAGS]
     try:
-        return pydicom.dcmread(path, specific_tags=[*PIXEL_TAGS, *PALETTE_TAGS, *OTHER_TAGS])
+        return pydicom.dcmread(path, stop_before_pixels=stop_before_pixels, specific_tags=tags)
     except FileNotFoundError:
         raise
     except Exception as error:

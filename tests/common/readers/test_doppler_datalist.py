@@ -100,6 +100,13 @@ def test_a_damaged_image_is_named_and_the_others_stay(folder, caplog):
     assert "4: left out" in caplog.text
 
 
+def test_an_unlabelled_image_that_cannot_serve_is_named_and_left_out(folder, caplog):
+    (folder / "more" / "10.png").write_text("no picture")
+    parts = [cases(doppler_datalist(folder, part, labelled=False)) for part in PARTS[:2]]
+    assert "more_10" not in set.union(*parts) and "more_11" in set.union(*parts)
+    assert "more_10: left out" in caplog.text
+
+
 def test_two_images_of_one_name_need_the_path(folder, caplog):
     (folder / "more" / "4.png").write_bytes((folder / "4.png").read_bytes())
     (folder / "labels.csv").write_text("filename,wave,x,y\n4,E,1,2\n5.png,E,1,2\nmore/4.png,E,1,2\n")

@@ -3,8 +3,8 @@ import pytest
 from PIL import Image
 
 from common.errors import UnusableFileError
-from common.readers import read_doppler
-from common.readers.doppler_image import image_size
+from common.readers import CalibrationError, read_doppler
+from common.readers.doppler_image import check_doppler
 from tests.common.readers.test_ultrasound_dicom import region, write
 
 
@@ -54,13 +54,18 @@ def test_refuses_a_truncated_picture(tmp_path, colour, suffix):
         read_doppler(path)
 
 
-def test_size_comes_from_the_header(tmp_path, colour):
+def test_a_check_gives_the_size_without_decoding(tmp_path, colour):
     Image.fromarray(colour).save(tmp_path / "a.png")
-    write(tmp_path / "a.dcm", np.zeros((1, 20, 30), np.uint8), "MONOCHROME2")
-    assert image_size(tmp_path / "a.png") == (40, 60) and image_size(tmp_path / "a.dcm") == (20, 30)
+    item = region(RegionLocationMaxX1=50, RegionLocationMaxY1=30)
+    path = write(tmp_path / "a.dcm", np.zeros((1, 40, 60), np.uint8), "MONOCHROME2", SequenceOfUltrasoundRegions=[item])
+    path.write_bytes(path.read_bytes()[:-1000])
+    assert check_doppler(tmp_path / "a.png") == (40, 60) and check_doppler(path) == (40, 60)
 
 
-def test_size_of_something_else_is_an_error(tmp_path):
+def test_a_check_refuses_what_cannot_serve(tmp_path):
     (tmp_path / "a.png").write_text("no picture")
-    with pytest.raises(UnusableFileError, match="expected an image"):
-        image_size(tmp_path / "a.png")
+    with pytest.raises(UnusableFileError, match="expected a picture"):
+        check_doppler(tmp_path / "a.png")
+    write(tmp_path / "a.dcm", np.zeros((1, 40, 60), np.uint8), "MONOCHROME2")
+    with pytest.raises(CalibrationError, match="expected the sequence of ultrasound regions"):
+        check_doppler(tmp_path / "a.dcm")

@@ -11,7 +11,7 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import UID, ExplicitVRLittleEndian, JPEGBaseline8Bit, JPEGLosslessSV1, generate_uid
 
 from common.errors import UnusableFileError
-from common.readers import UltrasoundRegion, read_ultrasound
+from common.readers import UltrasoundRegion, read_ultrasound, read_ultrasound_header
 
 
 def write(path, frames, photometric="RGB", syntax=ExplicitVRLittleEndian, pixel_data=None, **elements):
@@ -217,10 +217,26 @@ def test_refuses_a_file_without_pixels(tmp_path, screen):
 @pytest.mark.skipif(importlib.util.find_spec("libjpeg") is not None, reason="the decoder is installed")
 def test_a_missing_decoder_is_named(tmp_path, screen):
     path = write(tmp_path / "a.dcm", screen, "RGB", JPEGLosslessSV1, pixel_data=encapsulate([b"\xff\xd8"] * 2))
-    with pytest.raises(UnusableFileError, match="pip install pylibjpeg and pylibjpeg-libjpeg"):
+    with pytest.raises(UnusableFileError, match="pip install pylibjpeg pylibjpeg-libjpeg"):
         read_ultrasound(path)
 
 
 def test_a_missing_file_is_a_missing_file(tmp_path):
     with pytest.raises(FileNotFoundError):
         read_ultrasound(tmp_path / "absent.dcm")
+
+
+def test_the_header_gives_size_and_regions_of_a_file_whose_pixels_are_cut_off(tmp_path, screen):
+    path = write(tmp_path / "a.dcm", screen, SequenceOfUltrasoundRegions=[region()])
+    path.write_bytes(path.read_bytes()[:-1500])
+    size, (trace,) = read_ultrasound_header(path)
+    assert size == (20, 30) and trace.delta_y == -0.8
+
+
+def test_a_header_without_rows_is_no_image(tmp_path, screen):
+    path = write(tmp_path / "a.dcm", screen)
+    dataset = pydicom.dcmread(path)
+    del dataset.Rows
+    dataset.save_as(path)
+    with pytest.raises(UnusableFileError, match="expected a DICOM image with rows and columns"):
+        read_ultrasound_header(path)
