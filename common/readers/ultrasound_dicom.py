@@ -146,11 +146,14 @@ def _open(path: str | os.PathLike[str], stop_before_pixels: bool = False) -> Any
 
     tags = [*PIXEL_TAGS, *PALETTE_TAGS, *OTHER_TAGS]
     try:
-        return pydicom.dcmread(path, stop_before_pixels=stop_before_pixels, specific_tags=tags)
+        dataset = pydicom.dcmread(path, stop_before_pixels=stop_before_pixels, specific_tags=tags)
     except FileNotFoundError:
         raise
     except Exception as error:
         raise UnusableFileError(f"{path}: expected a DICOM file, found {_reason(error)}; export it again.") from error
+    if not len(dataset):
+        raise UnusableFileError(f"{path}: expected a whole DICOM file, found one that is cut off; export it again.")
+    return dataset
 
 
 def _frames(dataset: Any, path: str | os.PathLike[str]) -> NDArray[np.uint8]:
