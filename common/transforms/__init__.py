@@ -15,6 +15,7 @@ from common.transforms.load_cine_patient import LoadCinePatient as LoadCinePatie
 from common.transforms.load_doppler import LoadDopplerd as LoadDopplerd
 from common.transforms.peak_decoding import DecodePeaksd as DecodePeaksd
 from common.transforms.peak_decoding import decode_peaks as decode_peaks
+from common.transforms.peak_decoding import keep_best_class as keep_best_class
 from common.transforms.rand_corrupt_cine import RandCorruptCine as RandCorruptCine
 from common.transforms.rand_corrupt_cine import RandCorruptCined as RandCorruptCined
 from common.transforms.resample_time import ResampleTime as ResampleTime

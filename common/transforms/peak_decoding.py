@@ -118,21 +118,60 @@ def _refined(maps: Tensor, places: Tensor) -> Tensor:
     return torch.stack([x + offsets[0], y + offsets[1]], dim=-1)
 
 
+def keep_best_class(points: Tensor, confidence: Tensor, distance_px: float) -> tuple[Tensor, Tensor]:
+    """Return the points and confidences without those that a more certain point of another class stands on.
+
+    A wave is E or A, never both: of two peaks of different classes within `distance_px` along x and y the one with the
+    lower confidence becomes NaN with confidence 0; of equal ones the first class stays. Best still come first.
+
+    Args:
+        points: (..., C, K, 2), NaN where there is none.
+        confidence: (..., C, K).
+        distance_px: at least 0; 0 changes nothing.
+    """
+    if distance_px <= 0:
+        return points, confidence
+    classes, count = confidence.shape[-2:]
+    place, score = points.flatten(-3, -2), confidence.flatten(-2)
+    class_of = torch.arange(classes, device=points.device).repeat_interleave(count)
+    rank = torch.arange(classes * count, device=points.device)
+    is_close = (place[..., :, None, :] - place[..., None, :, :]).abs().amax(-1) <= distance_px
+    is_other = class_of[:, None] != class_of[None]
+    is_better = (score[..., None, :] > score[..., :, None]) | (
+        (score[..., None, :] == score[..., :, None]) & (rank[None] < rank[:, None])
+    )
+    stays = ~(is_close & is_other & is_better).any(-1).reshape(confidence.shape) & (confidence > 0)
+    order = torch.argsort(stays, dim=-1, descending=True, stable=True)
+    points = torch.where(stays[..., None], points, points.new_tensor(torch.nan))
+    confidence = torch.where(stays, confidence, confidence.new_zeros(()))
+    return points.gather(-2, order[..., None].expand(points.shape)), confidence.gather(-1, order)
+
+
 class DecodePeaksd(MapTransform):
     """Heat maps under `keys` to `points` (C, K, 2) in image pixels and their `confidence` (C, K)."""
 
     backend = [TransformBackends.TORCH]  # noqa: RUF012 - MONAI declares a list
 
-    def __init__(self, keys: KeysCollection = "pred", placement_key: str = "placement", **settings: Any) -> None:
-        """Keep the settings of :func:`decode_peaks`, and the key of the way back to image pixels."""
+    def __init__(
+        self, keys: KeysCollection = "pred", placement_key: str = "placement", exclusive_px: float = 0, **settings: Any
+    ) -> None:
+        """Keep the settings.
+
+        Args:
+            keys: heat maps.
+            placement_key: key of the way back to image pixels.
+            exclusive_px: distance of :func:`keep_best_class`, in pixels of the maps.
+            settings: of :func:`decode_peaks`.
+        """
         super().__init__(keys)
-        self.placement_key, self.settings = placement_key, settings
+        self.placement_key, self.exclusive_px, self.settings = placement_key, exclusive_px, settings
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Add points and confidence; the input mapping is left as it was."""
         d = dict(data)
         for key in self.key_iterator(d):
-            points, d["confidence"] = decode_peaks(torch.as_tensor(d[key]), **self.settings)
+            found = decode_peaks(torch.as_tensor(d[key]), **self.settings)
+            points, d["confidence"] = keep_best_class(*found, self.exclusive_px)
             placement = torch.as_tensor(d[self.placement_key], device=points.device)
             d["points"] = to_image(points.double(), placement.double())
         return d

@@ -4,7 +4,7 @@ import pytest
 import torch
 from skimage.feature import peak_local_max
 
-from common.transforms import DecodePeaksd, decode_peaks, draw_heat_maps
+from common.transforms import DecodePeaksd, decode_peaks, draw_heat_maps, keep_best_class
 
 
 def found(maps, **settings):
@@ -101,3 +101,39 @@ def test_dictionary_form_gives_points_in_image_pixels():
     expected = torch.tensor([[30.5 / 0.5 + 99.5, 20.5 / 0.25 + 49.5], [50.5 / 0.5 + 99.5, 10.5 / 0.25 + 49.5]])
     torch.testing.assert_close(result["points"][:, 0], expected.double(), atol=1e-3, rtol=0)
     assert result["confidence"].shape == (2, 4) and float(result["confidence"][0, 0]) == pytest.approx(1)
+
+
+def exclusive(e, a, distance_px=5.0):
+    """x of the E and of the A peaks that stay; peaks are (x, y, confidence)."""
+    rows = [wave + [(math.nan, math.nan, 0.0)] * (3 - len(wave)) for wave in (e, a)]
+    both = torch.tensor(rows)
+    points, confidence = keep_best_class(both[..., :2], both[..., 2], distance_px)
+    assert torch.equal(confidence > 0, ~points[..., 0].isnan())
+    return [[x for x in wave if not math.isnan(x)] for wave in points[..., 0].tolist()]
+
+
+def test_of_two_waves_in_one_place_the_more_certain_stays():
+    assert exclusive([(10, 5, 0.9), (50, 5, 0.4)], [(52, 6, 0.8), (11, 5, 0.5)]) == [[10], [52]]
+
+
+def test_waves_further_apart_along_either_axis_stay_both():
+    assert exclusive([(10, 5, 0.9)], [(16, 5, 0.8)]) == [[10], [16]]
+    assert exclusive([(10, 5, 0.9)], [(10, 11, 0.8)]) == [[10], [10]]
+
+
+def test_two_peaks_of_one_wave_do_not_compete():
+    assert exclusive([(10, 5, 0.9), (12, 5, 0.8)], []) == [[10, 12], []]
+
+
+def test_of_two_equal_ones_the_first_class_stays():
+    assert exclusive([(10, 5, 0.7)], [(10, 5, 0.7)]) == [[10], []]
+
+
+def test_without_distance_nothing_competes():
+    assert exclusive([(10, 5, 0.9)], [(10, 5, 0.8)], 0) == [[10], [10]]
+
+
+def test_a_batch_competes_image_by_image():
+    points = torch.tensor([[[[10.0, 5.0]], [[11.0, 5.0]]], [[[10.0, 5.0]], [[90.0, 5.0]]]])
+    kept, _ = keep_best_class(points, torch.tensor([[[0.5], [0.9]], [[0.5], [0.9]]]), 4.0)
+    assert kept[0, 0].isnan().all() and not kept[0, 1].isnan().any() and not kept[1].isnan().any()
