@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 class KeepBest:
     """Writes the network to `path` whenever the metric improves, and stops the trainer after `patience` epochs without.
 
-    Of equal epochs the last is kept: with few validation cases a rank metric ties early, and later weights are steadier.
+    Of equal epochs the last is kept: with few validation cases a rank metric ties early, later weights are steadier.
     Attached to the trainer, in its handlers after `ValidationHandler`. Its state travels in resume files, so that a
     resumed run does not take its first, worse epoch for the best one.
 
