@@ -85,7 +85,7 @@ def draw_trace(
     axes.imshow(trace, cmap="gray", vmin=0, vmax=1, extent=edges, aspect="auto", interpolation="bilinear")
     for wave, peaks in (("E", [b.e for b in beats if b.e]), ("A", [b.a for b in beats if b.a])):
         for peak in peaks:
-            _mark(axes, wave, peak, zero)
+            _mark(axes, wave, peak, zero, (peak.x - left) / (right - left))
     if math.isfinite(cm_s_per_px):
         axes.axhline(zero, color="#6fb3e0", linewidth=0.8)
         ticks = _round_ticks((zero - bottom) * cm_s_per_px, (zero - top) * cm_s_per_px)
@@ -101,13 +101,14 @@ def draw_trace(
     _save(figure, path)
 
 
-def _mark(axes: Any, wave: str, peak: Peak, zero: float) -> None:
+def _mark(axes: Any, wave: str, peak: Peak, zero: float, place: float) -> None:
     axes.plot(peak.x, peak.y, "+", color=COLOURS[wave], markersize=11, markeredgewidth=1.8)
     known = math.isfinite(peak.velocity_cm_s)
     text = f"{wave} {peak.velocity_cm_s:.0f}" if known else wave
     below = known and peak.y > zero
+    side = "left" if place < 0.03 else "right" if place > 0.97 else "center"
     axes.annotate(
-        text, (peak.x, peak.y), xytext=(0, -12 if below else 7), textcoords="offset points", ha="center",
+        text, (peak.x, peak.y), xytext=(0, -12 if below else 7), textcoords="offset points", ha=side,
         color=COLOURS[wave], fontsize=8, alpha=0.5 + 0.5 * peak.confidence,
     )  # fmt: skip
 
