@@ -4,6 +4,9 @@ from common.handlers.distributed import bare_network as bare_network
 from common.handlers.distributed import distributed_network as distributed_network
 from common.handlers.distributed import gather_rows as gather_rows
 from common.handlers.distributed import is_main_process as is_main_process
+from common.handlers.doppler_evaluation import DopplerEvaluation as DopplerEvaluation
+from common.handlers.doppler_results import DopplerResults as DopplerResults
+from common.handlers.doppler_rows import doppler_row as doppler_row
 from common.handlers.epoch_seed import EpochSeed as EpochSeed
 from common.handlers.evaluation import EvaluationRow as EvaluationRow
 from common.handlers.evaluation import write_evaluation as write_evaluation
@@ -26,6 +29,7 @@ from common.handlers.resume import ResumeLoader as ResumeLoader
 from common.handlers.resume import ResumeSaver as ResumeSaver
 from common.handlers.rows import RowCollector as RowCollector
 from common.handlers.rows import RowMetric as RowMetric
+from common.handlers.start_mode import start_in_mode as start_in_mode
 from common.handlers.weights import load_state as load_state
 from common.handlers.weights import load_weights as load_weights
 from common.handlers.weights import save_state as save_state

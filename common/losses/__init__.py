@@ -3,6 +3,13 @@
 from common.losses.lesion import LesionLoss as LesionLoss
 from common.losses.lesion import batch_dice_loss as batch_dice_loss
 from common.losses.lesion import focal_loss as focal_loss
+from common.losses.barlow_twins import BarlowTwinsLoss as BarlowTwinsLoss
+from common.losses.barlow_twins import barlow_twins_loss as barlow_twins_loss
+from common.losses.barlow_twins import embedding_row as embedding_row
+from common.losses.barlow_twins import held_out_barlow_twins as held_out_barlow_twins
+from common.losses.gather import gather_with_gradient as gather_with_gradient
+from common.losses.heat_map_loss import HeatMapLoss as HeatMapLoss
+from common.losses.heat_map_loss import heat_map_loss as heat_map_loss
 from common.losses.weighted_bce import WeightedBCELoss as WeightedBCELoss
 from common.losses.weighted_bce import class_weights as class_weights
 from common.losses.weighted_bce import class_weights_of as class_weights_of

@@ -1,6 +1,10 @@
 """Networks of the five papers, readable from their published checkpoints by key."""
 
 from common.networks.group_norm import group_normalised as group_normalised
+from common.networks.keypoint_unet import BACKBONES as BACKBONES
+from common.networks.keypoint_unet import BarlowTwinsEncoder as BarlowTwinsEncoder
+from common.networks.keypoint_unet import KeypointUNet as KeypointUNet
+from common.networks.mobilenet_v2 import MobileNetV2Encoder as MobileNetV2Encoder
 from common.networks.restoration_net import CineClassifier as CineClassifier
 from common.networks.restoration_net import CineRestorationNet as CineRestorationNet
 from common.networks.restoration_net import RestorationEncoder as RestorationEncoder

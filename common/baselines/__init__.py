@@ -1,0 +1,3 @@
+"""Plain methods that results are measured against."""
+
+from common.baselines.envelope_peaks import envelope_peaks as envelope_peaks

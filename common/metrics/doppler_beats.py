@@ -1,0 +1,92 @@
+"""Peaks of one image to beats: each E with the A that follows it, and their means."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+LONGEST_GAP_S = 1.2
+LONGEST_GAP_BEATS = 0.9
+
+
+class Peak(NamedTuple):
+    """A peak: image pixels, confidence in [0, 1], and velocity (NaN without calibration)."""
+
+    x: float
+    y: float
+    confidence: float
+    velocity_cm_s: float = math.nan
+
+
+class Beat(NamedTuple):
+    """An E wave with its A wave; either may be missing, but not both."""
+
+    e: Peak | None
+    a: Peak | None
+
+    @property
+    def e_to_a(self) -> float:
+        """Return the ratio of the velocities; NaN unless both waves are there and calibrated."""
+        return self.e.velocity_cm_s / self.a.velocity_cm_s if self.e and self.a and self.a.velocity_cm_s else math.nan
+
+
+def pair_beats(e_peaks: Sequence[Peak], a_peaks: Sequence[Peak], seconds_per_px: float = math.nan) -> list[Beat]:
+    """Return the beats in order of time.
+
+    An A belongs to the last E before it, the nearest A to that E if there are several, unless it is further away than
+    0.9 of the median beat or 1.2 s: then an E between them was missed. What stays alone is a beat with one wave.
+
+    Args:
+        e_peaks, a_peaks: peaks of one image, in any order.
+        seconds_per_px: of the columns; NaN if unknown.
+    """
+    e_sorted, a_left = sorted(e_peaks, key=lambda p: p.x), sorted(a_peaks, key=lambda p: p.x)
+    limit_px = _longest_gap_px(e_sorted, seconds_per_px)
+    beats = []
+    for index, e in enumerate(e_sorted):
+        end = e_sorted[index + 1].x if index + 1 < len(e_sorted) else math.inf
+        following = [a for a in a_left if e.x < a.x < end and a.x - e.x <= limit_px]
+        beats.append(Beat(e, following[0] if following else None))
+        a_left = [a for a in a_left if not following or a is not following[0]]
+    beats += [Beat(None, a) for a in a_left]
+    return sorted(beats, key=_time)
+
+
+def summarise_beats(beats: Sequence[Beat]) -> dict[str, Any]:
+    """Return what goes into a report: means of E and A in cm/s over their beats, E/A, and how many beats they rest on.
+
+    E/A is the mean E over the mean A of the beats that have both. Without calibration the velocities are None.
+    """
+    e = [beat.e.velocity_cm_s for beat in beats if beat.e]
+    a = [beat.a.velocity_cm_s for beat in beats if beat.a]
+    both = [(beat.e.velocity_cm_s, beat.a.velocity_cm_s) for beat in beats if beat.e and beat.a]
+    mean_e, mean_a = (_mean([pair[index] for pair in both]) for index in range(2))
+    return {
+        "e_mean_cm_s": _known(_mean(e)),
+        "a_mean_cm_s": _known(_mean(a)),
+        "e_to_a": _known(mean_e / mean_a if mean_a else math.nan),
+        "e_waves": len(e),
+        "a_waves": len(a),
+        "beats_with_both": len(both),
+    }
+
+
+def _longest_gap_px(e_sorted: Sequence[Peak], seconds_per_px: float) -> float:
+    intervals = np.diff([peak.x for peak in e_sorted])
+    by_beat = LONGEST_GAP_BEATS * float(np.median(intervals)) if len(intervals) else math.inf
+    by_time = LONGEST_GAP_S / seconds_per_px if math.isfinite(seconds_per_px) else math.inf
+    return min(by_beat, by_time)
+
+
+def _time(beat: Beat) -> float:
+    first = beat.e or beat.a
+    return first.x if first else math.inf
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if len(values) else math.nan
+
+
+def _known(value: float) -> float | None:
+    return round(value, 4) if math.isfinite(value) else None

@@ -1,0 +1,115 @@
+"""Where the spectral trace stands on the screen, and what its rows and columns measure."""
+
+import math
+import os
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from common.errors import UnusableFileError
+from common.readers.ultrasound_dicom import UltrasoundRegion
+
+SPECTRAL = 3
+SECONDS = 4
+CM_PER_SECOND = 7
+FREQUENCY_SCALE = 1 << 2
+SMALLEST_TRACE_PX = 16
+
+Box = tuple[int, int, int, int]
+
+
+class CalibrationError(UnusableFileError):
+    """The file does not say, or not clearly, what a pixel of its spectral trace measures."""
+
+
+class DopplerCalibration(NamedTuple):
+    """What a point of the image measures.
+
+    Attributes:
+        baseline_row: row of velocity 0, in image pixels, whole numbers at pixel centres.
+        cm_s_per_px: velocity from one row to the next, positive.
+        seconds_per_px: time from one column to the next; NaN if unknown.
+    """
+
+    baseline_row: float
+    cm_s_per_px: float
+    seconds_per_px: float = math.nan
+
+
+def spectral_calibration(
+    regions: Sequence[UltrasoundRegion], image_size: tuple[int, int], path: str | os.PathLike[str]
+) -> tuple[Box, DopplerCalibration]:
+    """Return the box (min_x, min_y, max_x, max_y, all inside) of the spectral trace and its calibration.
+
+    Args:
+        regions: all regions of the file; exactly one must be spectral.
+        image_size: height and width of the image; a box that reaches over its edge is cut.
+        path: file that the errors name.
+
+    Raises:
+        CalibrationError: if there is no region or no spectral one, or more than one; if the scale is a frequency or
+            its unit is not cm/s; if a row measures nothing; if the reference row is missing; if the box is outside
+            the image or smaller than 16 pixels.
+
+    References:
+        DICOM PS3.3 C.8.5.5: the reference pixel counts from the corner of the region, rows grow downwards.
+    """
+    region = _spectral_region(regions, path)
+    _check_scale(region, path)
+    delta_y, reference_y = float(region.delta_y or 0), float(region.reference_y or 0)
+    baseline_row = region.min_y + reference_y - region.reference_value_y / delta_y
+    measures_time = region.units_x == SECONDS and region.delta_x is not None and region.delta_x > 0
+    seconds = float(region.delta_x or 0) if measures_time else math.nan
+    return _box(region, image_size, path), DopplerCalibration(baseline_row, abs(delta_y), seconds)
+
+
+def peak_velocity_cm_s(row: float, calibration: DopplerCalibration) -> float:
+    """Return the speed at an image row, positive on both sides of the baseline (a trace may stand upside down)."""
+    return abs(row - calibration.baseline_row) * calibration.cm_s_per_px
+
+
+def _spectral_region(regions: Sequence[UltrasoundRegion], path: str | os.PathLike[str]) -> UltrasoundRegion:
+    if not regions:
+        raise CalibrationError(
+            f"{path}: expected the sequence of ultrasound regions (0018,6011), found none; export the original DICOM "
+            "file, or save the trace as PNG and give cm_s_per_px and y_baseline in labels.csv."
+        )
+    spectral = [region for region in regions if region.spatial_format == SPECTRAL]
+    if len(spectral) != 1:
+        formats = ", ".join(str(region.spatial_format) for region in regions)
+        raise CalibrationError(
+            f"{path}: expected one spectral region in (0018,6011), found {len(spectral)} (spatial formats: {formats}); "
+            "crop the file to a single trace first."
+        )
+    return spectral[0]
+
+
+def _check_scale(region: UltrasoundRegion, path: str | os.PathLike[str]) -> None:
+    if region.units_y != CM_PER_SECOND or region.flags & FREQUENCY_SCALE:
+        raise CalibrationError(
+            f"{path}: expected a velocity scale in cm/s (unit 7 in (0018,6026), bit 2 of (0018,6016) not set), found "
+            f"unit {region.units_y} and flags {region.flags}; switch the scanner to velocity."
+        )
+    if not region.delta_y or not math.isfinite(region.delta_y):
+        raise CalibrationError(
+            f"{path}: expected the velocity of one row in (0018,602E), found {region.delta_y}; export the file again."
+        )
+    if region.reference_y is None:
+        raise CalibrationError(
+            f"{path}: expected the reference row of the trace in (0018,6022), found none; export the file again."
+        )
+
+
+def _box(region: UltrasoundRegion, image_size: tuple[int, int], path: str | os.PathLike[str]) -> Box:
+    height, width = image_size
+    box = (
+        max(region.min_x, 0),
+        max(region.min_y, 0),
+        min(region.max_x, width - 1),
+        min(region.max_y, height - 1),
+    )
+    if box[2] - box[0] < SMALLEST_TRACE_PX or box[3] - box[1] < SMALLEST_TRACE_PX:
+        raise CalibrationError(
+            f"{path}: expected a spectral region of at least {SMALLEST_TRACE_PX} pixels within the {width} x {height} "
+            f"image, found x {region.min_x} to {region.max_x}, y {region.min_y} to {region.max_y}."
+        )
+    return box

@@ -1,0 +1,99 @@
+"""Crop to the spectral trace, pad to the network's shape, resize; and the exact way of points there and back.
+
+Points are (x, y) with whole numbers at pixel centres. A placement is (offset_x, offset_y, scale_x, scale_y):
+network = (image + 0.5 - offset) * scale - 0.5.
+"""
+
+from collections.abc import Hashable, Mapping, Sequence
+
+import torch
+from monai.config import KeysCollection
+from monai.transforms import MapTransform, Transform
+from monai.utils import TransformBackends
+from torch import Tensor
+from torch.nn import functional
+
+
+def to_network(points: Tensor, placement: Tensor) -> Tensor:
+    """Return (..., 2) image points in pixels of the network's input; `placement` is (4,) or broadcasts to (..., 4)."""
+    return (points + 0.5 - placement[..., :2]) * placement[..., 2:] - 0.5
+
+
+def to_image(points: Tensor, placement: Tensor) -> Tensor:
+    """Return (..., 2) points of the network's input in image pixels: the inverse of :func:`to_network`."""
+    return (points + 0.5) / placement[..., 2:] + placement[..., :2] - 0.5
+
+
+class FitSpectrum(Transform):
+    """Crop an image to its trace, pad it with zeros to the shape of the network's input, and resize it to that.
+
+    The aspect ratio stays, up to the rounding of the padding to whole pixels, which the placement counts in.
+
+    References:
+        Jevsikov et al. 2024 and the group's earlier work pad to a square: a square `spatial_size` does that.
+    """
+
+    backend = [TransformBackends.TORCH]  # noqa: RUF012 - MONAI declares a list
+
+    def __init__(self, spatial_size: Sequence[int] = (512, 512)) -> None:
+        """Keep the settings.
+
+        Args:
+            spatial_size: height and width of the result.
+
+        Raises:
+            ValueError: if `spatial_size` is not two positive numbers.
+        """
+        if len(spatial_size) != 2 or min(spatial_size) < 1:
+            raise ValueError(f"spatial_size: expected a positive height and width, found {spatial_size}")
+        self.height, self.width = int(spatial_size[0]), int(spatial_size[1])
+
+    def __call__(self, image: Tensor, box: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        """Return the (C, height, width) image and its (4,) float64 placement.
+
+        Args:
+            image: (C, H, W).
+            box: (4,), whole pixels min_x, min_y, max_x, max_y of the trace, all inside it.
+        """
+        min_x, min_y, max_x, max_y = (int(value) for value in box)
+        cropped = image[:, min_y : max_y + 1, min_x : max_x + 1]
+        rows, columns = cropped.shape[1:]
+        padded_rows = max(rows, round(columns * self.height / self.width))
+        padded_columns = max(columns, round(rows * self.width / self.height))
+        top, left = (padded_rows - rows) // 2, (padded_columns - columns) // 2
+        padding = (left, padded_columns - columns - left, top, padded_rows - rows - top)
+        padded = functional.pad(cropped, padding)[None]
+        resized = functional.interpolate(
+            padded, (self.height, self.width), mode="bilinear", align_corners=False, antialias=True
+        )[0]
+        scales = (self.width / padded_columns, self.height / padded_rows)
+        return resized, torch.tensor([min_x - left, min_y - top, *scales], dtype=torch.float64)
+
+
+class FitSpectrumd(MapTransform):
+    """Dictionary form of :class:`FitSpectrum`; points under `points_key` go along if they are there."""
+
+    backend = FitSpectrum.backend
+
+    def __init__(
+        self,
+        keys: KeysCollection = "image",
+        spatial_size: Sequence[int] = (512, 512),
+        box_key: str = "box",
+        points_key: str = "peaks",
+        placement_key: str = "placement",
+    ) -> None:
+        """Keep the keys: of the image, its (4,) box, its (..., 2) points (optional), and of the placement written."""
+        super().__init__(keys)
+        self.fit = FitSpectrum(spatial_size)
+        self.box_key, self.points_key, self.placement_key = box_key, points_key, placement_key
+
+    def __call__(self, data: Mapping[Hashable, Tensor]) -> dict[Hashable, Tensor]:
+        """Fit the images under `keys` and move the points; the input mapping is left as it was."""
+        d = dict(data)
+        for key in self.key_iterator(d):
+            d[key], d[self.placement_key] = self.fit(d[key], d[self.box_key])
+        if self.points_key in d:
+            points = d[self.points_key]
+            d[self.points_key] = to_network(points.double(), d[self.placement_key]).to(points.dtype)
+        return d
