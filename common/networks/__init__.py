@@ -1,1 +1,6 @@
 """Networks of the five papers, readable from their published checkpoints by key."""
+
+from common.networks.ejection_fraction import EjectionFractionNet as EjectionFractionNet
+from common.networks.ejection_fraction import WithFeatures as WithFeatures
+from common.networks.ejection_fraction import load_echo_weights as load_echo_weights
+from common.networks.uniformer import UniFormer as UniFormer
