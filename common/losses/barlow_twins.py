@@ -1,0 +1,67 @@
+"""Barlow Twins: two views of an image get equal features, and no feature repeats another."""
+
+import torch
+from torch import Tensor, nn
+
+from common.losses.gather import gather_with_gradient
+
+# Variance floor of the batch normalisation in the authors' code: a constant feature becomes 0 instead of NaN.
+EPSILON = 1e-5
+
+
+def barlow_twins_loss(first: Tensor, second: Tensor, redundancy_weight: float = 5e-3) -> Tensor:
+    """Return how far the cross-correlation of two views' embeddings is from the identity.
+
+    Statistics run over the batch of all processes, so that the value does not depend on how the batch is split.
+
+    Args:
+        first, second: (B, D), embeddings of two views of the same images.
+        redundancy_weight: lambda of eq. 1; positive.
+
+    Raises:
+        ValueError: if the shapes differ or are not (B, D), B < 2 (a standard deviation needs two samples), or
+            `redundancy_weight` is not positive.
+
+    References:
+        Zbontar et al., Barlow Twins, ICML 2021, https://arxiv.org/abs/2103.03230 (eq. 1 and 2). The default weight is
+        that of BT-UNet: Punn and Agarwal 2022, https://arxiv.org/abs/2112.03916
+    """
+    if first.ndim != 2 or first.shape != second.shape:
+        raise ValueError(f"expected two (B, D) embeddings, found {tuple(first.shape)} and {tuple(second.shape)}")
+    if redundancy_weight <= 0:
+        raise ValueError(f"redundancy_weight: expected a positive number, found {redundancy_weight}")
+    first, second = gather_with_gradient(first), gather_with_gradient(second)
+    if len(first) < 2:
+        raise ValueError(f"expected at least 2 samples in a batch, found {len(first)}; raise the batch size")
+    with torch.autocast(first.device.type, enabled=False):
+        c = standardise(first).T @ standardise(second) / len(first)
+        invariance = (1 - c.diagonal()).square().sum()
+        redundancy = c.square().sum() - c.diagonal().square().sum()
+        return invariance + redundancy_weight * redundancy
+
+
+def standardise(embeddings: Tensor) -> Tensor:
+    """Return (B, D) embeddings with mean 0 and variance 1 over the batch; a constant feature becomes 0.
+
+    Half precision is computed in single precision: a sum of squares over the batch leaves its range.
+    """
+    if embeddings.dtype in (torch.float16, torch.bfloat16):
+        embeddings = embeddings.float()
+    centred = embeddings - embeddings.mean(0)
+    return centred * (centred.square().mean(0) + EPSILON).rsqrt()
+
+
+class BarlowTwinsLoss(nn.Module):
+    """Module form of :func:`barlow_twins_loss`, with its settings.
+
+    MONAI's class of the same name multiplies with a standardisation over the other axis: two equal, decorrelated
+    views score F / N^2 there instead of 0.
+    """
+
+    def __init__(self, redundancy_weight: float = 5e-3) -> None:
+        super().__init__()
+        self.redundancy_weight = redundancy_weight
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        """Return the loss of two (B, D) embeddings."""
+        return barlow_twins_loss(first, second, self.redundancy_weight)
