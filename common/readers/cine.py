@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.errors import UnusableFileError
+from common.readers.sector import mask_to_region
 from common.readers.ultrasound_dicom import read_ultrasound
 from common.readers.video import Cine, open_video
-from common.transforms.sector import mask_to_region
 
 VIDEO_SUFFIXES = (".avi", ".mp4", ".mov", ".mkv", ".m4v", ".wmv", ".mpg", ".mpeg")
 VOLUME_SUFFIXES = (".nii", ".nii.gz", ".mhd", ".mha")

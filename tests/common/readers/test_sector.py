@@ -2,7 +2,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from common.transforms.sector import crop_to_sector, mask_to_region, sector_mask
+from common.readers.sector import crop_to_sector, mask_to_region, sector_mask
 
 
 def screen(seed=0, shape=(8, 120, 160)):
