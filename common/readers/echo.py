@@ -6,9 +6,9 @@ from typing import Any
 
 from common.errors import NoDataError
 from common.readers.camus import camus_datalist, camus_root
-from common.readers.cine import is_cine
 from common.readers.echonet import echonet_datalist, is_echonet
 from common.readers.hmc_qu import hmc_qu_datalist, is_hmc_qu
+from common.readers.ultrasound_cine import is_ultrasound_cine
 
 UNDERSTOOD = (
     "EchoNet-Dynamic or -Pediatric (FileList.csv, Videos/*.avi), CAMUS (database_nifti/patientNNNN or "
@@ -45,7 +45,7 @@ def echo_datalist(
     elif is_hmc_qu(root):
         items = hmc_qu_datalist(root, section, fold, folds, seed=seed)
     else:
-        items = [] if labelled else cine_datalist(root)
+        items = [] if labelled else ultrasound_cine_datalist(root)
     if not items:
         raise NoDataError(
             f"{root}: no case of section {section!r} found. Understood are {UNDERSTOOD}"
@@ -55,12 +55,12 @@ def echo_datalist(
     return items
 
 
-def cine_datalist(dataset_dir: str | os.PathLike[str]) -> list[dict[str, Any]]:
+def ultrasound_cine_datalist(dataset_dir: str | os.PathLike[str]) -> list[dict[str, Any]]:
     """Return every cine below a folder (or the one file given) as "case" and "image", named by its path there."""
     root = Path(dataset_dir)
     if root.is_file():
         return [{"case": _case(root.name), "image": str(root)}]
-    paths = [path for path in sorted(root.rglob("*")) if is_cine(path)]
+    paths = [path for path in sorted(root.rglob("*")) if is_ultrasound_cine(path)]
     return [{"case": _case(path.relative_to(root).as_posix()), "image": str(path)} for path in paths]
 
 

@@ -15,7 +15,7 @@ TOLERATED_MISSING_FRAMES = 1
 
 
 @dataclass(frozen=True)
-class Cine:
+class FrameSource:
     """A moving image whose frames are read when they are asked for.
 
     Attributes:
@@ -29,7 +29,7 @@ class Cine:
     read: Callable[[Sequence[int]], NDArray[np.uint8]]
 
 
-def open_video(path: str | os.PathLike[str]) -> Cine:
+def open_video(path: str | os.PathLike[str]) -> FrameSource:
     """Return a video whose wanted frames alone are decoded (as far as its codec allows).
 
     Where every frame stands for itself (Motion JPEG, as EchoNet and HMC-QU have it), only the wanted frames are
@@ -50,7 +50,7 @@ def open_video(path: str | os.PathLike[str]) -> Cine:
     def read(indices: Sequence[int]) -> NDArray[np.uint8]:
         return _decoded(path, packets, codec, indices)
 
-    return Cine(len(packets), 1000 / float(rate) if rate else None, read)
+    return FrameSource(len(packets), 1000 / float(rate) if rate else None, read)
 
 
 def _compressed(path: str | os.PathLike[str]) -> tuple[list[Any], int, Any, Any]:

@@ -11,7 +11,7 @@ from monai.transforms.transform import MapTransform, Transform
 from torch import Tensor
 
 from common.errors import UnusableFileError
-from common.readers.cine import open_cine
+from common.readers.ultrasound_cine import open_ultrasound_cine
 from common.transforms.clips import square_frames
 
 
@@ -56,7 +56,7 @@ class ReadBeat(Transform):
         Raises:
             UnusableFileError: if the video ends before the range does.
         """
-        cine = open_cine(path)
+        cine = open_ultrasound_cine(path)
         first, last = frame_range or (0, cine.frame_count - 1)
         if not (min(first, last) >= 0 and max(first, last) < cine.frame_count and first != last):
             raise UnusableFileError(

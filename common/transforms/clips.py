@@ -14,8 +14,8 @@ from torch.nn import functional
 
 from common.errors import UnusableFileError
 from common.files import read_csv
-from common.readers.cine import open_cine
-from common.readers.video import Cine
+from common.readers.ultrasound_cine import open_ultrasound_cine
+from common.readers.video import FrameSource
 
 
 def start_positions(frame_count: int, frames: int, stride: int) -> int:
@@ -42,7 +42,7 @@ def stride_in_frames(stride: int, stride_ms: float | None, frame_interval_ms: fl
     return max(1, round(stride_ms / frame_interval_ms))
 
 
-def read_clip(cine: Cine, start: int, frames: int, stride: int, size: int) -> Tensor:
+def read_clip(cine: FrameSource, start: int, frames: int, stride: int, size: int) -> Tensor:
     """Return (3, T, size, size) uint8 from frame `start` on; frames after the cine's end are black."""
     indices = [index for index in range(start, start + frames * stride, stride) if index < cine.frame_count]
     clip = torch.zeros(3, frames, size, size, dtype=torch.uint8)
@@ -106,7 +106,7 @@ class ReadClips(RandomizableTransform):
 
     def __call__(self, path: str | os.PathLike[str], starts: list[int] | None = None) -> Tensor:
         """Return the clips of the video at `path`, at `starts` if they are given."""
-        cine = open_cine(path)
+        cine = open_ultrasound_cine(path)
         stride = stride_in_frames(self.stride, self.stride_ms, cine.frame_interval_ms)
         positions = start_positions(cine.frame_count, self.frames, stride)
         if starts is not None:

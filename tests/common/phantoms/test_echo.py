@@ -5,7 +5,7 @@ import pytest
 
 from common.files import read_csv
 from common.phantoms import simulate_echo
-from common.readers import echo_datalist, open_cine
+from common.readers import echo_datalist, open_ultrasound_cine
 
 SMALL = {"size": 32, "frames": (10, 14)}
 
@@ -27,7 +27,9 @@ def test_writes_echonet_with_its_tables(tmp_path):
     for row in rows:
         volumes = float(row["EDV"]), float(row["ESV"])
         assert 100 * (1 - volumes[1] / volumes[0]) == pytest.approx(float(row["EF"]), abs=0.01)
-        assert open_cine(tmp_path / "Videos" / f"{row['FileName']}.avi").frame_count == int(row["NumberOfFrames"])
+        assert open_ultrasound_cine(tmp_path / "Videos" / f"{row['FileName']}.avi").frame_count == int(
+            row["NumberOfFrames"]
+        )
     tracings = [
         row for row in read_csv(tmp_path / "VolumeTracings.csv") if row["FileName"].startswith(rows[0]["FileName"])
     ]
@@ -58,7 +60,7 @@ def test_is_read_back_whole(tmp_path, layout):
     items = echo_datalist(tmp_path, "all")
     assert len(items) == 6
     for item in items:
-        cine = open_cine(item["image"])
+        cine = open_ultrasound_cine(item["image"])
         first, last = item.get("frame_range", (0, cine.frame_count - 1))
         assert cine.read([first, last]).shape == (2, 32, 32, 3)
     if layout == "hmc_qu":

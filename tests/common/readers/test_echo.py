@@ -6,7 +6,7 @@ import pytest
 from common.errors import NoDataError, UnusableFileError
 from common.files import read_csv, write_csv
 from common.phantoms import simulate_echo
-from common.readers import camus_datalist, cine_datalist, echo_datalist, echonet_datalist, hmc_qu_datalist
+from common.readers import camus_datalist, echo_datalist, echonet_datalist, hmc_qu_datalist, ultrasound_cine_datalist
 
 TINY = {"size": 16, "frames": (6, 6)}
 
@@ -191,7 +191,7 @@ def test_takes_a_plain_folder_where_no_label_is_needed(echonet, tmp_path):
     plain = tmp_path / "Videos"
     (plain / "notes.txt").write_text("x")
     assert len(echo_datalist(plain, "all", labelled=False)) == 9
-    one = cine_datalist(next(plain.glob("*.avi")))
+    one = ultrasound_cine_datalist(next(plain.glob("*.avi")))
     assert len(one) == 1 and not one[0]["case"].endswith(".avi")
 
 

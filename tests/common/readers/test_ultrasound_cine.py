@@ -6,7 +6,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from common.errors import UnusableFileError
-from common.readers import open_cine
+from common.readers import open_ultrasound_cine
 
 ULTRASOUND_MULTI_FRAME = "1.2.840.10008.5.1.4.1.1.3.1"
 
@@ -33,7 +33,7 @@ def speckle(count=6, size=48):
 
 
 def test_finds_the_sector_of_a_real_cine_whose_regions_do_not_fit_its_pixels():
-    cine = open_cine(get_testdata_file("examples_ybr_color.dcm", download=False))
+    cine = open_ultrasound_cine(get_testdata_file("examples_ybr_color.dcm", download=False))
     assert cine.frame_count == 30
     assert cine.frame_interval_ms == pytest.approx(33.3, abs=0.1)
     frames = cine.read([0, 29])
@@ -43,7 +43,7 @@ def test_finds_the_sector_of_a_real_cine_whose_regions_do_not_fit_its_pixels():
 
 def test_reads_a_grey_dicom_without_regions(tmp_path):
     write_dicom(tmp_path / "IM0001", speckle())
-    cine = open_cine(tmp_path / "IM0001")
+    cine = open_ultrasound_cine(tmp_path / "IM0001")
     assert cine.frame_count == 6 and cine.frame_interval_ms == 40
     assert cine.read([5, 0]).shape == (2, 48, 48, 3)
 
@@ -51,19 +51,19 @@ def test_reads_a_grey_dicom_without_regions(tmp_path):
 def test_names_a_dicom_with_one_frame(tmp_path):
     write_dicom(tmp_path / "still.dcm", speckle(1))
     with pytest.raises(UnusableFileError, match=r"still.dcm: expected a cine of several frames, found 1"):
-        open_cine(tmp_path / "still.dcm")
+        open_ultrasound_cine(tmp_path / "still.dcm")
 
 
 def test_names_what_is_no_cine(tmp_path):
     (tmp_path / "notes.txt").write_text("EF about 50")
     with pytest.raises(UnusableFileError, match=r"notes.txt: expected a video .* found '.txt'"):
-        open_cine(tmp_path / "notes.txt")
+        open_ultrasound_cine(tmp_path / "notes.txt")
     (tmp_path / "a.nii.gz").write_bytes(b"no")
     with pytest.raises(UnusableFileError, match=r"a.nii.gz: expected a NIfTI sequence"):
-        open_cine(tmp_path / "a.nii.gz")
+        open_ultrasound_cine(tmp_path / "a.nii.gz")
     (tmp_path / "a.mhd").write_text("ObjectType = Image\n")
     with pytest.raises(UnusableFileError, match=r"a.mhd: expected a MetaImage sequence"):
-        open_cine(tmp_path / "a.mhd")
+        open_ultrasound_cine(tmp_path / "a.mhd")
     for name in ("gone.nii.gz", "gone.mhd", "gone.dcm"):
         with pytest.raises(FileNotFoundError):
-            open_cine(tmp_path / name)
+            open_ultrasound_cine(tmp_path / name)

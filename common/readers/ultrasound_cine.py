@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from common.errors import UnusableFileError
 from common.readers.sector import mask_to_region
 from common.readers.ultrasound_dicom import read_ultrasound
-from common.readers.video import Cine, open_video
+from common.readers.video import FrameSource, open_video
 
 VIDEO_SUFFIXES = (".avi", ".mp4", ".mov", ".mkv", ".m4v", ".wmv", ".mpg", ".mpeg")
 VOLUME_SUFFIXES = (".nii", ".nii.gz", ".mhd", ".mha")
 DICOM_SUFFIXES = (".dcm", ".dicom", "")
 
 
-def open_cine(path: str | os.PathLike[str]) -> Cine:
+def open_ultrasound_cine(path: str | os.PathLike[str]) -> FrameSource:
     """Return the cine in a video, a multi-frame ultrasound DICOM file, or a NIfTI or MetaImage sequence (CAMUS).
 
     What a DICOM file shows outside its calibrated tissue region (texts, ECG, names) is cut away.
@@ -39,7 +39,7 @@ def open_cine(path: str | os.PathLike[str]) -> Cine:
     )
 
 
-def is_cine(path: Path) -> bool:
+def is_ultrasound_cine(path: Path) -> bool:
     """Return whether a file looks like a cine by its name or, without a known suffix, by the DICOM preamble."""
     name = path.name.lower()
     if not path.is_file() or name.startswith("."):
@@ -47,7 +47,7 @@ def is_cine(path: Path) -> bool:
     return name.endswith((*VIDEO_SUFFIXES, *VOLUME_SUFFIXES, ".dcm", ".dicom")) or _has_dicom_preamble(path)
 
 
-def _dicom(path: str | os.PathLike[str]) -> Cine:
+def _dicom(path: str | os.PathLike[str]) -> FrameSource:
     image = read_ultrasound(path)
     if len(image.frames) < 2:
         raise UnusableFileError(f"{path}: expected a cine of several frames, found 1; choose the moving loop.")
@@ -55,7 +55,7 @@ def _dicom(path: str | os.PathLike[str]) -> Cine:
     return _cine_of(mask_to_region(frames, image.regions), image.frame_interval_ms)
 
 
-def _sequence(path: str | os.PathLike[str]) -> Cine:
+def _sequence(path: str | os.PathLike[str]) -> FrameSource:
     frames = _nifti_frames(path) if ".nii" in Path(path).name.lower() else _metaimage_frames(path)
     if frames.ndim != 3 or len(frames) < 2:
         raise UnusableFileError(f"{path}: expected a sequence of 2D frames, found shape {frames.shape}.")
@@ -88,11 +88,11 @@ def _metaimage_frames(path: str | os.PathLike[str]) -> NDArray:
         ) from error
 
 
-def _cine_of(frames: NDArray[np.uint8], frame_interval_ms: float | None) -> Cine:
+def _cine_of(frames: NDArray[np.uint8], frame_interval_ms: float | None) -> FrameSource:
     def read(indices: Sequence[int]) -> NDArray[np.uint8]:
         return frames[list(indices)]
 
-    return Cine(len(frames), frame_interval_ms, read)
+    return FrameSource(len(frames), frame_interval_ms, read)
 
 
 def _has_dicom_preamble(path: Any) -> bool:
