@@ -6,3 +6,7 @@ from common.losses.echo_ef import RepresentationRegressionLoss as Representation
 from common.losses.gather import gather_with_gradient as gather_with_gradient
 from common.losses.rank_n_contrast import RankNContrastLoss as RankNContrastLoss
 from common.losses.rank_n_contrast import rank_n_contrast_loss as rank_n_contrast_loss
+from common.losses.weighted_bce import WeightedBCELoss as WeightedBCELoss
+from common.losses.weighted_bce import class_weights as class_weights
+from common.losses.weighted_bce import class_weights_of as class_weights_of
+from common.losses.weighted_bce import weighted_bce_loss as weighted_bce_loss

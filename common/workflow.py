@@ -1,0 +1,73 @@
+"""Where a bundle stands, and how its configs are run in this process."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+BUNDLES_FOLDER = "bundles"
+
+
+def find_bundle_root(name: str) -> str:
+    """Return the folder of bundle `name` seen from the working directory: `bundles/NAME`, `NAME`, or the folder itself.
+
+    Raises:
+        FileNotFoundError: if none of them holds the bundle.
+    """
+    here = Path.cwd()
+    for folder in (here / BUNDLES_FOLDER / name, here / name, here, installed_bundles_folder() / name):
+        if folder.name == name and (folder / "configs" / "metadata.json").is_file():
+            return str(folder)
+    raise FileNotFoundError(
+        f"{here}: expected the bundle {name} here or in {BUNDLES_FOLDER}/{name}, found none; "
+        f"run from the repository root or pass --bundle_root /path/to/{name}"
+    )
+
+
+def installed_bundles_folder() -> Path:
+    """Return the `bundles` folder beside the package, there in a checkout or an editable install."""
+    return Path(__file__).resolve().parent.parent / BUNDLES_FOLDER
+
+
+def bundle_names() -> list[str]:
+    """Return the names of the bundles of this checkout, sorted."""
+    return sorted(p.parent.parent.name for p in installed_bundles_folder().glob("*/configs/metadata.json"))
+
+
+def config_paths(bundle_root: str | Path, names: Sequence[str]) -> list[str]:
+    """Return the paths of the config files `names` of a bundle; a name with a folder in it is taken as it stands."""
+    return [name if "/" in name else str(Path(bundle_root) / "configs" / name) for name in names]
+
+
+def run_bundle(
+    bundle_root: str | Path, run_id: str, configs: Sequence[str], overrides: Mapping[str, Any] | None = None
+) -> None:
+    """Run `run_id` of a bundle's configs in this process, through MONAI's own workflow class.
+
+    Args:
+        bundle_root: folder of the bundle.
+        run_id: `training`, `pretraining`, `evaluating`, `inferring` or any other id of the configs.
+        configs: file names inside `configs/`, later ones overlaying earlier ones.
+        overrides: id-value pairs, as the command line's `--id value`.
+    """
+    from monai.bundle import ConfigWorkflow
+
+    workflow = ConfigWorkflow(
+        config_file=config_paths(bundle_root, configs),
+        run_id=run_id,
+        workflow_type="infer" if "inference.json" in configs else "train",
+        **{"bundle_root": str(bundle_root), **(overrides or {})},
+    )
+    workflow.initialize()
+    workflow.run()
+    workflow.finalize()
+
+
+def command_line(bundle_root: str | Path, run_id: str, configs: Sequence[str], overrides: Mapping[str, Any]) -> str:
+    """Return the shell command that does what :func:`run_bundle` does with the same arguments."""
+    paths = config_paths(bundle_root, configs)
+    config_file = paths[0] if len(paths) == 1 else repr(paths).replace(" ", "")
+    words = ["python", "-m", "monai.bundle", "run", run_id, "--config_file", config_file]
+    for key, value in {"bundle_root": str(bundle_root), **overrides}.items():
+        words += [f"--{key}", value if isinstance(value, str) else repr(value)]
+    return shlex.join(words)
