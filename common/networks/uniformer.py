@@ -97,7 +97,7 @@ class _Embedding(nn.Module):
         self.proj = nn.Conv3d(in_channels, out_channels, kernel, stride, padding)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.norm(self.proj(x).permute(0, 2, 3, 4, 1)).permute(0, 4, 1, 2, 3).contiguous()
+        return self.norm(self.proj(x).permute(0, 2, 3, 4, 1)).permute(0, 4, 1, 2, 3)
 
 
 class _LocalBlock(nn.Module):
