@@ -6,6 +6,13 @@ from common.handlers.distributed import bare_network as bare_network
 from common.handlers.distributed import distributed_network as distributed_network
 from common.handlers.distributed import gather_rows as gather_rows
 from common.handlers.distributed import is_main_process as is_main_process
+from common.handlers.echo_weights import start_from_echo_weights as start_from_echo_weights
+from common.handlers.ef_results import EjectionFractionResults as EjectionFractionResults
+from common.handlers.ejection_fraction import EjectionFractionEvaluation as EjectionFractionEvaluation
+from common.handlers.ejection_fraction import ejection_fraction_row as ejection_fraction_row
+from common.handlers.ejection_fraction import mean_label as mean_label
+from common.handlers.ejection_fraction import rows_mean_absolute_error as rows_mean_absolute_error
+from common.handlers.ejection_fraction import rows_r_squared as rows_r_squared
 from common.handlers.epoch_seed import EpochSeed as EpochSeed
 from common.handlers.evaluation import EvaluationRow as EvaluationRow
 from common.handlers.evaluation import write_evaluation as write_evaluation

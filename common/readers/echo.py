@@ -55,6 +55,18 @@ def echo_datalist(
     return items
 
 
+def echo_cases(dataset_dir: str | os.PathLike[str]) -> list[dict[str, Any]]:
+    """Return every video of a folder (or the one file given) as "case" and "image", labelled or not.
+
+    Raises:
+        NoDataError: if no video is found.
+    """
+    if Path(dataset_dir).is_file():
+        return ultrasound_cine_datalist(dataset_dir)
+    items = echo_datalist(dataset_dir, "all", labelled=False)
+    return [{"case": item["case"], "image": item["image"]} for item in items]
+
+
 def ultrasound_cine_datalist(dataset_dir: str | os.PathLike[str]) -> list[dict[str, Any]]:
     """Return every cine below a folder (or the one file given) as "case" and "image", named by its path there."""
     root = Path(dataset_dir)
