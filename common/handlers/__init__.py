@@ -6,6 +6,11 @@ from common.handlers.distributed import bare_network as bare_network
 from common.handlers.distributed import distributed_network as distributed_network
 from common.handlers.distributed import gather_rows as gather_rows
 from common.handlers.distributed import is_main_process as is_main_process
+from common.handlers.echo_transfer import FoldTable as FoldTable
+from common.handlers.echo_transfer import camus_row as camus_row
+from common.handlers.echo_transfer import camus_table as camus_table
+from common.handlers.echo_transfer import infarction_row as infarction_row
+from common.handlers.echo_transfer import infarction_table as infarction_table
 from common.handlers.echo_weights import start_from_echo_weights as start_from_echo_weights
 from common.handlers.ef_results import EjectionFractionResults as EjectionFractionResults
 from common.handlers.ejection_fraction import EjectionFractionEvaluation as EjectionFractionEvaluation

@@ -2,6 +2,7 @@
 
 from common.losses.barlow_twins import BarlowTwinsLoss as BarlowTwinsLoss
 from common.losses.barlow_twins import barlow_twins_loss as barlow_twins_loss
+from common.losses.echo_ef import PredictionLoss as PredictionLoss
 from common.losses.echo_ef import RepresentationRegressionLoss as RepresentationRegressionLoss
 from common.losses.gather import gather_with_gradient as gather_with_gradient
 from common.losses.rank_n_contrast import RankNContrastLoss as RankNContrastLoss

@@ -39,3 +39,19 @@ class RepresentationRegressionLoss(nn.Module):
         if self.contrast_weight:
             loss = loss + self.contrast_weight * self.contrast(features, labels)
         return loss
+
+
+class PredictionLoss(nn.Module):
+    """Return a loss of the predictions alone, for networks that give (predictions, features).
+
+    Args:
+        loss: of (B,) predictions and (B,) labels: mean squared error on CAMUS, cross-entropy with logits on HMC-QU.
+    """
+
+    def __init__(self, loss: nn.Module) -> None:
+        super().__init__()
+        self.loss = loss
+
+    def forward(self, outputs: tuple[Tensor, Tensor], labels: Tensor) -> Tensor:
+        """Return the loss of ((B, 1) predictions, (B, F) features) for (B,) or (B, 1) labels."""
+        return self.loss(outputs[0].float().flatten(), labels.float().flatten())

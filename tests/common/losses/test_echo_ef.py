@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from common.losses import RepresentationRegressionLoss, rank_n_contrast_loss
+from common.losses import PredictionLoss, RepresentationRegressionLoss, rank_n_contrast_loss
 
 
 def outputs_and_labels():
@@ -51,3 +51,8 @@ def test_with_one_optimizer_steps_as_with_the_papers_two():
 def test_refuses_a_negative_weight():
     with pytest.raises(ValueError, match="contrast_weight: expected a number of at least 0, found -1"):
         RepresentationRegressionLoss(contrast_weight=-1)
+
+
+def test_takes_the_predictions_alone():
+    outputs, labels = outputs_and_labels()
+    assert PredictionLoss(torch.nn.MSELoss())(outputs, labels[:, None]).item() == pytest.approx(9)
