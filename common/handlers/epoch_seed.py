@@ -5,14 +5,16 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.distributed as dist
 from ignite.engine import Engine, Events
 from monai.transforms import Randomizable
 
 _STRIDE = 100_003
+_RANK_STRIDE = 7_368_787
 
 
 class EpochSeed:
-    """Seeds torch, numpy, random and the dataset's transforms at the start of every epoch from (seed, epoch).
+    """Seeds torch, numpy, random and the dataset's transforms at the start of every epoch from (seed, epoch, rank).
 
     Attached to the trainer, before anything that draws. Workers of a data loader take their seeds from torch's, as
     long as they are not persistent.
@@ -34,7 +36,8 @@ class EpochSeed:
 
     def __call__(self, engine: Engine) -> None:
         """Seed for the epoch that `engine` starts."""
-        seed = (self.seed * _STRIDE + (0 if self.fixed else engine.state.epoch)) % 2**31
+        rank = dist.get_rank() if dist.is_available() and dist.is_initialized() else 0
+        seed = (self.seed * _STRIDE + (0 if self.fixed else engine.state.epoch) + rank * _RANK_STRIDE) % 2**31
         random.seed(seed)
         np.random.seed(seed)
         torch.manual_seed(seed)

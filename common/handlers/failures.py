@@ -31,7 +31,7 @@ class FailureLog:
 
     def add(self, case: str, error: BaseException | str) -> None:
         """Note that `case` failed; the reason is logged at once. Data loader workers may call it."""
-        reason = str(error) or type(error).__name__
+        reason = _reason(error)
         logger.error(f"{case} failed: {reason}")
         self.folder.mkdir(parents=True, exist_ok=True)
         with self._pending.open("a", encoding="utf-8") as stream:
@@ -70,3 +70,10 @@ class FailureLog:
             f"{len(rows)} cases failed, their reasons are in {self.folder / 'failed.csv'}: "
             + ", ".join(row["case"] for row in rows[:10])
         )
+
+
+def _reason(error: BaseException | str) -> str:
+    """Return the message of `error`; of an error inside a MONAI transform the one that the transform raised."""
+    while isinstance(error, RuntimeError) and str(error).startswith("applying transform") and error.__cause__:
+        error = error.__cause__
+    return str(error) or type(error).__name__

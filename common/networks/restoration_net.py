@@ -1,6 +1,7 @@
 """The encoder, decoder and classifier of SSLHF: ten and ten 3D convolutions, four poolings."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from monai.networks.layers.factories import Norm
@@ -11,7 +12,7 @@ POOLS = ((2, 2, 2), (2, 2, 2), (2, 2, 2), (2, 2, 1))
 """Kernel and stride of the four poolings over (H, W, T). The last keeps time: 40 frames become 20, 10, 5 and stay 5,
 because a fourth halving gives 2, from which the transposed convolution comes back with 4."""
 
-Norms = str | tuple
+Norms = str | tuple[str, dict[str, Any]]
 
 
 def convolution(channels: int, features: int, norm: Norms) -> nn.Sequential:
@@ -29,9 +30,12 @@ class Recomputed(nn.Sequential):
 
     def forward(self, input: Tensor) -> Tensor:  # the name of nn.Sequential
         """Return what nn.Sequential returns."""
-        if self.training and torch.is_grad_enabled():
-            return checkpoint(super().forward, input, use_reentrant=False)
-        return super().forward(input)
+        if not torch.jit.is_scripting():  # noqa: SIM102 TorchScript skips what stands under this condition alone
+            if self.training and torch.is_grad_enabled():
+                return checkpoint(super().forward, input, use_reentrant=False)
+        for module in self:
+            input = module(input)
+        return input
 
 
 class RestorationEncoder(nn.Module):
@@ -48,7 +52,7 @@ class RestorationEncoder(nn.Module):
         self,
         in_channels: int = 1,
         features: Sequence[int] = (32, 64, 128, 256, 512),
-        norm: Norms = ("group", {"num_groups": 8}),
+        norm: Norms = "batch",
         checkpointing: bool = False,
     ) -> None:
         super().__init__()
@@ -91,7 +95,7 @@ class CineRestorationNet(nn.Module):
         self,
         in_channels: int = 1,
         features: Sequence[int] = (32, 64, 128, 256, 512),
-        norm: Norms = ("group", {"num_groups": 8}),
+        norm: Norms = "batch",
         checkpointing: bool = False,
     ) -> None:
         super().__init__()
@@ -140,7 +144,7 @@ class CineClassifier(nn.Module):
         in_channels: int = 1,
         num_classes: int = 1,
         features: Sequence[int] = (32, 64, 128, 256, 512),
-        norm: Norms = ("group", {"num_groups": 8}),
+        norm: Norms = "batch",
         grid: Sequence[int] = (2, 2, 1),
         hidden: Sequence[int] = (256, 64),
         checkpointing: bool = False,

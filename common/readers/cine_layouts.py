@@ -29,14 +29,16 @@ def acdc_patients(dataset_dir: Path) -> list[CinePatient]:
         Bernard et al., Deep learning techniques for automatic MRI cardiac multi-structures segmentation, TMI 2018.
     """
     depths = ("patient*/", "*/patient*/", "*/*/patient*/", "")
-    infos = sorted(path for depth in depths for path in dataset_dir.glob(f"{depth}Info.cfg"))
+    names = ("Info.cfg", "patient*_4d.nii", "patient*_4d.nii.gz")
+    folders = {path.parent for depth in depths for name in names for path in dataset_dir.glob(f"{depth}{name}")}
     patients = []
-    for info in infos:
-        image = _first_existing(info.parent, f"{info.parent.name}_4d.nii.gz", f"{info.parent.name}_4d.nii")
+    for folder in sorted(folders):
+        image = _first_existing(folder, f"{folder.name}_4d.nii.gz", f"{folder.name}_4d.nii")
+        info = _first_existing(folder, "Info.cfg")
         if image is None:
-            _LOG.warning("%s: left out: expected %s_4d.nii.gz, found none", info.parent, info.parent.name)
+            _LOG.warning("%s: left out: expected %s_4d.nii.gz, found none", folder, folder.name)
             continue
-        patients.append(CinePatient(info.parent.name, image, measure=partial(_measure_acdc, info)))
+        patients.append(CinePatient(folder.name, image, measure=None if info is None else partial(_measure_acdc, info)))
     return patients
 
 

@@ -1,6 +1,6 @@
 """The corruptions that the restoration task of SSLHF undoes: shuffled windows, covered patches, covered frames."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -95,19 +95,23 @@ class LocalPixelShuffle(CineCorruption):
         """Return `section` (C, H, W, T) with its windows shuffled."""
         shuffled = section.copy()
         _, height, width, frames = section.shape
-        row_step, column_step = width * frames, frames  # distances in a frame-last array in C order
-        first = self._starts @ np.array([row_step, column_step]) + np.arange(frames)
-        rows, columns = np.arange(height)[:, None] * row_step, np.arange(width)[:, None] * column_step
-        for (h, w), start, orders in zip(self._sides.tolist(), first, self._orders, strict=True):
-            grid = rows[:h, None] + columns[:w]
-            target = grid + start
-            if self.mode == "pixels":
-                source = (grid.ravel()[orders[0].T] + start).reshape(target.shape)
-            else:
-                source = (orders[0].T * row_step + start)[:, None] + orders[1].T * column_step
-            for before, after in zip(section, shuffled, strict=True):
-                after.reshape(-1)[target] = before.reshape(-1)[source]
+        grid = np.arange(height * width).reshape(height, width) * frames  # of one frame in a frame-last array
+        starts = (self._starts @ np.array([width, 1]) * frames + np.arange(frames))[..., None, None]
+        for before, after in zip(section.reshape(len(section), -1), shuffled.reshape(len(section), -1), strict=True):
+            # All reading before all writing keeps one array at a time in the processor's cache.
+            moved = [before[source] for source in self._sources(grid, starts)]
+            for (h, w), start, pixels in zip(self._sides.tolist(), starts, moved, strict=True):
+                after[grid[:h, :w] + start] = pixels
         return shuffled
+
+    def _sources(self, grid: np.ndarray, starts: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield for each window the (T, h, w) flat places that its pixels come from."""
+        for (h, w), start, orders in zip(self._sides.tolist(), starts, self._orders, strict=True):
+            if self.mode == "pixels":
+                yield grid[:h, :w].ravel()[orders[0]].reshape(-1, h, w) + start
+            else:
+                rows, columns = grid[:h, 0][orders[0]], grid[0, :w][orders[1]]
+                yield rows[:, :, None] + (columns[:, None] + start)
 
 
 class CoverPatches(CineCorruption):

@@ -1,6 +1,7 @@
 """One or more of the three corruptions of SSLHF, drawn anew for every sample."""
 
 from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from monai.config import KeysCollection, NdarrayOrTensor
@@ -88,7 +89,7 @@ class RandCorruptCined(MapTransform, Randomizable):
     Args:
         keys: sections to corrupt; each has a draw of its own.
         label_key: where the untouched section of each key goes; the tensor itself, since nothing is changed in place.
-        corruption: arguments of :class:`RandCorruptCine`, by name.
+        corruptions, probability, settings: arguments of :class:`RandCorruptCine`.
         allow_missing_keys: skip the keys that are not there.
     """
 
@@ -101,11 +102,11 @@ class RandCorruptCined(MapTransform, Randomizable):
         corruptions: Sequence[str] = ("shuffle", "patches", "frames"),
         probability: float = 0.5,
         allow_missing_keys: bool = False,
-        **settings: int | float | str | None,
+        **settings: Any,
     ) -> None:
         MapTransform.__init__(self, keys, allow_missing_keys)
         self.label_keys = ensure_tuple_rep(label_key, len(self.keys))
-        self.corrupt = RandCorruptCine(corruptions, probability, **settings)  # type: ignore[arg-type]
+        self.corrupt = RandCorruptCine(corruptions, probability, **settings)
 
     def set_random_state(
         self, seed: int | None = None, state: np.random.RandomState | None = None

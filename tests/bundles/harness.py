@@ -24,10 +24,10 @@ def smallest(bundle):
     return json.loads((REPOSITORY / "tests" / "bundles" / "smallest" / f"{bundle}.json").read_text())
 
 
-def simulate(bundle, directory):
+def simulate(bundle, directory, **settings):
     """The phantom of the bundle's demo, at its smallest."""
     call = read_demo(bundle)["simulate"][0]
-    arguments = {**call, **smallest(bundle)["simulate"], "directory": str(directory)}
+    arguments = {**call, **smallest(bundle)["simulate"], **settings, "directory": str(directory)}
     ConfigParser({"call": arguments}).get_parsed_content("call")
     return Path(directory)
 

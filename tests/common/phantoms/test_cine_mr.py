@@ -60,7 +60,8 @@ def test_wall_thickens_and_keeps_its_volume():
 def test_cavity_tapers_from_base_to_apex():
     cine = simulate_heart(np.random.default_rng(1), 55.0, CineSettings(128, 8, 10))
     areas = [np.count_nonzero(section == LEFT) for section in cine.diastole]
-    assert all(first >= second for first, second in itertools.pairwise(areas))
+    # Near the base the sections are all but equal: the grid may give the lower one a pixel more.
+    assert all(first >= second - 1 for first, second in itertools.pairwise(areas))
     assert areas[0] > 0 and areas[-1] == 0
 
 

@@ -1,0 +1,52 @@
+import pytest
+import torch
+from ignite.engine import Engine
+from torch import nn
+
+from common.files import read_csv
+from common.handlers import History
+
+
+def train(history, epochs=3):
+    trainer = Engine(lambda engine, batch: {"loss": torch.tensor(batch * engine.state.epoch)})
+    history.attach(trainer)
+    trainer.run([1.0, 3.0], max_epochs=epochs)
+
+
+def test_writes_one_row_an_epoch_with_the_mean_loss(tmp_path):
+    train(History(tmp_path))
+    rows = read_csv(tmp_path / "history.csv")
+    assert [(row["epoch"], float(row["loss"])) for row in rows] == [("1", 2.0), ("2", 4.0), ("3", 6.0)]
+    assert all(float(row["seconds"]) >= 0 for row in rows)
+
+
+def test_adds_scalar_metrics_and_the_learning_rate_only(tmp_path):
+    evaluator = Engine(lambda *_: None)
+    evaluator.state.metrics = {"auc": torch.tensor(0.75), "matrix": torch.zeros(2, 2), "count": 4}
+    optimizer = torch.optim.SGD(nn.Linear(1, 1).parameters(), lr=0.125)
+    train(History(tmp_path, evaluator, optimizer), 1)
+    (row,) = read_csv(tmp_path / "history.csv")
+    assert set(row) == {"epoch", "loss", "auc", "count", "learning_rate", "seconds"}
+    assert (float(row["auc"]), float(row["learning_rate"])) == (0.75, 0.125)
+
+
+def test_draws_the_course_at_the_end(tmp_path):
+    train(History(tmp_path))
+    assert (tmp_path / "history.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_takes_the_losses_of_decollated_output(tmp_path):
+    trainer = Engine(lambda *_: [{"loss": 5.0}, {"loss": 5.0}])
+    history = History(tmp_path)
+    history.attach(trainer)
+    trainer.run([0], max_epochs=1)
+    assert history.rows[0]["loss"] == pytest.approx(5)
+
+
+def test_goes_on_after_the_rows_of_an_interrupted_run(tmp_path):
+    first, second = History(tmp_path), History(tmp_path)
+    train(first, 2)
+    second.load_state_dict(first.state_dict())
+    train(second, 1)
+    assert [row["loss"] for row in second.rows] == [2.0, 4.0, 2.0]
+    assert len(first.rows) == 2

@@ -1,0 +1,31 @@
+import subprocess
+import sys
+
+import pytest
+
+from common.__main__ import main
+from common.workflow import installed_bundles_folder
+
+
+def test_help_imports_no_torch():
+    code = "import sys; from common.__main__ import _parser; _parser(); sys.exit('torch' in sys.modules)"
+    folder = installed_bundles_folder().parent
+    assert subprocess.run([sys.executable, "-c", code], cwd=folder, check=False).returncode == 0
+
+
+def test_an_unknown_bundle_is_named_beside_the_known_ones(capsys):
+    with pytest.raises(SystemExit):
+        main(["demo", "no_such_bundle"])
+    message = capsys.readouterr().err
+    assert "no_such_bundle" in message and "cmr_hf_classify" in message
+
+
+def test_simulate_takes_the_phantoms_settings(tmp_path):
+    words = ["simulate", "cmr_hf_classify", str(tmp_path), "--cases", "2", "--size", "32", "--frames", "4"]
+    assert main([*words, "--sections", "2"]) == 0
+    assert len(list(tmp_path.rglob("*_4d.nii.gz"))) == 2
+
+
+def test_settings_that_are_no_pairs_are_refused(tmp_path):
+    with pytest.raises(SystemExit, match="--name value"):
+        main(["simulate", "cmr_hf_classify", str(tmp_path), "--cases"])
