@@ -102,7 +102,8 @@ def draw_clip(path: Path, clip: Tensor, title: str) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(1.5 * SHOWN_FRAMES, 2.1), layout="constrained")
-    for axes, frame in zip(figure.subplots(1, SHOWN_FRAMES), _spread(clip.shape[1]), strict=True):
+    frames = list(dict.fromkeys(_spread(clip.shape[1])))
+    for axes, frame in zip(figure.subplots(1, len(frames), squeeze=False)[0], frames, strict=True):
         axes.imshow(_grey(clip, frame), cmap="gray")
         axes.set(xticks=[], yticks=[])
         axes.set_xlabel(f"frame {frame + 1}", fontsize=7)

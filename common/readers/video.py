@@ -120,4 +120,4 @@ def _last_key_before(packets: list[Any], rank: dict[int, int], first: int) -> in
 
 
 def _reason(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    return str(getattr(error, "strerror", None) or type(error).__name__).lower()

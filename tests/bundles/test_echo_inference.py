@@ -39,7 +39,7 @@ def test_writes_every_good_video_and_names_the_bad_ones(trained, phantom, tmp_pa
     for path in videos:
         shutil.copy(path, folder)
     whole = videos[0].read_bytes()
-    (folder / "half.avi").write_bytes(whole[: len(whole) // 3])
+    (folder / "half.avi").write_bytes(whole[: len(whole) * 2 // 3])
     (folder / "text.avi").write_text("no video")
     with pytest.raises(RuntimeError) as caught:
         infer(folder, trained, tmp_path)
