@@ -62,11 +62,11 @@ def draw_embedding(path: Path, features: NDArray, actual: NDArray) -> None:
 
 
 def draw_grad_cam(path: Path, network: EjectionFractionNet, cases: Sequence[tuple[str, Tensor]]) -> None:
-    """Write frames of the cases with what raised the predicted EF laid over them (Grad-CAM of the last map).
+    """Write frames of the cases with what raised the predicted EF laid over them (Grad-CAM).
 
     Args:
         path: picture to write.
-        network: network whose last map is looked at.
+        network: network whose third stage is looked at: the last one has one place only in small clips.
         cases: names with (1, C, T, H, W) clips as the network takes them.
 
     References:
@@ -80,7 +80,7 @@ def draw_grad_cam(path: Path, network: EjectionFractionNet, cases: Sequence[tupl
     device = next(network.parameters()).device
     frozen = [parameter.requires_grad for parameter in network.parameters()]
     network.requires_grad_(True)
-    explain = GradCAM(nn_module=network, target_layers="encoder.norm")
+    explain = GradCAM(nn_module=network, target_layers=f"encoder.blocks3.{len(network.encoder.blocks3) - 1}")
     figure = Figure(figsize=(1.5 * SHOWN_FRAMES, 1.7 * len(cases)), layout="constrained")
     grid = figure.subplots(len(cases), SHOWN_FRAMES, squeeze=False)
     for line, (case, clip) in zip(grid, cases, strict=True):

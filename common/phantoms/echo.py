@@ -40,6 +40,7 @@ def simulate_echo(
     frame_rate_hz: float = 50.0,
     ef_percent: tuple[float, float] = (12.0, 78.0),
     held_out: float = HELD_OUT_SHARE,
+    variation: float = 1.0,
 ) -> None:
     """Write simulated apical four-chamber echocardiograms as one of three public data sets.
 
@@ -56,6 +57,7 @@ def simulate_echo(
         frame_rate_hz: frames a second.
         ef_percent: lowest and highest EF, uniform in between.
         held_out: share of the cases for validation, and again for test ("echonet").
+        variation: how far everything but the EF and the phase varies, from 0 (one heart, one view) to 1.
 
     Raises:
         ValueError: if the layout is unknown or there is no case.
@@ -67,31 +69,37 @@ def simulate_echo(
     rows = []
     for index in tqdm(range(cases), desc=f"simulating {layout}"):
         generator = np.random.default_rng((seed, index))
-        heart, probe = random_case(generator, size, ef_percent)
+        heart, probe = random_case(generator, size, ef_percent, variation)
         rows.append(_WRITERS[layout](root, index, cases, heart, probe, generator, settings))
     _FINISHERS[layout](root, rows)
 
 
 def random_case(
-    generator: np.random.Generator, size: int = 112, ef_percent: tuple[float, float] = (12.0, 78.0)
+    generator: np.random.Generator,
+    size: int = 112,
+    ef_percent: tuple[float, float] = (12.0, 78.0),
+    variation: float = 1.0,
 ) -> tuple[Heart, Probe]:
     """Return a heart and a view of it; nothing but the motion tells the EF."""
-    uniform, normal = generator.uniform, generator.normal
+
+    def around(low: float, high: float) -> float:
+        return (low + high) / 2 + variation * float(generator.uniform(-0.5, 0.5)) * (high - low)
+
     heart = Heart(
-        ef_percent=round(float(uniform(*ef_percent)), 2),
-        long_axis_mm=float(uniform(70, 92)),
-        radius_mm=float(uniform(20, 28)),
-        wall_mm=float(uniform(7, 11)),
-        heart_rate_bpm=float(uniform(50, 100)),
-        phase=float(uniform()),
-        tilt_rad=float(np.clip(normal(0, 0.1), -0.25, 0.25)),
-        apex_mm=(float(uniform(0, 12)), float(uniform(18, 28))),
+        ef_percent=round(float(generator.uniform(*ef_percent)), 2),
+        long_axis_mm=around(70, 92),
+        radius_mm=around(20, 28),
+        wall_mm=around(7, 11),
+        heart_rate_bpm=around(50, 100),
+        phase=float(generator.uniform()),
+        tilt_rad=variation * float(np.clip(generator.normal(0, 0.1), -0.25, 0.25)),
+        apex_mm=(around(0, 12), around(18, 28)),
     )
     probe = Probe(
         size=size,
-        depth_mm=float(uniform(148, 180)),
-        half_angle_rad=float(uniform(0.65, 0.8)),
-        gain_db=float(np.clip(normal(0, 2), -4, 4)),
-        noise_db=float(uniform(-50, -38)),
+        depth_mm=around(148, 180),
+        half_angle_rad=around(0.65, 0.8),
+        gain_db=variation * float(np.clip(generator.normal(0, 2), -4, 4)),
+        noise_db=around(-50, -38),
     )
     return heart, probe

@@ -1,10 +1,12 @@
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from common.files import read_csv
 from common.phantoms import simulate_echo
+from common.phantoms.echo import random_case
 from common.readers import echo_datalist, open_ultrasound_cine
 
 SMALL = {"size": 32, "frames": (10, 14)}
@@ -72,3 +74,11 @@ def test_is_read_back_whole(tmp_path, layout):
 def test_refuses_an_unknown_layout(tmp_path):
     with pytest.raises(ValueError, match="expected one of echonet, camus, camus_mhd, hmc_qu and a case, found 'dicom'"):
         simulate_echo(tmp_path, layout="dicom")
+
+
+def test_shows_one_heart_in_one_view_without_variation():
+    draws = [random_case(np.random.default_rng(seed), variation=0.0) for seed in range(3)]
+    same = {(replace(heart, ef_percent=0, phase=0), probe) for heart, probe in draws}
+    assert len(same) == 1 and len({heart.ef_percent for heart, _ in draws}) == 3
+    spread = [random_case(np.random.default_rng(seed))[0].radius_mm for seed in range(40)]
+    assert 20 <= min(spread) < 21.5 and 26.5 < max(spread) <= 28
