@@ -57,3 +57,11 @@ def test_l1_only_baseline_is_a_setting(phantom, tmp_path):
     flow.initialize()
     flow.run()
     assert smallest(BUNDLE)["settings"]["max_epochs"] == len(read_csv(tmp_path / "output" / "history.csv"))
+
+
+def test_trains_on_fewer_videos_than_a_batch(phantom, tmp_path):
+    settings = overrides(BUNDLE, phantom(BUNDLE), tmp_path, batch_size=64)
+    flow = workflow(BUNDLE, ["train.json"], "training", **settings)
+    flow.initialize()
+    flow.run()
+    assert len(read_csv(tmp_path / "output" / "history.csv")) == 1
