@@ -42,6 +42,7 @@ def draw_agreement(path: Path, predicted: NDArray, actual: NDArray) -> None:
         difference.axhline(value, color="0.4", linestyle=style, linewidth=1)
         difference.annotate(f"{value:+.1f}", (1, value), xycoords=("axes fraction", "data"), ha="right", va="bottom")
     difference.set(xlabel="mean of both (%)", ylabel="predicted - reference (EF points)")
+    difference.margins(y=0.12)
     difference.set_title("bias and 95 % limits of agreement")
     _finish(figure, path)
 
