@@ -17,6 +17,7 @@ logger = logging.getLogger(__name__)
 class KeepBest:
     """Writes the network to `path` whenever the metric improves, and stops the trainer after `patience` epochs without.
 
+    Of equal epochs the last is kept: with few validation cases a rank metric ties early, later weights are steadier.
     Attached to the trainer, in its handlers after `ValidationHandler`. Its state travels in resume files, so that a
     resumed run does not take its first, worse epoch for the best one.
 
@@ -57,14 +58,14 @@ class KeepBest:
     def __call__(self, engine: Engine) -> None:
         """Save if the metric improved; end the training if it has not for `patience` validations."""
         value = float((self.engine or engine).state.metrics[self.metric])
-        if self.sign * value > self.best_score or self.best_epoch == 0:
-            self.best_score = self.sign * value if math.isfinite(value) else -math.inf
-            self.best_epoch, self.waited = engine.state.epoch, 0
+        score = self.sign * value if math.isfinite(value) else -math.inf
+        better = score > self.best_score or self.best_epoch == 0
+        self.waited = 0 if better else self.waited + 1
+        if better or (score == self.best_score and math.isfinite(score)):
+            self.best_score, self.best_epoch = score, engine.state.epoch
             if is_main_process():
                 save_state(self.network, self.path)
             logger.info(f"epoch {engine.state.epoch}: best {self.metric} {value:.4f}, saved to {self.path}")
-            return
-        self.waited += 1
         if self.patience and self.waited >= self.patience:
             logger.info(f"no better {self.metric} for {self.waited} validations: the training ends")
             engine.terminate()

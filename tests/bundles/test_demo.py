@@ -1,0 +1,35 @@
+"""The demos as a newcomer runs them: in time, with the scores that each bundle promises, and quick the second time."""
+
+import json
+import time
+
+import pytest
+
+from common.__main__ import main
+from tests.bundles.harness import BUNDLES
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
+
+AT_LEAST = {"cmr_hf_classify": [("with stage 1", "patient AUC", 0.85)]}
+
+
+def scores(work):
+    """Every figure of every evaluation: (method, metric) to value."""
+    rows = [row for path in sorted(work.rglob("evaluation.json")) for row in json.loads(path.read_text())]
+    return {(row["method"], row["metric"]): row["value"] for row in rows}
+
+
+@pytest.mark.parametrize("bundle", BUNDLES)
+def test_demo_ends_with_a_report_keeps_its_promise_and_is_quick_again(bundle, tmp_path, capsys):
+    assert main(["demo", bundle, "--output", str(tmp_path)]) == 0
+    report = tmp_path / bundle / "report.html"
+    text = report.read_text()
+    assert "data:image/png;base64," in text and "Research use only" in text
+    assert str(report) in capsys.readouterr().out
+    found = scores(tmp_path / bundle)
+    for method, metric, promised in AT_LEAST.get(bundle, []):
+        assert found[method, metric] >= promised
+    began = time.perf_counter()
+    assert main(["demo", bundle, "--output", str(tmp_path)]) == 0
+    assert "done already" in capsys.readouterr().out
+    assert time.perf_counter() - began < 30
