@@ -10,7 +10,10 @@ from tests.bundles.harness import BUNDLES
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
-AT_LEAST = {"cmr_hf_classify": [("with stage 1", "patient AUC", 0.85)]}
+AT_LEAST = {
+    "cmr_hf_classify": [("with stage 1", "patient AUC", 0.85)],
+    "echo_coreecho": [("model", "R2", 0.75)],
+}
 
 
 def scores(work):
