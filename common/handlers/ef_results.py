@@ -14,7 +14,9 @@ from common.handlers.ejection_fraction import ejection_fraction_row
 from common.handlers.failures import FailureLog
 from common.metrics.regression import EF_BANDS
 
-COLUMNS = ("case", "ef_percent", "spread", "lowest", "highest", "band", "clips_disagree")
+COLUMNS = ("case", "ef_percent", "spread", "lowest", "highest", "band", "clips_disagree", "plausible")
+# Hearts outside these have hardly been recorded: another view, or weights of other pictures (EchoNet has 7 to 97 %).
+PLAUSIBLE_EF_PERCENT = (5.0, 90.0)
 
 
 class EjectionFractionResults:
@@ -71,10 +73,12 @@ class EjectionFractionResults:
             "highest": max(clips),
             "band": band_of(ef),
             "clips_disagree": max(clips) - min(clips) > self.disagreement,
+            "plausible": PLAUSIBLE_EF_PERCENT[0] <= ef <= PLAUSIBLE_EF_PERCENT[1],
         }
         note = "Research use only; not a medical device."
         write_json(self.folder / f"{row['case']}.json", {**video, "clips": clips, "weights": self.source, "note": note})
         warning = ", CLIPS DISAGREE" if video["clips_disagree"] else ""
+        warning += "" if video["plausible"] else ", NOT PLAUSIBLE"
         title = f"{row['case']}: EF {ef:.0f} % ({min(clips):.0f} to {max(clips):.0f} over {len(clips)} clips){warning}"
         draw_clip(self.folder / f"{row['case']}.png", torch.as_tensor(item["image"][0]).cpu(), title)
         self.videos.append(video)

@@ -93,6 +93,12 @@ def test_writes_each_video_with_its_spread_and_a_flag(tmp_path):
     assert first["clips"] == [50.0, 54.0] and first["weights"] == "models/model.pt"
     second = json.loads((tmp_path / "v1.json").read_text())
     assert (second["ef_percent"], second["band"], second["clips_disagree"]) == (37.5, "reduced", True)
-    assert [row["case"] for row in read_csv(tmp_path / "predictions.csv")] == ["v0", "v1"]
+    rows = read_csv(tmp_path / "predictions.csv")
+    assert [(row["case"], row["plausible"]) for row in rows] == [("v0", "True"), ("v1", "True")]
     assert handler.failures.failures()[0]["reason"].startswith("expected a finite EF, found nan")
     assert (tmp_path / "v1.png").is_file() and not (tmp_path / "v2.json").exists()
+
+
+def test_says_when_no_heart_ejects_so_much(tmp_path):
+    run_over(EjectionFractionResults(tmp_path, FailureLog(tmp_path)), Given([97.0, 99.0]), cases(1))
+    assert json.loads((tmp_path / "v0.json").read_text())["plausible"] is False
