@@ -1,5 +1,7 @@
 """Ignite handlers for training, resuming, evaluating and writing results."""
 
+from common.handlers.clips import ClipInferer as ClipInferer
+from common.handlers.clips import PrepareViews as PrepareViews
 from common.handlers.distributed import bare_network as bare_network
 from common.handlers.distributed import distributed_network as distributed_network
 from common.handlers.distributed import gather_rows as gather_rows
@@ -7,6 +9,18 @@ from common.handlers.distributed import is_main_process as is_main_process
 from common.handlers.doppler_evaluation import DopplerEvaluation as DopplerEvaluation
 from common.handlers.doppler_results import DopplerResults as DopplerResults
 from common.handlers.doppler_rows import doppler_row as doppler_row
+from common.handlers.echo_transfer import FoldTable as FoldTable
+from common.handlers.echo_transfer import camus_row as camus_row
+from common.handlers.echo_transfer import camus_table as camus_table
+from common.handlers.echo_transfer import infarction_row as infarction_row
+from common.handlers.echo_transfer import infarction_table as infarction_table
+from common.handlers.echo_weights import start_from_echo_weights as start_from_echo_weights
+from common.handlers.ef_results import EjectionFractionResults as EjectionFractionResults
+from common.handlers.ejection_fraction import EjectionFractionEvaluation as EjectionFractionEvaluation
+from common.handlers.ejection_fraction import ejection_fraction_row as ejection_fraction_row
+from common.handlers.ejection_fraction import mean_label as mean_label
+from common.handlers.ejection_fraction import rows_mean_absolute_error as rows_mean_absolute_error
+from common.handlers.ejection_fraction import rows_r_squared as rows_r_squared
 from common.handlers.epoch_seed import EpochSeed as EpochSeed
 from common.handlers.evaluation import EvaluationRow as EvaluationRow
 from common.handlers.evaluation import write_evaluation as write_evaluation

@@ -10,6 +10,13 @@ from common.losses.barlow_twins import held_out_barlow_twins as held_out_barlow_
 from common.losses.gather import gather_with_gradient as gather_with_gradient
 from common.losses.heat_map_loss import HeatMapLoss as HeatMapLoss
 from common.losses.heat_map_loss import heat_map_loss as heat_map_loss
+from common.losses.barlow_twins import BarlowTwinsLoss as BarlowTwinsLoss
+from common.losses.barlow_twins import barlow_twins_loss as barlow_twins_loss
+from common.losses.echo_ef import PredictionLoss as PredictionLoss
+from common.losses.echo_ef import RepresentationRegressionLoss as RepresentationRegressionLoss
+from common.losses.gather import gather_with_gradient as gather_with_gradient
+from common.losses.rank_n_contrast import RankNContrastLoss as RankNContrastLoss
+from common.losses.rank_n_contrast import rank_n_contrast_loss as rank_n_contrast_loss
 from common.losses.weighted_bce import WeightedBCELoss as WeightedBCELoss
 from common.losses.weighted_bce import class_weights as class_weights
 from common.losses.weighted_bce import class_weights_of as class_weights_of

@@ -1,5 +1,8 @@
 """Networks of the five papers, readable from their published checkpoints by key."""
 
+from common.networks.ejection_fraction import EjectionFractionNet as EjectionFractionNet
+from common.networks.ejection_fraction import WithFeatures as WithFeatures
+from common.networks.ejection_fraction import load_echo_weights as load_echo_weights
 from common.networks.group_norm import group_normalised as group_normalised
 from common.networks.keypoint_unet import BACKBONES as BACKBONES
 from common.networks.keypoint_unet import BarlowTwinsEncoder as BarlowTwinsEncoder
@@ -11,3 +14,4 @@ from common.networks.restoration_net import RestorationEncoder as RestorationEnc
 from common.networks.ternausnet import TernausNet as TernausNet
 from common.networks.ternausnet import load_ternausnet_weights as load_ternausnet_weights
 from common.networks.ternausnet import with_encoder_weights as with_encoder_weights
+from common.networks.uniformer import UniFormer as UniFormer

@@ -6,6 +6,8 @@ from common.transforms.adc_pair import NormalizeAdcPair as NormalizeAdcPair
 from common.transforms.adc_pair import NormalizeAdcPaird as NormalizeAdcPaird
 from common.transforms.carvemix import CarveMix as CarveMix
 from common.transforms.carvemix import CarveMixPrepareBatch as CarveMixPrepareBatch
+from common.transforms.beat import ReadBeat as ReadBeat
+from common.transforms.beat import ReadBeatd as ReadBeatd
 from common.transforms.check_cine import CheckCine as CheckCine
 from common.transforms.check_cine import CheckCined as CheckCined
 from common.transforms.cine_corruption import CoverFrames as CoverFrames
@@ -18,6 +20,12 @@ from common.transforms.lesion_region import sample_reach_fraction as sample_reac
 from common.transforms.heat_maps import DrawHeatMaps as DrawHeatMaps
 from common.transforms.heat_maps import DrawHeatMapsd as DrawHeatMapsd
 from common.transforms.heat_maps import draw_heat_maps as draw_heat_maps
+from common.transforms.clip_views import NormalizeClip as NormalizeClip
+from common.transforms.clip_views import NormalizeClipd as NormalizeClipd
+from common.transforms.clip_views import RandPadCrop as RandPadCrop
+from common.transforms.clip_views import RandPadCropd as RandPadCropd
+from common.transforms.clips import ReadClips as ReadClips
+from common.transforms.clips import ReadClipsd as ReadClipsd
 from common.transforms.load_cine import LoadCineSection as LoadCineSection
 from common.transforms.load_cine import LoadCineSectiond as LoadCineSectiond
 from common.transforms.load_cine import cine_section_tensor as cine_section_tensor

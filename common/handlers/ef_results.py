@@ -1,0 +1,94 @@
+"""What an inference of ejection fractions leaves behind: one JSON and one picture a video, one table."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ignite.engine import Engine, Events
+
+from common.files import write_csv, write_json
+from common.handlers.ef_pictures import draw_clip
+from common.handlers.ejection_fraction import ejection_fraction_row
+from common.handlers.failures import FailureLog
+from common.metrics.regression import EF_BANDS
+
+COLUMNS = ("case", "ef_percent", "spread", "lowest", "highest", "band", "clips_disagree", "plausible")
+# Hearts outside these have hardly been recorded: another view, or weights of other pictures (EchoNet has 7 to 97 %).
+PLAUSIBLE_EF_PERCENT = (5.0, 90.0)
+
+
+class EjectionFractionResults:
+    """Writes `CASE.json` and `CASE.png` of each video as soon as its clips are through, at last `predictions.csv`.
+
+    Args:
+        output_dir: folder to write to.
+        failures: where a video goes whose results cannot be written.
+        disagreement: EF points between the lowest and the highest clip from which the clips are said to disagree.
+        source: which weights made the result, named in every JSON file.
+    """
+
+    def __init__(
+        self,
+        output_dir: str | os.PathLike[str],
+        failures: FailureLog,
+        disagreement: float = 10.0,
+        source: str = "",
+    ) -> None:
+        self.folder, self.failures, self.disagreement, self.source = (
+            Path(output_dir),
+            failures,
+            disagreement,
+            str(source),
+        )
+        self.videos: list[dict[str, Any]] = []
+
+    def attach(self, engine: Engine) -> None:
+        """Write during the run of `engine`."""
+        engine.add_event_handler(Events.STARTED, self._start)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self._add)
+        engine.add_event_handler(Events.COMPLETED, self._finish)
+
+    def _start(self, engine: Engine) -> None:
+        self.videos = []
+
+    def _add(self, engine: Engine) -> None:
+        batch: Any = engine.state.batch
+        output: Any = engine.state.output
+        for item, result in zip(batch, output, strict=True):
+            with self.failures.guard(str(item["case"])):
+                self._write(item, result)
+
+    def _write(self, item: Any, result: Any) -> None:
+        row = ejection_fraction_row(item, result)
+        clips, ef = row["clips"], row["predicted"]
+        if not np.isfinite(ef):
+            raise ValueError(f"expected a finite EF, found {ef}; check the weights and the video")
+        video = {
+            "case": row["case"],
+            "ef_percent": round(ef, 2),
+            "spread": round(row["spread"], 2),
+            "lowest": min(clips),
+            "highest": max(clips),
+            "band": band_of(ef),
+            "clips_disagree": max(clips) - min(clips) > self.disagreement,
+            "plausible": PLAUSIBLE_EF_PERCENT[0] <= ef <= PLAUSIBLE_EF_PERCENT[1],
+        }
+        note = "Research use only; not a medical device."
+        write_json(self.folder / f"{row['case']}.json", {**video, "clips": clips, "weights": self.source, "note": note})
+        warning = ", CLIPS DISAGREE" if video["clips_disagree"] else ""
+        warning += "" if video["plausible"] else ", NOT PLAUSIBLE"
+        title = f"{row['case']}: EF {ef:.0f} % ({min(clips):.0f} to {max(clips):.0f} over {len(clips)} clips){warning}"
+        draw_clip(self.folder / f"{row['case']}.png", torch.as_tensor(item["image"][0]).cpu(), title)
+        self.videos.append(video)
+
+    def _finish(self, engine: Engine) -> None:
+        write_csv(self.folder / "predictions.csv", self.videos, COLUMNS)
+
+
+def band_of(ef_percent: float) -> str:
+    """Return the band of an EF: reduced below 40 %, mildly reduced below 50 %, otherwise preserved."""
+    names = ("reduced", "mildly reduced", "preserved")
+    inside = [name for name, (_, high) in zip(names, EF_BANDS, strict=True) if ef_percent < high]
+    return inside[0] if inside else names[-1]

@@ -1,0 +1,3 @@
+"""Optimizers of the papers that torch lacks."""
+
+from common.optimizers.madgrad import Madgrad as Madgrad

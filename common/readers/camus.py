@@ -1,0 +1,98 @@
+"""CAMUS apical four-chamber sequences, in the NIfTI and in the older MetaImage layout."""
+
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+from common.errors import UnusableFileError
+from common.readers.listing import log_skipped, percent, section_of_folds
+
+# 500 patients in ten contiguous blocks of 50 numbers.
+CAMUS_FOLDS = 10
+PATIENTS_PER_FOLD = 50
+LAYOUTS = ("database_nifti", "training", "")
+
+
+def camus_datalist(
+    dataset_dir: str | os.PathLike[str], section: str = "all", fold: int = 0, labelled: bool = True
+) -> list[dict[str, Any]]:
+    """Return the four-chamber sequences of CAMUS from end-diastole to end-systole.
+
+    Items have "case", "image" (path), "label" (EF in percent), "quality" ("Good", "Medium", "Poor"), "fold" and
+    "frame_range": first and last frame, from 0; the first is the higher one where the recording has ES before ED.
+    Patients without a usable sequence or EF are left out, each with its reason in the log.
+
+    Args:
+        dataset_dir: folder that holds `database_nifti` or `training`, or one of these.
+        section: "training", "validation", "test", "development" (training and validation) or "all".
+        fold: the test fold, from 0 to 9; folds are blocks of 50 patient numbers.
+        labelled: whether an EF is needed; otherwise "label" is absent where it is unusable.
+
+    Raises:
+        ValueError: if the section is unknown or the fold is not one of them.
+
+    References:
+        Leclerc et al., Deep Learning for Segmentation Using an Open Large-Scale Dataset in 2D Echocardiography,
+        IEEE TMI 2019, https://doi.org/10.1109/TMI.2019.2900516
+    """
+    root = camus_root(Path(dataset_dir))
+    items, skipped = [], {}
+    for folder in sorted(root.glob("patient[0-9]*")) if root else []:
+        try:
+            items.append(_item(folder, labelled))
+        except (UnusableFileError, FileNotFoundError) as error:
+            skipped[folder.name] = str(error)
+    log_skipped(str(root), skipped)
+    return section_of_folds(items, section, fold, CAMUS_FOLDS)
+
+
+def camus_root(dataset_dir: Path) -> Path | None:
+    """Return the folder of the patient folders, None if there is none."""
+    for layout in LAYOUTS:
+        root = dataset_dir / layout
+        if root.is_dir() and any(root.glob("patient[0-9]*/Info_4CH.cfg")):
+            return root
+    return None
+
+
+def _item(folder: Path, labelled: bool) -> dict[str, Any]:
+    info = _info(folder / "Info_4CH.cfg")
+    number = int(re.sub(r"\D", "", folder.name))
+    item: dict[str, Any] = {
+        "case": folder.name,
+        "image": str(_sequence(folder)),
+        "quality": info.get("ImageQuality", "").capitalize(),
+        "fold": (number - 1) // PATIENTS_PER_FOLD % CAMUS_FOLDS,
+        "frame_range": _frame_range(info, folder / "Info_4CH.cfg"),
+    }
+    try:
+        item["label"] = percent(info.get("EF", info.get("LVef")), "EF (EF or LVef)")
+    except UnusableFileError:
+        if labelled:
+            raise
+    return item
+
+
+def _info(path: Path) -> dict[str, str]:
+    pairs = (line.split(":", 1) for line in path.read_text(encoding="utf-8").splitlines() if ":" in line)
+    return {key.strip(): value.strip() for key, value in pairs}
+
+
+def _sequence(folder: Path) -> Path:
+    names = [f"{folder.name}_4CH_{part}" for part in ("half_sequence.nii.gz", "sequence.nii.gz", "sequence.mhd")]
+    for name in names:
+        if (folder / name).is_file():
+            return folder / name
+    raise UnusableFileError(f"expected {' or '.join(names)}, found none")
+
+
+def _frame_range(info: dict[str, str], path: Path) -> tuple[int, int]:
+    """Return end-diastole and end-systole as indices from 0."""
+    try:
+        diastole, systole, count = (int(info[key]) for key in ("ED", "ES", "NbFrame"))
+    except (KeyError, ValueError) as error:
+        raise UnusableFileError(f"expected whole numbers ED, ES and NbFrame in {path.name}, found {error}") from error
+    if not (1 <= diastole <= count and 1 <= systole <= count and diastole != systole):
+        raise UnusableFileError(f"expected ED and ES in 1 to {count}, apart, found {diastole} and {systole}")
+    return diastole - 1, systole - 1

@@ -1,0 +1,116 @@
+"""EchoNet-Dynamic and EchoNet-Pediatric folders: FileList.csv, VolumeTracings.csv and Videos/."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from common.errors import UnusableFileError
+from common.files import read_csv
+from common.readers.listing import check_section, log_skipped, percent, section_of_folds
+
+SPLITS = {"training": ("TRAIN",), "validation": ("VAL",), "test": ("TEST",), "development": ("TRAIN", "VAL")}
+# The published data sets leave out videos with fewer than two traced frames.
+LEAST_TRACED_FRAMES = 2
+
+
+def echonet_datalist(
+    dataset_dir: str | os.PathLike[str],
+    section: str = "all",
+    fold: int = 0,
+    folds: int = 10,
+    labelled: bool = True,
+    traced: bool = True,
+) -> list[dict[str, Any]]:
+    """Return the videos of an EchoNet folder: "case", "image" (path), "label" (EF in percent), "fps".
+
+    Rows without a video, videos without a row, and cases without a usable EF are left out, each with its reason in the
+    log. Videos with fewer than two traced frames are left out as in the published split, if there are tracings.
+
+    Args:
+        dataset_dir: the folder of FileList.csv, or the one above it (EchoNet-Pediatric: its A4C folder).
+        section: "training", "validation", "test", "development" (training and validation) or "all".
+        fold, folds: test fold where Split holds fold numbers (EchoNet-Pediatric).
+        labelled: whether an EF is needed; otherwise "label" is absent where it is unusable.
+        traced: whether two traced frames are needed.
+
+    Raises:
+        UnusableFileError: if the table lacks a column.
+        ValueError: if the section is unknown or the fold is not one of them.
+
+    References:
+        Ouyang et al., Video-based AI for beat-to-beat assessment of cardiac function, Nature 2020,
+        https://doi.org/10.1038/s41586-020-2145-8; Reddy et al., Video-based deep learning for automated assessment of
+        left ventricular ejection fraction in pediatric patients, JASE 2023
+    """
+    check_section(section)
+    root = _root(Path(dataset_dir))
+    rows = _rows(root / "FileList.csv")
+    videos = {path.stem: path for path in sorted((root / "Videos").glob("*.avi"))}
+    untraced = _untraced(root) if traced else frozenset()
+    unlisted = sorted(videos.keys() - {_stem(row) for row in rows})
+    items, skipped = [], dict.fromkeys(unlisted, "no row in FileList.csv")
+    for row in rows:
+        try:
+            items.append(_item(row, videos, labelled, untraced))
+        except UnusableFileError as error:
+            skipped[_stem(row)] = str(error)
+    log_skipped(str(root / "FileList.csv"), skipped)
+    return _of_section(items, section, fold, folds)
+
+
+def is_echonet(dataset_dir: Path) -> bool:
+    """Return whether the folder, or its A4C folder, holds a FileList.csv beside Videos."""
+    return any((root / "FileList.csv").is_file() for root in (dataset_dir, dataset_dir / "A4C"))
+
+
+def _root(dataset_dir: Path) -> Path:
+    return dataset_dir if (dataset_dir / "FileList.csv").is_file() else dataset_dir / "A4C"
+
+
+def _rows(path: Path) -> list[dict[str, str]]:
+    rows = read_csv(path)
+    missing = {"FileName", "EF", "Split"} - (rows[0].keys() if rows else set())
+    if missing:
+        raise UnusableFileError(f"{path}: expected the columns FileName, EF, Split, found none of {sorted(missing)}.")
+    return rows
+
+
+def _stem(row: dict[str, str]) -> str:
+    return row["FileName"].removesuffix(".avi")
+
+
+def _item(row: dict[str, str], videos: dict[str, Path], labelled: bool, untraced: frozenset[str]) -> dict[str, Any]:
+    case = _stem(row)
+    if case not in videos:
+        raise UnusableFileError("no video of this name in Videos")
+    if case in untraced:
+        raise UnusableFileError(f"fewer than {LEAST_TRACED_FRAMES} traced frames in VolumeTracings.csv")
+    item: dict[str, Any] = {"case": case, "image": str(videos[case]), "split": row["Split"].upper()}
+    try:
+        item["label"] = percent(row["EF"], "EF")
+    except UnusableFileError:
+        if labelled:
+            raise
+    if row.get("FPS"):
+        item["fps"] = float(row["FPS"])
+    return item
+
+
+def _untraced(root: Path) -> frozenset[str]:
+    """Return the videos of the list that have tracings of fewer than two frames; none if there is no table."""
+    path = root / "VolumeTracings.csv"
+    if not path.is_file():
+        return frozenset()
+    frames: dict[str, set[str]] = {}
+    for row in read_csv(path):
+        frames.setdefault(_stem(row), set()).add(row.get("Frame", ""))
+    listed = {_stem(row) for row in read_csv(root / "FileList.csv")}
+    return frozenset(name for name in listed if len(frames.get(name, ())) < LEAST_TRACED_FRAMES)
+
+
+def _of_section(items: list[dict[str, Any]], section: str, fold: int, folds: int) -> list[dict[str, Any]]:
+    if section == "all":
+        return items
+    if all(item["split"].isdigit() for item in items):
+        return section_of_folds([{**item, "fold": int(item["split"])} for item in items], section, fold, folds)
+    return [item for item in items if item["split"] in SPLITS[section]]

@@ -1,0 +1,125 @@
+"""HMC-QU apical four-chamber videos with their Excel sheet of infarcted segments."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from common.errors import UnusableFileError
+from common.readers.listing import check_section, log_skipped, section_of_folds
+
+HMC_QU_FOLDS = 5
+SEGMENTS = 6
+# Columns after ECHO: six segments, reference frame, a blank one, end of cycle, mask flag.
+REFERENCE_FRAME, END_OF_CYCLE, MASK_FLAG = 7, 9, 10
+LABELS = {"mi": 1, "non-mi": 0}
+MASKED = "ü"  # a check mark in the sheet's Wingdings font
+
+
+def hmc_qu_datalist(
+    dataset_dir: str | os.PathLike[str],
+    section: str = "all",
+    fold: int = 0,
+    folds: int = HMC_QU_FOLDS,
+    masked: bool = True,
+    seed: int = 0,
+) -> list[dict[str, Any]]:
+    """Return the A4C videos of HMC-QU, one cardiac cycle each, with whether any wall segment is infarcted.
+
+    Items have "case", "image" (path), "label" (1 = infarction), "frame_range" (first and last frame of the cycle, from
+    0) and "fold" (stratified by label). Rows that cannot serve are left out, each with its reason in the log.
+
+    Args:
+        dataset_dir: folder with `A4C/` and `A4C.xlsx`.
+        section: "training", "validation", "test", "development" (training and validation) or "all".
+        fold, folds: the test fold and the number of folds.
+        masked: whether only videos with the data set's wall masks count, as in the published benchmarks (109).
+        seed: seed of the stratified folds.
+
+    Raises:
+        UnusableFileError: if the sheet has no column ECHO.
+        ValueError: if the section is unknown or the fold is not one of them.
+
+    References:
+        Degerli et al., Early Detection of Myocardial Infarction in Low-Quality Echocardiography, IEEE Access 2021,
+        https://doi.org/10.1109/ACCESS.2021.3059595
+    """
+    check_section(section)
+    root = Path(dataset_dir)
+    videos = {_key(path.stem): path for path in sorted((root / "A4C").glob("*.avi"))}
+    items, skipped = [], {}
+    for row in _rows(root / "A4C.xlsx"):
+        name = str(row[0]).strip()
+        try:
+            item = _item(row, name, videos)
+        except UnusableFileError as error:
+            skipped[name] = str(error)
+            continue
+        if item.pop("masked") or not masked:
+            items.append(item)
+    log_skipped(str(root / "A4C.xlsx"), skipped)
+    return section_of_folds(_with_folds(items, folds, seed), section, fold, folds)
+
+
+def is_hmc_qu(dataset_dir: Path) -> bool:
+    """Return whether the folder holds the sheet of HMC-QU."""
+    return (dataset_dir / "A4C.xlsx").is_file()
+
+
+def _rows(path: Path) -> list[list[Any]]:
+    """Return the rows below the header, each from the column ECHO on."""
+    import openpyxl
+
+    try:
+        book = openpyxl.load_workbook(path, data_only=True)
+        cells = [list(row) for row in book.worksheets[0].iter_rows(values_only=True)]
+        book.close()
+    except FileNotFoundError:
+        raise
+    except Exception as error:
+        raise UnusableFileError(f"{path}: expected an Excel sheet, found {error}; download it again.") from error
+    for number, row in enumerate(cells):
+        titles = [str(cell or "").strip().upper() for cell in row]
+        if "ECHO" in titles:
+            column = titles.index("ECHO")
+            below = [row[column:] + [None] * MASK_FLAG for row in cells[number + 1 :]]
+            return [row for row in below if row[0] and any(row[1:])]
+    raise UnusableFileError(f"{path}: expected a header cell ECHO, found none; use the sheet of the data set.")
+
+
+def _item(row: list[Any], name: str, videos: dict[str, Path]) -> dict[str, Any]:
+    words = [str(cell or "").strip().lower() for cell in row[1 : SEGMENTS + 1]]
+    if not set(words) <= LABELS.keys():
+        raise UnusableFileError(f"expected six cells 'MI' or 'non-MI', found {words}")
+    if _key(name) not in videos:
+        raise UnusableFileError("no video of this name in A4C")
+    try:
+        first, last = int(row[REFERENCE_FRAME]), int(row[END_OF_CYCLE])
+    except (TypeError, ValueError) as error:
+        raise UnusableFileError("expected whole numbers as reference frame and end of cycle") from error
+    if not 1 <= first < last:
+        raise UnusableFileError(f"expected a cycle of frames counted from 1, found {first} to {last}")
+    return {
+        "case": name,
+        "image": str(videos[_key(name)]),
+        "label": max(LABELS[word] for word in words),
+        "frame_range": (first - 1, last - 1),
+        "masked": str(row[MASK_FLAG] or "").strip() == MASKED,
+    }
+
+
+def _key(name: str) -> str:
+    """Return a name without its blanks: sheet and files differ in them."""
+    return "".join(name.split()).removesuffix(".avi").upper()
+
+
+def _with_folds(items: list[dict[str, Any]], folds: int, seed: int) -> list[dict[str, Any]]:
+    """Return the items with a fold each, every label spread evenly over the folds."""
+    import numpy as np
+
+    order = np.random.default_rng(seed).permutation(len(items))
+    numbers, seen = [0] * len(items), 0
+    for label in (0, 1):
+        for index in order:
+            if items[index]["label"] == label:
+                numbers[index], seen = seen % folds, seen + 1
+    return [{**item, "fold": number} for item, number in zip(items, numbers, strict=True)]

@@ -1,0 +1,39 @@
+"""Reading one clip of an echo video beside decoding the whole file."""
+
+import time
+
+import av
+import numpy as np
+import pytest
+import torch
+
+from common.phantoms import simulate_echo
+from common.transforms import ReadClips
+from common.transforms.clips import square_frames
+
+pytestmark = pytest.mark.benchmark
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory):
+    """A simulated video of EchoNet's median length."""
+    folder = tmp_path_factory.mktemp("echonet")
+    simulate_echo(folder, cases=1, frames=(175, 175))
+    return next(folder.rglob("*.avi"))
+
+
+def whole_file(path, start, frames, stride):
+    with av.open(str(path)) as container:
+        pictures = np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
+    return square_frames(pictures, 112)[:, start : start + frames * stride : stride]
+
+
+@pytest.mark.parametrize(("frames", "stride"), [(36, 4), (12, 4)])
+def test_read_clip(benchmark, video, frames, stride):
+    read = ReadClips(frames=frames, stride=stride)
+    found = benchmark(read, video, [20])
+    start = time.perf_counter()
+    for _ in range(10):
+        expected = whole_file(video, 20, frames, stride)
+    benchmark.extra_info["ratio_to_whole_file"] = (time.perf_counter() - start) / 10 / benchmark.stats.stats.median
+    assert torch.equal(found[0, :, : expected.shape[1]], expected)
