@@ -1,4 +1,7 @@
 """Transforms of the five papers as array and dictionary pairs."""
 
+from common.transforms.analytic_signal import AnalyticChannels as AnalyticChannels
+from common.transforms.analytic_signal import AnalyticChannelsd as AnalyticChannelsd
+from common.transforms.analytic_signal import analytic_signal as analytic_signal
 from common.transforms.load_cine import LoadCineSection as LoadCineSection
 from common.transforms.load_cine import LoadCineSectiond as LoadCineSectiond

@@ -3,10 +3,9 @@
 from collections.abc import Hashable, Mapping, Sequence
 
 import torch
-from monai.config.type_definitions import KeysCollection, NdarrayOrTensor
-from monai.transforms.transform import MapTransform, Transform
-from monai.utils.enums import TransformBackends
-from monai.utils.type_conversion import convert_to_tensor
+from monai.config import KeysCollection, NdarrayOrTensor
+from monai.transforms import MapTransform, Transform
+from monai.utils import TransformBackends, convert_to_tensor
 from torch import Tensor
 
 _CHANNELS = ("imaginary", "rf", "envelope")
@@ -46,7 +45,7 @@ class AnalyticChannels(Transform):
         ValueError: for unknown names.
     """
 
-    backend = [TransformBackends.TORCH]
+    backend = [TransformBackends.TORCH]  # noqa: RUF012
 
     def __init__(self, channels: Sequence[str] = _CHANNELS, scaling: str = "min_max") -> None:
         if not channels or set(channels) - set(_CHANNELS):
