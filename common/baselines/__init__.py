@@ -1,0 +1,7 @@
+"""Established methods that a learned one is compared with."""
+
+from common.baselines.glue import GlueSettings as GlueSettings
+from common.baselines.glue import glue_displacement as glue_displacement
+from common.baselines.ncc import Track as Track
+from common.baselines.ncc import local_correlation as local_correlation
+from common.baselines.ncc import track_by_correlation as track_by_correlation
