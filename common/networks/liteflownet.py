@@ -37,6 +37,7 @@ class LiteFlowNet(nn.Module):
     Args:
         in_channels: channels of the stacked pair, even: the first half is the first image.
         full_size: True gives the flow on the input grid; False on the half-size grid of the last level, as published.
+        both_ways: give the flow from the second image to the first too, without gradient, as channels 2 and 3.
         checkpointing: forget activations in the forward pass and recompute them in the backward pass: several times
             less memory for about a third more time.
         means: channel means subtracted from the first and the second image; those of the published weights if there
@@ -44,8 +45,8 @@ class LiteFlowNet(nn.Module):
 
     Shapes:
         input (B, `in_channels`, H, W), any H and W: sides that are no multiples of 32 are extended by their last row
-        and column and the flow is cut back; output (B, 2, H, W) in input pixels, channel 0 lateral (along W), channel 1
-        axial (along H), such that first(p) corresponds to second(p + flow(p)).
+        and column and the flow is cut back; output (B, 2 or 4, H, W) in input pixels, channel 0 lateral (along W),
+        channel 1 axial (along H), such that first(p) corresponds to second(p + flow(p)).
 
     References:
         Hui et al., LiteFlowNet, CVPR 2018, https://arxiv.org/abs/1805.07036
@@ -57,6 +58,7 @@ class LiteFlowNet(nn.Module):
         self,
         in_channels: int = 6,
         full_size: bool = True,
+        both_ways: bool = False,
         checkpointing: bool = False,
         means: Sequence[Sequence[float]] | None = None,
     ) -> None:
@@ -64,7 +66,7 @@ class LiteFlowNet(nn.Module):
         if in_channels < 2 or in_channels % 2:
             raise ValueError(f"in_channels: expected an even number (two images stacked), found {in_channels}")
         channels = in_channels // 2
-        self.flow_scale = _FLOW_SCALE
+        self.flow_scale, self.both_ways = _FLOW_SCALE, both_ways
         self.channels, self.full_size, self.checkpointing = channels, full_size, checkpointing
         chosen = means if means is not None else _default_means(channels)
         if len(chosen) != 2 or any(len(row) != channels for row in chosen):
@@ -76,8 +78,14 @@ class LiteFlowNet(nn.Module):
         self.apply(_initialise)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return the flow (B, 2, H, W), or (B, 2, H/2, W/2) if not `full_size`; values in input pixels."""
-        return self.to_size(self.level_flows(image)[-1], image.shape[-2], image.shape[-1])
+        """Return the flow (B, 2 or 4, H, W), on the half-size grid if not `full_size`; values in input pixels."""
+        flow = self.to_size(self.level_flows(image)[-1], image.shape[-2], image.shape[-1])
+        if self.both_ways:
+            with torch.no_grad():
+                swapped = torch.cat([image[:, self.channels :], image[:, : self.channels]], dim=1)
+                back = self.to_size(self.level_flows(swapped)[-1], image.shape[-2], image.shape[-1])
+            flow = torch.cat([flow, back], dim=1)
+        return flow
 
     def to_size(self, flow: Tensor, height: int, width: int) -> Tensor:
         """Return the last level's `flow` on the input grid if `full_size`, and without what padding added."""

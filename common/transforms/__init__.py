@@ -5,3 +5,6 @@ from common.transforms.analytic_signal import AnalyticChannelsd as AnalyticChann
 from common.transforms.analytic_signal import analytic_signal as analytic_signal
 from common.transforms.load_cine import LoadCineSection as LoadCineSection
 from common.transforms.load_cine import LoadCineSectiond as LoadCineSectiond
+from common.transforms.strain import AxialStrain as AxialStrain
+from common.transforms.strain import AxialStraind as AxialStraind
+from common.transforms.strain import least_squares_slope as least_squares_slope

@@ -120,9 +120,22 @@ def test_levels_are_given_in_training_and_the_last_in_evaluation():
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_script_gives_the_same_flow(published):
     torch.manual_seed(0)
-    network = LiteFlowNet(checkpointing=True)
+    network = LiteFlowNet(checkpointing=True, both_ways=True)
     network.load_state_dict(published.state_dict())
     image = torch.rand(1, 6, 40, 32)
     scripted = torch.jit.script(network.eval())
     with torch.no_grad():
         torch.testing.assert_close(scripted(image), network(image))
+
+
+def test_backward_flow_is_that_of_the_swapped_pair_and_has_no_gradient(published):
+    torch.manual_seed(0)
+    image = torch.rand(1, 6, 32, 32)
+    network = LiteFlowNet(both_ways=True, full_size=False)
+    network.load_state_dict(published.state_dict())
+    flows = network(image)
+    with torch.no_grad():
+        torch.testing.assert_close(flows[:, :2], published(image))
+        torch.testing.assert_close(flows[:, 2:], published(torch.cat([image[:, 3:], image[:, :3]], 1)))
+    flows[:, 2:].sum().backward()
+    assert not any(parameter.grad.any() for parameter in network.parameters())
