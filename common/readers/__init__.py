@@ -17,3 +17,9 @@ from common.readers.cine_labels import hf_class as hf_class
 from common.readers.cine_labels import ventricular_volumes_ml as ventricular_volumes_ml
 from common.readers.cine_mr import Cine as Cine
 from common.readers.cine_mr import read_cine as read_cine
+from common.readers.rf_formats import RfRecord as RfRecord
+from common.readers.rf_formats import RfSettings as RfSettings
+from common.readers.rf_formats import read_rf as read_rf
+from common.readers.rf_ultrasound import rf_csv_pairs as rf_csv_pairs
+from common.readers.rf_ultrasound import rf_datalist as rf_datalist
+from common.readers.rf_ultrasound import rf_pairs as rf_pairs

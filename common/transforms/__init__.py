@@ -3,8 +3,12 @@
 from common.transforms.analytic_signal import AnalyticChannels as AnalyticChannels
 from common.transforms.analytic_signal import AnalyticChannelsd as AnalyticChannelsd
 from common.transforms.analytic_signal import analytic_signal as analytic_signal
+from common.transforms.flow_grid import RfPairToImaged as RfPairToImaged
+from common.transforms.flow_grid import resample_flow as resample_flow
+from common.transforms.flow_grid import resample_image as resample_image
 from common.transforms.load_cine import LoadCineSection as LoadCineSection
 from common.transforms.load_cine import LoadCineSectiond as LoadCineSectiond
+from common.transforms.load_rf_pair import LoadRfPaird as LoadRfPaird
 from common.transforms.strain import AxialStrain as AxialStrain
 from common.transforms.strain import AxialStraind as AxialStraind
 from common.transforms.strain import least_squares_slope as least_squares_slope
