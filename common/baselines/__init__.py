@@ -1,5 +1,7 @@
 """Established methods that a learned one is compared with."""
 
+from common.baselines.estimates import ClassicalSettings as ClassicalSettings
+from common.baselines.estimates import classical_flows as classical_flows
 from common.baselines.glue import GlueSettings as GlueSettings
 from common.baselines.glue import glue_displacement as glue_displacement
 from common.baselines.ncc import Track as Track

@@ -3,6 +3,8 @@
 from common.transforms.analytic_signal import AnalyticChannels as AnalyticChannels
 from common.transforms.analytic_signal import AnalyticChannelsd as AnalyticChannelsd
 from common.transforms.analytic_signal import analytic_signal as analytic_signal
+from common.transforms.b_mode import BMode as BMode
+from common.transforms.flow_grid import RestoreFlowd as RestoreFlowd
 from common.transforms.flow_grid import RfPairToImaged as RfPairToImaged
 from common.transforms.flow_grid import resample_flow as resample_flow
 from common.transforms.flow_grid import resample_image as resample_image

@@ -69,3 +69,24 @@ class RfPairToImaged(MapTransform):
         if self.flow_key in d:
             d[self.flow_key] = resample_flow(d[self.flow_key], size)
         return d
+
+
+class RestoreFlowd(MapTransform):
+    """Bring the displacement under `keys` from the network's grid back to that of the frames, values rescaled.
+
+    Args:
+        keys: displacement (2 n, H, W).
+        size_key: entry with the size of the frames, as :class:`RfPairToImaged` wrote it.
+    """
+
+    def __init__(self, keys: KeysCollection, size_key: str = "frame_size", allow_missing_keys: bool = False) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.size_key = size_key
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Restore the grid; the input mapping is left as it was."""
+        d = dict(data)
+        size = [int(side) for side in d[self.size_key]]
+        for key in self.key_iterator(d):
+            d[key] = resample_flow(d[key].float(), size)
+        return d

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from common.transforms import AnalyticChannels, RfPairToImaged, resample_flow, resample_image
+from common.transforms import AnalyticChannels, RestoreFlowd, RfPairToImaged, resample_flow, resample_image
 
 
 def test_displacement_values_scale_with_the_grid():
@@ -52,3 +52,11 @@ def test_image_and_flow_are_on_the_networks_grid():
 def test_refuses_other_than_two_frames():
     with pytest.raises(ValueError, match="two frames"):
         RfPairToImaged(keys=["pre"])
+
+
+def test_restored_flow_is_on_the_frames_grid_in_their_pixels():
+    data = {"pred": torch.ones(4, 40, 12), "frame_size": torch.tensor([20, 6])}
+    result = RestoreFlowd("pred")(data)["pred"]
+    assert result.shape == (4, 20, 6)
+    assert torch.equal(result, torch.full((4, 20, 6), 0.5))
+    assert data["pred"].shape == (4, 40, 12)
