@@ -5,6 +5,9 @@ from common.metrics.elastography import error_statistics as error_statistics
 from common.metrics.elastography import strain_ratio as strain_ratio
 from common.metrics.elastography import strain_signal_to_noise as strain_signal_to_noise
 from common.metrics.elastography import window_metrics as window_metrics
+from common.metrics.flow_rows import ElastographyRow as ElastographyRow
+from common.metrics.flow_rows import MeanOf as MeanOf
+from common.metrics.flow_rows import end_point_row as end_point_row
 from common.metrics.intervals import Interval as Interval
 from common.metrics.intervals import bootstrap_interval as bootstrap_interval
 from common.metrics.intervals import paired_difference as paired_difference
