@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 import torch.distributed as dist
 from torch import nn
 
@@ -23,3 +24,9 @@ def gather_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def bare_network(network: nn.Module) -> nn.Module:
     """Return the network inside DistributedDataParallel, or the network itself."""
     return network.module if isinstance(network, nn.parallel.DistributedDataParallel) else network
+
+
+def distributed_network(network: nn.Module, device: torch.device) -> nn.Module:
+    """Return `network` on `device`, wrapped so that the gradients of all processes are averaged."""
+    devices = [device] if device.type == "cuda" else None
+    return nn.parallel.DistributedDataParallel(network.to(device), device_ids=devices)

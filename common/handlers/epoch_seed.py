@@ -20,11 +20,13 @@ class EpochSeed:
     Args:
         seed: seed of the run; two runs with one seed agree.
         dataset: dataset whose `transform` holds MONAI's random transforms; None if there is none.
+        fixed: the same seed every epoch, for a validation whose random transforms must not change between epochs.
     """
 
-    def __init__(self, seed: int, dataset: Any = None) -> None:
+    def __init__(self, seed: int, dataset: Any = None, fixed: bool = False) -> None:
         self.seed = seed
         self.dataset = dataset
+        self.fixed = fixed
 
     def attach(self, engine: Engine) -> None:
         """Seed at the start of each epoch of `engine`."""
@@ -32,7 +34,7 @@ class EpochSeed:
 
     def __call__(self, engine: Engine) -> None:
         """Seed for the epoch that `engine` starts."""
-        seed = (self.seed * _STRIDE + engine.state.epoch) % 2**31
+        seed = (self.seed * _STRIDE + (0 if self.fixed else engine.state.epoch)) % 2**31
         random.seed(seed)
         np.random.seed(seed)
         torch.manual_seed(seed)

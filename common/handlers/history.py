@@ -1,4 +1,4 @@
-"""The course of a training as a table and a picture."""
+"""The course of a training as a table, a picture and TensorBoard scalars."""
 
 import os
 import time
@@ -15,6 +15,7 @@ from common.handlers.distributed import is_main_process
 class History:
     """Writes `history.csv` and `history.png`: one row an epoch with loss, metrics, learning rate and seconds.
 
+    The same scalars, and every new picture (PNG) in `output_dir`, go to TensorBoard in `output_dir/tensorboard`.
     Attached to the trainer, in its handlers after `ValidationHandler`.
 
     Args:
@@ -33,7 +34,8 @@ class History:
     ) -> None:
         self.folder, self.evaluator, self.optimizer, self.title = Path(output_dir), evaluator, optimizer, title
         self.rows: list[dict[str, Any]] = []
-        self._total, self._count, self._began = None, 0, 0.0
+        self._total: Any = None
+        self._count, self._began, self._shown = 0, 0.0, 0.0
 
     def attach(self, engine: Engine) -> None:
         """Collect during each epoch of the trainer `engine`, write at its end."""
@@ -63,6 +65,22 @@ class History:
         self.rows.append(row)
         if is_main_process():
             write_csv(self.folder / "history.csv", self.rows)
+            self._log(row)
+
+    def _log(self, row: dict[str, Any]) -> None:
+        import numpy as np
+        from PIL import Image
+        from torch.utils.tensorboard import SummaryWriter
+
+        with SummaryWriter(str(self.folder / "tensorboard")) as writer:
+            for name, value in row.items():
+                if name != "epoch":
+                    writer.add_scalar(name, value, row["epoch"])
+            for path in sorted(self.folder.glob("*.png")):
+                if path.stat().st_mtime > self._shown and path.name != "history.png":
+                    picture = np.asarray(Image.open(path).convert("RGB"))
+                    writer.add_image(path.stem, picture, row["epoch"], dataformats="HWC")
+        self._shown = time.time()
 
     def _draw(self, engine: Engine) -> None:
         if not self.rows or not is_main_process():

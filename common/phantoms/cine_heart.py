@@ -5,31 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import ndimage
+
+from common.phantoms.cine_chest import BLOOD, MUSCLE, CineSettings, chest_signal, sensitivity, smooth_noise
 
 BACKGROUND, RIGHT_VENTRICLE, MYOCARDIUM, LEFT_VENTRICLE = range(4)
-_BLOOD, _MUSCLE, _FAT, _LIVER, _LUNG = 1.0, 0.30, 0.95, 0.42, 0.05
-
-
-@dataclass(frozen=True)
-class CineSettings:
-    """Size of the simulated series: matrix, frames of a heart beat, sections, width of the picture."""
-
-    size: int = 128
-    frames: int = 20
-    sections: int = 10
-    field_of_view_mm: float = 300.0
-
-    def __post_init__(self) -> None:
-        """Check that the heart can be drawn and measured.
-
-        Raises:
-            ValueError: if a number is too small for a heart of 60 mm to have a volume and a beat.
-        """
-        if self.size < 32 or self.frames < 4 or self.sections < 1 or not 140.0 <= self.field_of_view_mm <= 500.0:
-            raise ValueError(
-                f"expected size >= 32, frames >= 4, sections >= 1 and a field of view of 140 to 500 mm, found {self}."
-            )
 
 
 @dataclass(frozen=True)
@@ -78,6 +57,7 @@ class _Layers:
     right: np.ndarray
     right_wall: np.ndarray
     papillary: np.ndarray
+    atrium: np.ndarray
 
 
 def simulate_heart(rng: np.random.Generator, ef_percent: float, settings: CineSettings) -> SimulatedCine:
@@ -101,7 +81,7 @@ def simulate_heart(rng: np.random.Generator, ef_percent: float, settings: CineSe
     layers, counts = _layers(heart, ef_percent, settings)
     pixel = settings.field_of_view_mm / settings.size
     image = _tissue(rng, heart, layers, settings)
-    image *= _sensitivity(rng, settings)
+    image *= sensitivity(rng, settings)
     frames = _with_noise(rng, image)
     heart_rate = rng.uniform(55.0, 95.0)
     return SimulatedCine(
@@ -160,7 +140,7 @@ def _layers(heart: _Heart, ef_percent: float, settings: CineSettings) -> tuple[_
     radius = np.where(inside, heart.radius * np.sqrt(1.0 - np.clip(height, 0.0, 1.0) ** 2.5), 0.0)
     x, y = _heart_axes(heart, settings, depth_mm, squeeze)
     distance = np.sqrt(x * x + y * y)
-    distance *= 1.0 + heart.eccentricity * (x * x - y * y) / np.maximum(distance * distance, 1e-6)
+    distance *= _roundness(x, y, distance, heart.eccentricity)
     scale, counts = _fit_volume(distance, radius, 1.0 - ef_percent / 100.0 * squeeze)
     cavity_mm = radius * scale
     wall_mm = _wall_radius(heart, height, cavity_mm, radius[:, 0], base)
@@ -173,6 +153,9 @@ def _layers(heart: _Heart, ef_percent: float, settings: CineSettings) -> tuple[_
         right=right / pixel,
         right_wall=right_wall / pixel,
         papillary=_papillary(heart, x, y, height, cavity_mm) / pixel,
+        # Where the base has descended past a section, the left atrium shows in it.
+        atrium=(np.where(height < 0.0, 0.85 * heart.radius, -1e3)[..., None, None].astype(np.float32) - distance)
+        / pixel,
     )
     return layers, counts
 
@@ -187,6 +170,14 @@ def _heart_axes(
     down = (grid - centre[..., 1, None])[:, :, :, None].astype(np.float32)
     cosine, sine = np.float32(np.cos(heart.turn)), np.float32(np.sin(heart.turn))
     return cosine * across + sine * down, cosine * down - sine * across
+
+
+def _roundness(x: np.ndarray, y: np.ndarray, distance: np.ndarray, eccentricity: float) -> np.ndarray:
+    """Return a factor of the distance that makes circles ovals with a little unevenness of third order."""
+    safe = np.maximum(distance, np.float32(1e-3))
+    cosine, sine = x / safe, y / safe
+    third = cosine * (cosine * cosine - 3.0 * sine * sine)
+    return np.asarray(1.0 + eccentricity * (cosine * cosine - sine * sine) + 0.3 * eccentricity * third)
 
 
 def _fit_volume(distance: np.ndarray, radius: np.ndarray, volume: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -256,17 +247,21 @@ def _labels(layers: _Layers, frame: int, count: int) -> np.ndarray:
 
 def _tissue(rng: np.random.Generator, heart: _Heart, layers: _Layers, settings: CineSettings) -> np.ndarray:
     """Return (S, T, H, W) signal, blood 1, with mixed pixels at the borders."""
-    chest = _chest(rng, heart, layers, settings)
+    heart_depth = np.maximum(layers.wall[:, 0], layers.right_wall[:, 0])
+    heart_depth *= settings.field_of_view_mm / settings.size
+    chest = chest_signal(rng, heart.centre, heart_depth, settings)
     image = np.repeat(chest[:, None], settings.frames, axis=1)
-    blood = _BLOOD * (1.0 + 0.10 * _smooth(rng, (settings.sections, settings.size, settings.size), 6))
+    blood = BLOOD * (1.0 + 0.10 * smooth_noise(rng, (settings.sections, settings.size, settings.size), 6))
     blood = blood[:, None].astype(np.float32)
     # Blood that leaves fast in systole has dephased a little.
     rush = np.sin(np.pi * np.clip(np.arange(settings.frames) / heart.systolic_frame, 0.0, 1.0))
     blood = blood * (1.0 - 0.12 * rng.random() * rush)[None, :, None, None].astype(np.float32)
-    muscle = np.float32(_MUSCLE * rng.uniform(0.85, 1.2))
+    muscle = np.float32(MUSCLE * rng.uniform(0.85, 1.2))
     for depth, signal in (
         (layers.right_wall, muscle),
         (layers.right, 0.95 * blood),
+        (layers.atrium + np.float32(2.0 * settings.size / settings.field_of_view_mm), muscle),
+        (layers.atrium, 0.9 * blood),
         (layers.wall, muscle),
         (layers.cavity, blood),
     ):
@@ -280,68 +275,6 @@ def _cover(image: np.ndarray, depth: np.ndarray, signal: np.ndarray | np.float32
     """Blend `signal` over `image` where `depth` (pixels) is positive, with a border one pixel wide."""
     share = np.clip(depth + np.float32(0.5), 0.0, 1.0)
     image += share * (signal - image)
-
-
-def _chest(rng: np.random.Generator, heart: _Heart, layers: _Layers, settings: CineSettings) -> np.ndarray:
-    """Return (S, H, W) signal of everything but the heart: lungs, liver, chest wall, fat, aorta."""
-    shape = (settings.sections, settings.size, settings.size)
-    grid = ((np.arange(settings.size) + 0.5) / settings.size - 0.5) * settings.field_of_view_mm
-    x, y = grid[None, None, :] - heart.centre[0], grid[None, :, None] - heart.centre[1]
-    texture = _smooth(rng, shape, 10)
-    fine = _smooth(rng, shape, 24)
-    lung = _LUNG * (1.0 + 0.5 * texture) + 0.35 * np.clip(fine - 1.6, 0.0, 1.0)
-    slope = rng.uniform(-0.25, 0.35)
-    diaphragm = rng.uniform(42.0, 56.0) + 4.0 * np.linspace(-1.0, 1.0, shape[0])[:, None, None] + 6.0 * texture
-    liver = _LIVER * (1.0 + 0.12 * texture) + 0.25 * np.clip(fine - 1.4, 0.0, 1.0)
-    pixel = settings.field_of_view_mm / settings.size
-    image = lung + (liver - lung) * _border((y - slope * x - diaphragm) / pixel)
-    # Fat around the heart, of uneven thickness, and around the chest.
-    heart_depth = np.maximum(layers.wall[:, 0], layers.right_wall[:, 0])
-    fat = _FAT * (0.65 + 0.2 * texture)
-    image += (fat - image) * _border(heart_depth + np.clip(2.5 + 4.0 * texture, 0.3, None) / pixel)
-    body = _body_depth_mm(rng, x, y, texture)
-    image += (_MUSCLE * (1.0 + 0.4 * fine) - image) * _border((24.0 + 3.0 * texture - body) / pixel)
-    image += (_FAT * 1.15 * (1.0 + 0.15 * texture) - image) * _border((11.0 + 4.0 * texture - body) / pixel)
-    image *= _border(body / pixel)
-    aorta = np.hypot(x - rng.uniform(48.0, 60.0), y - rng.uniform(42.0, 52.0))
-    image += (_BLOOD * 0.9 - image) * _border((rng.uniform(9.0, 12.0) - aorta) / pixel)
-    return np.clip(image, 0.0, None).astype(np.float32)
-
-
-def _body_depth_mm(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, texture: np.ndarray) -> np.ndarray:
-    """Return how deep each pixel lies below the skin; the heart is nearest to the front, at the upper left."""
-    across, down = rng.uniform(135.0, 165.0), rng.uniform(100.0, 125.0)
-    angle = rng.uniform(-0.4, 0.4)
-    u = np.cos(angle) * (x - 22.0) + np.sin(angle) * (y - 22.0)
-    v = np.cos(angle) * (y - 22.0) - np.sin(angle) * (x - 22.0)
-    return np.asarray((1.0 - np.hypot(u / across, v / down)) * down + 2.0 * texture)
-
-
-def _border(depth: np.ndarray) -> np.ndarray:
-    return np.clip(depth + 0.5, 0.0, 1.0)
-
-
-def _smooth(rng: np.random.Generator, shape: tuple[int, int, int], cells: int) -> np.ndarray:
-    """Return smooth noise of about unit variance with `cells` bumps across, similar in neighbouring sections."""
-    coarse = rng.standard_normal((min(shape[0], 4), cells, cells)).astype(np.float32)
-    zoom = [wanted / have for wanted, have in zip(shape, coarse.shape, strict=True)]
-    noise = ndimage.zoom(coarse, zoom, order=1, mode="nearest", grid_mode=False)
-    return np.asarray(noise[: shape[0], : shape[1], : shape[2]] * 1.4)
-
-
-def _sensitivity(rng: np.random.Generator, settings: CineSettings) -> np.ndarray:
-    """Return (H, W): surface coils in front, and the dark bands of bSSFP off resonance, mostly beside the heart."""
-    grid = (np.arange(settings.size) + 0.5) / settings.size - 0.5
-    x, y = grid[None, :], grid[:, None]
-    field = 0.75 + 0.6 * np.exp(-((x + rng.uniform(0.1, 0.35)) ** 2 + (y + rng.uniform(0.2, 0.4)) ** 2) / 0.25)
-    for _ in range(rng.integers(0, 3)):
-        angle = rng.uniform(-0.6, 0.6)
-        away = rng.choice([-1.0, 1.0]) * rng.uniform(0.22, 0.42)
-        line = x * np.cos(angle) + y * np.sin(angle) - away + 0.3 * y * y
-        field = field * (1.0 - rng.uniform(0.4, 0.8) * np.exp(-((line / rng.uniform(0.008, 0.02)) ** 2)))
-    if rng.random() < 0.4:
-        field = field * (np.hypot(x, y) < 0.5)
-    return field.astype(np.float32)
 
 
 def _with_noise(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:

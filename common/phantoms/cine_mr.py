@@ -9,7 +9,8 @@ import numpy as np
 from tqdm import tqdm
 
 from common.files import write_csv
-from common.phantoms.cine_heart import CineSettings, simulate_heart
+from common.phantoms.cine_chest import CineSettings
+from common.phantoms.cine_heart import simulate_heart
 from common.phantoms.cine_writers import write_acdc_patient, write_dicom_patient
 
 _REDUCED_EF, _PRESERVED_EF = (15.0, 45.0), (52.0, 72.0)

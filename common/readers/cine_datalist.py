@@ -17,9 +17,9 @@ from common.readers.cine_layouts import (
     folder_patients,
     kaggle_patients,
     mnms_patients,
-    sunnybrook_patients,
 )
 from common.readers.cine_patients import CinePatient
+from common.readers.cine_sunnybrook import sunnybrook_patients
 
 _LOG = logging.getLogger(__name__)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,11 @@ _TAGS = {
 # What pixel decoding needs: samples, photometric interpretation, rows, columns, bits, sign, number of frames, data.
 _PIXEL_TAGS = [0x00280002, 0x00280004, 0x00280006, 0x00280010, 0x00280011, 0x00280100, 0x00280101, 0x00280102]
 _PIXEL_TAGS += [0x00280103, 0x7FE00008, 0x7FE00009, 0x7FE00010]
+_UNCOMPRESSED = (
+    pydicom.uid.ImplicitVRLittleEndian,
+    pydicom.uid.ExplicitVRLittleEndian,
+    pydicom.uid.ExplicitVRBigEndian,
+)
 _EXPECTED = "expected a single-frame MR image with position, orientation and pixel spacing"
 
 
@@ -40,8 +46,8 @@ _EXPECTED = "expected a single-frame MR image with position, orientation and pix
 class CineFrame:
     """One frame; lengths in mm in the patient's left-posterior-superior axes, time in ms after the R wave.
 
-    `pixels` is (H, W) float32 after slope and intercept, or None if only the header was read; `fault` says what is
-    wrong with the pixels although the header is good.
+    `pixels` is (H, W) after slope and intercept (float32, or integer where there are none), or None if only the header
+    was read; `fault` says what is wrong with the pixels although the header is good.
     """
 
     path: str
@@ -124,7 +130,9 @@ def _geometry(source: Path, fields: dict[str, str]) -> dict[str, Any]:
     for values, count, tag in wanted:
         if len(values) != count:
             raise UnusableFileError(f"{source}: {_EXPECTED}, found {len(values)} of {count} values in {tag}.")
-    if np.linalg.norm(np.cross(orientation[:3], orientation[3:])) < 0.5 or min(spacing) <= 0:
+    across = sum(a * b for a, b in zip(orientation[:3], orientation[3:], strict=True))
+    lengths = [sum(v * v for v in direction) for direction in (orientation[:3], orientation[3:])]
+    if abs(across) > 0.1 or min(lengths) < 0.5 or min(spacing) <= 0:
         raise UnusableFileError(f"{source}: {_EXPECTED}, found orientation {orientation} and spacing {spacing}.")
     thickness, trigger = _numbers(fields["thickness"]), _numbers(fields["trigger_time"])
     return {
@@ -152,19 +160,20 @@ def _pixels(dataset: Any, fields: dict[str, str], shape: tuple[int, int]) -> tup
         return None, f"its pixels cannot be read: {error}"
     if stored.shape != shape:
         return None, f"its pixels have shape {stored.shape} instead of {shape}"
-    values = stored.astype(np.float32)
     slope, intercept = _numbers(fields["slope"]), _numbers(fields["intercept"])
     if slope and intercept and (slope[0], intercept[0]) != (1.0, 0.0):
-        values = values * np.float32(slope[0]) + np.float32(intercept[0])
-    return values, None
+        return stored * np.float32(slope[0]) + np.float32(intercept[0]), None
+    return stored, None
 
 
 def _cut_short(dataset: Any, shape: tuple[int, int], left_over: int) -> str | None:
     """Return a fault if the bytes after the header cannot hold the pixels of an uncompressed file."""
-    if getattr(dataset.file_meta, "TransferSyntaxUID", pydicom.uid.ExplicitVRLittleEndian).is_compressed:
+    syntax = getattr(dataset.file_meta, "TransferSyntaxUID", pydicom.uid.ExplicitVRLittleEndian)
+    if syntax not in _UNCOMPRESSED:
         return None if left_over else "the file ends before its pixels"
-    # The element's own tag and length (at least 8 bytes) come before its value.
-    wanted = 8 + shape[0] * shape[1] * int(dataset.get("BitsAllocated") or 16) // 8
+    # The element's own tag and length come before its value.
+    wanted = 8 if syntax == pydicom.uid.ImplicitVRLittleEndian else 12
+    wanted += shape[0] * shape[1] * int(dataset.get("BitsAllocated") or 16) // 8
     return f"the file ends after {left_over} of {wanted} bytes of pixels" if left_over < wanted else None
 
 
@@ -184,7 +193,7 @@ def _numbers(text: str) -> list[float]:
         values = [float(part) for part in text.split("\\")] if text else []
     except ValueError:
         return []
-    return values if all(np.isfinite(values)) else []
+    return values if all(map(math.isfinite, values)) else []
 
 
 def _whole(text: str, default: int = 0) -> int:

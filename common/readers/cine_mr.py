@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -60,27 +61,30 @@ def read_cine(path: str | os.PathLike[str]) -> Cine:
     )
 
 
-def pixel_fault(frames: np.ndarray) -> str | None:
-    """Return why the pixels of one section (T, H, W) cannot serve, or None if they can."""
-    if not np.isfinite(frames).all():
-        return f"{int((~np.isfinite(frames)).sum())} pixels are NaN or infinite"
-    flat = frames.reshape(frames.shape[0], -1)
-    constant = np.flatnonzero(flat.min(axis=1) == flat.max(axis=1))
-    if constant.size == frames.shape[0]:
+def pixel_fault(frames: Sequence[np.ndarray] | np.ndarray) -> str | None:
+    """Return why the frames (H, W) of one section cannot serve, or None if they can."""
+    bad = sum(int((~np.isfinite(frame)).sum()) for frame in frames if not np.issubdtype(frame.dtype, np.integer))
+    if bad:
+        return f"{bad} pixels are NaN or infinite"
+    constant = [k for k, frame in enumerate(frames) if frame.min() == frame.max()]
+    if len(constant) == len(frames):
         return "the image is constant (standard deviation 0)"
-    if constant.size:
-        return f"frame {int(constant[0]) + 1} of {frames.shape[0]} is constant (standard deviation 0)"
+    if constant:
+        return f"frame {constant[0] + 1} of {len(frames)} is constant (standard deviation 0)"
     return None
 
 
 def drop_faulty(
-    source: Path, sections: list[np.ndarray], numbers: list[int], skipped: list[tuple[int, str]]
+    source: Path,
+    sections: Sequence[Sequence[np.ndarray] | np.ndarray],
+    numbers: list[int],
+    skipped: list[tuple[int, str]],
 ) -> tuple[list[int], list[tuple[int, str]]]:
     """Return which of `sections` are usable, and `skipped` with those that are not.
 
     Args:
         source: file or folder, for the messages.
-        sections: each (T, H, W).
+        sections: each T frames (H, W).
         numbers: index of each section along the normal among all that were found.
         skipped: sections that were left out before, with reasons.
 

@@ -97,7 +97,10 @@ def spacing_mm(source: Path, image: Any) -> tuple[float, float, float]:
     Raises:
         UnusableFileError: if a distance is not positive.
     """
-    column, row, section = (float(zoom) for zoom in image.header.get_zooms()[:3])
+    # As written in the file: nibabel's own header turns a missing size into 1.
+    with nibabel.openers.Opener(str(source)) as stream:
+        written = type(image.header).from_fileobj(stream, check=False)
+    column, row, section = (abs(float(size)) for size in written["pixdim"][1:4])
     if not all(np.isfinite(zoom) and zoom > 0 for zoom in (row, column, section)):
         raise UnusableFileError(
             f"{source}: expected positive voxel sizes, found {(column, row, section)} in pixdim; correct the header."

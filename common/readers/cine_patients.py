@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import UnusableFileError
-from common.readers.cine_dicom import SectionStack, arrange_sections, dicom_files, read_frames
+from common.readers.cine_dicom import dicom_files, read_frames
 from common.readers.cine_labels import hf_class
 from common.readers.cine_nifti import is_nifti, open_cine_nifti
+from common.readers.cine_sections import SectionStack, arrange_sections
 
 _LOG = logging.getLogger(__name__)
 

@@ -14,3 +14,16 @@ from common.transforms.load_rf_pair import LoadRfPaird as LoadRfPaird
 from common.transforms.strain import AxialStrain as AxialStrain
 from common.transforms.strain import AxialStraind as AxialStraind
 from common.transforms.strain import least_squares_slope as least_squares_slope
+from common.transforms.check_cine import CheckCine as CheckCine
+from common.transforms.check_cine import CheckCined as CheckCined
+from common.transforms.cine_corruption import CoverFrames as CoverFrames
+from common.transforms.cine_corruption import CoverPatches as CoverPatches
+from common.transforms.cine_corruption import LocalPixelShuffle as LocalPixelShuffle
+from common.transforms.load_cine import LoadCineSection as LoadCineSection
+from common.transforms.load_cine import LoadCineSectiond as LoadCineSectiond
+from common.transforms.load_cine import cine_section_tensor as cine_section_tensor
+from common.transforms.load_cine_patient import LoadCinePatient as LoadCinePatient
+from common.transforms.rand_corrupt_cine import RandCorruptCine as RandCorruptCine
+from common.transforms.rand_corrupt_cine import RandCorruptCined as RandCorruptCined
+from common.transforms.resample_time import ResampleTime as ResampleTime
+from common.transforms.resample_time import ResampleTimed as ResampleTimed

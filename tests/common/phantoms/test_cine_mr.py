@@ -7,9 +7,11 @@ from pathlib import Path
 import nibabel
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from common.phantoms import simulate_cine_mr
-from common.phantoms.cine_heart import CineSettings, contraction, simulate_heart
+from common.phantoms.cine_chest import CineSettings
+from common.phantoms.cine_heart import contraction, simulate_heart
 from common.readers import cine_datalist, read_cine
 
 SMALL = {"size": 64, "frames": 12, "sections": 5, "field_of_view_mm": 240.0}
@@ -60,6 +62,17 @@ def test_cavity_tapers_from_base_to_apex():
     areas = [np.count_nonzero(section == LEFT) for section in cine.diastole]
     assert all(first >= second for first, second in itertools.pairwise(areas))
     assert areas[0] > 0 and areas[-1] == 0
+
+
+def test_atrium_shows_where_the_base_has_descended_past_a_section():
+    cine = simulate_heart(np.random.default_rng(11), 62.0, CineSettings(96, 20, 10))
+    base = 0
+    cavity = cine.diastole[base] == LEFT
+    assert cavity.any() and not (cine.systole[base] == LEFT).any()
+    blood, wall = (np.median(cine.frames[3, 0][cine.diastole[3] == label]) for label in (LEFT, WALL))
+    # Blood of the atrium lies in the middle of where the ventricle was, but belongs to no label.
+    middle = ndimage.binary_erosion(cavity, iterations=3)
+    assert np.median(cine.frames[base, cine.systolic_frame][middle]) > (blood + wall) / 2
 
 
 def test_blood_is_brighter_than_wall_and_wall_than_lung():

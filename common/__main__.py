@@ -1,0 +1,54 @@
+"""`python -m common VERB`: what a person types beside `python -m monai.bundle`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from common.workflow import bundle_names
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the verb in `arguments` and return the exit status."""
+    parser = _parser()
+    options, settings = parser.parse_known_args(arguments)
+    if settings and options.verb != "simulate":
+        parser.error(f"unknown arguments: {' '.join(settings)}")
+    unknown = set(_named(options)) - set(bundle_names())
+    if unknown:
+        parser.error(f"expected bundles among {', '.join(bundle_names())}, found {', '.join(sorted(unknown))}")
+    if options.verb == "simulate":
+        from common.demo import simulate
+
+        return simulate(options.bundle, options.directory, settings)
+    from common.demo import demo
+
+    return demo(options.bundles or bundle_names(), options.output)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m common", description=__doc__)
+    verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
+    simulate = verbs.add_parser(
+        "simulate",
+        help="write simulated cases in the layout of a public data set",
+        description="Write simulated cases. Further settings of the phantom as --name value, e.g. --cases 40 --seed 1.",
+    )
+    simulate.add_argument("bundle", help="bundle whose kind of data to write")
+    simulate.add_argument("directory", type=Path, help="folder to write to")
+    demo = verbs.add_parser(
+        "demo",
+        help="simulate, train, evaluate, infer and report, in minutes",
+        description="Run every stage of the bundles on simulated data and write one report.html each.",
+    )
+    demo.add_argument("bundles", nargs="*", help="bundles to run (default: all)")
+    demo.add_argument("--output", type=Path, default=Path("demo_output"), help="folder to write to")
+    return parser
+
+
+def _named(options: argparse.Namespace) -> list[str]:
+    return [options.bundle] if options.verb == "simulate" else options.bundles
+
+
+if __name__ == "__main__":
+    sys.exit(main())

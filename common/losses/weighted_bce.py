@@ -1,0 +1,104 @@
+"""The weighted binary cross-entropy of SSLHF, and class weights from a training fold."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import softplus
+
+
+def weighted_bce_loss(
+    logits: Tensor, labels: Tensor, positive_weight: float = 1.0, negative_weight: float = 1.0
+) -> Tensor:
+    """Return the mean over the batch of w_i times the cross-entropy of sample i (eq. 2), a scalar.
+
+    The mean divides by the number of samples, not by the sum of their weights. Logits stay logits: ln(sigmoid(z)) is
+    -softplus(-z), which stays finite where the sigmoid is 0 or 1.
+
+    Args:
+        logits: (B, 1) or (B,), before the sigmoid.
+        labels: as many as `logits`, 0 or 1, of any number type; (B,) goes with (B, 1).
+        positive_weight: w_i of label 1, not negative.
+        negative_weight: w_i of label 0, not negative.
+
+    Raises:
+        ValueError: for no samples, another number of labels than of logits, or a negative weight.
+
+    References:
+        Zhong et al., EMBC 2021, section III.C, eq. 2.
+    """
+    if logits.numel() == 0 or logits.shape[0] != logits.numel() or labels.numel() != logits.numel():
+        raise ValueError(
+            f"expected (B, 1) logits and as many labels, found {tuple(logits.shape)} and {tuple(labels.shape)}"
+        )
+    if positive_weight < 0 or negative_weight < 0:
+        raise ValueError(f"expected weights of at least 0, found {positive_weight=}, {negative_weight=}")
+    z, y = logits.reshape(-1), labels.reshape(-1).to(logits)
+    return (positive_weight * y * softplus(-z) + negative_weight * (1 - y) * softplus(z)).mean()
+
+
+class WeightedBCELoss(nn.Module):
+    """Module form of :func:`weighted_bce_loss`.
+
+    Args:
+        positive_weight: weight of label 1.
+        negative_weight: weight of label 0.
+        class_weights: (negative, positive) as :func:`class_weights` returns them, instead of the two.
+
+    Raises:
+        ValueError: for a negative weight.
+    """
+
+    def __init__(
+        self,
+        positive_weight: float = 1.0,
+        negative_weight: float = 1.0,
+        class_weights: Sequence[float] | None = None,
+    ) -> None:
+        super().__init__()
+        self.negative_weight, self.positive_weight = class_weights or (negative_weight, positive_weight)
+        if self.positive_weight < 0 or self.negative_weight < 0:
+            raise ValueError(
+                f"expected weights of at least 0, found {self.negative_weight} (negative), {self.positive_weight}"
+            )
+
+    def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the loss of (B, 1) `logits` and `labels`."""
+        return weighted_bce_loss(logits, labels, self.positive_weight, self.negative_weight)
+
+
+def class_weights(labels: Sequence[float] | np.ndarray | Tensor) -> tuple[float, float]:
+    """Return the weights (negative, positive), inversely proportional to the class frequencies, of mean 1 a sample.
+
+    With n of N samples in a class its weight is N / (2 n): both classes weigh N / 2 together.
+
+    Args:
+        labels: 0 or 1 a training sample, any shape.
+
+    Raises:
+        ValueError: for other labels, or if one class is missing.
+    """
+    values = torch.as_tensor(np.asarray(labels)).reshape(-1)
+    positives, negatives = int((values == 1).sum()), int((values == 0).sum())
+    if positives + negatives != len(values):
+        raise ValueError(f"labels: expected 0 and 1, found {sorted(set(values.tolist()))[:5]}")
+    if not positives or not negatives:
+        raise ValueError(
+            f"labels: expected both classes, found {negatives} of 0 and {positives} of 1; check the EF threshold and "
+            "the training folds"
+        )
+    return len(values) / (2 * negatives), len(values) / (2 * positives)
+
+
+def class_weights_of(datalist: Sequence[Mapping[str, Any]], key: str = "label") -> tuple[float, float]:
+    """Return :func:`class_weights` of the entries `key` of a datalist.
+
+    Raises:
+        ValueError: if an item has no `key`, or for what :func:`class_weights` refuses.
+    """
+    without = [str(item.get("case", index)) for index, item in enumerate(datalist) if item.get(key) is None]
+    if without:
+        raise ValueError(f"expected a {key} for every case, found none for {len(without)}: {', '.join(without[:5])}")
+    return class_weights([float(item[key]) for item in datalist])

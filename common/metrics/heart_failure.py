@@ -1,0 +1,115 @@
+"""Scores of heart-failure classes by patient and by section."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Row = dict[str, Any]
+
+
+def patient_rows(sections: Sequence[Row]) -> list[Row]:
+    """Return one row a patient: the mean probability of its sections (eq. 3), in order of first appearance.
+
+    Args:
+        sections: rows with `case`, `label` and `probability`.
+
+    References:
+        Zhong et al., EMBC 2021, eq. 3.
+    """
+    grouped: dict[str, list[Row]] = {}
+    for row in sections:
+        grouped.setdefault(row["case"], []).append(row)
+    return [
+        {
+            "case": case,
+            "label": rows[0]["label"],
+            "probability": float(np.mean([row["probability"] for row in rows])),
+            "sections": len(rows),
+        }
+        for case, rows in grouped.items()
+    ]
+
+
+def columns(rows: Sequence[Row]) -> tuple[NDArray, NDArray]:
+    """Return labels (N,) and probabilities (N,) of `rows`."""
+    return np.array([row["label"] for row in rows]), np.array([row["probability"] for row in rows], dtype=float)
+
+
+def auc(labels: NDArray, scores: NDArray) -> float:
+    """Return the area under the ROC curve, ties counted half; NaN where one class is missing."""
+    from scipy.stats import rankdata
+
+    positive = np.asarray(labels) == 1
+    count, others = int(positive.sum()), int((~positive).sum())
+    if count == 0 or others == 0:
+        return float("nan")
+    ranks = rankdata(scores)
+    return float((ranks[positive].sum() - count * (count + 1) / 2) / (count * others))
+
+
+def accuracy(labels: NDArray, called: NDArray) -> float:
+    """Return the share of right calls."""
+    return float(np.mean(np.asarray(labels) == np.asarray(called)))
+
+
+def sensitivity(labels: NDArray, called: NDArray) -> float:
+    """Return the share of label 1 that is called 1; NaN without any."""
+    positive = np.asarray(labels) == 1
+    return float(np.mean(np.asarray(called)[positive] == 1)) if positive.any() else float("nan")
+
+
+def specificity(labels: NDArray, called: NDArray) -> float:
+    """Return the share of label 0 that is called 0; NaN without any."""
+    return sensitivity(1 - np.asarray(labels), 1 - np.asarray(called))
+
+
+def majority(labels: NDArray) -> float:
+    """Return the accuracy of calling every patient by the more frequent class."""
+    share = float(np.mean(labels))
+    return max(share, 1 - share)
+
+
+def call(patient: Row, threshold: float) -> Row:
+    """Return the class of a patient row: HFrEF from `threshold` on, HFpEF below."""
+    return {"call": "HFrEF" if patient["probability"] >= threshold else "HFpEF"}
+
+
+def patient_auc(sections: Sequence[Row]) -> float:
+    """Return the AUC over patients of section rows."""
+    return auc(*columns(patient_rows(sections)))
+
+
+def section_auc(sections: Sequence[Row]) -> float:
+    """Return the AUC over sections ("patches" in the paper)."""
+    return auc(*columns(sections))
+
+
+def sections_by_patient(sections: Sequence[Row]) -> NDArray:
+    """Return an object array with one (n, 2) array of label and probability a patient, for draws by patient."""
+    grouped: dict[str, list[tuple[float, float]]] = {}
+    for row in sections:
+        grouped.setdefault(row["case"], []).append((row["label"], row["probability"]))
+    clusters = np.empty(len(grouped), dtype=object)
+    for index, rows in enumerate(grouped.values()):
+        clusters[index] = np.array(rows)
+    return clusters
+
+
+def clustered_auc(clusters: NDArray) -> float:
+    """Return the section AUC of drawn patients, see :func:`sections_by_patient`."""
+    rows = np.concatenate(list(clusters))
+    return auc(rows[:, 0], rows[:, 1])
+
+
+class ClusteredAccuracy:
+    """The section accuracy of drawn patients at a threshold, see :func:`sections_by_patient`."""
+
+    def __init__(self, threshold: float) -> None:
+        self.threshold = threshold
+
+    def __call__(self, clusters: NDArray) -> float:
+        """Return the share of right calls over all sections."""
+        rows = np.concatenate(list(clusters))
+        return accuracy(rows[:, 0], rows[:, 1] >= self.threshold)

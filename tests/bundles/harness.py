@@ -1,0 +1,72 @@
+"""What the tests over all bundles share: each bundle found by being there, at a size that takes seconds."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from monai.bundle import ConfigParser, ConfigWorkflow
+
+from common.demo import read_demo
+from common.workflow import bundle_names, config_paths, installed_bundles_folder
+
+BUNDLES = bundle_names()
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+def root(bundle):
+    return installed_bundles_folder() / bundle
+
+
+def smallest(bundle):
+    """Settings of tests/bundles/smallest/BUNDLE.json: phantom, overrides, input shape of the network."""
+    return json.loads((REPOSITORY / "tests" / "bundles" / "smallest" / f"{bundle}.json").read_text())
+
+
+def simulate(bundle, directory):
+    """The phantom of the bundle's demo, at its smallest."""
+    call = read_demo(bundle)["simulate"][0]
+    arguments = {**call, **smallest(bundle)["simulate"], "directory": str(directory)}
+    ConfigParser({"call": arguments}).get_parsed_content("call")
+    return Path(directory)
+
+
+def overrides(bundle, data, work, **more):
+    """Overrides that keep every output in `work`."""
+    folders = {"dataset_dir": str(data), "model_dir": str(work / "models"), "output_dir": str(work / "output")}
+    return {**folders, **smallest(bundle)["settings"], **more}
+
+
+def workflow(bundle, configs, run_id, workflow_type="train", **settings):
+    return ConfigWorkflow(
+        config_file=config_paths(root(bundle), configs),
+        run_id=run_id,
+        workflow_type=workflow_type,
+        logging_file=False,
+        bundle_root=str(root(bundle)),
+        **settings,
+    )
+
+
+def command(bundle, run_id, configs, settings, launcher=("-m", "monai.bundle")):
+    """The words of the command line that runs `run_id`; `launcher` stands between python and `run`."""
+    paths = config_paths(root(bundle), configs)
+    words = [sys.executable, *launcher, "run", run_id, "--config_file", repr(paths)]
+    for key, value in {"bundle_root": str(root(bundle)), **settings}.items():
+        words += [f"--{key}", value if isinstance(value, str) else repr(value)]
+    return words
+
+
+def environment():
+    """The environment of a child process that finds the packages of this checkout from any folder."""
+    return {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
+
+
+def run_command(words, folder, timeout=240):
+    """Run a command in `folder` and return it, finished; its output is in the failure message."""
+    finished = subprocess.run(
+        words, cwd=folder, env=environment(), capture_output=True, text=True, timeout=timeout, check=False
+    )
+    assert finished.returncode == 0, finished.stdout[-3000:] + finished.stderr[-3000:]
+    return finished

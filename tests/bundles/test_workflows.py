@@ -1,0 +1,74 @@
+"""Real processes: the command line, a kill in the middle of an epoch, two processes that train together."""
+
+import csv
+import os
+import signal
+import subprocess
+import time
+
+import pytest
+import torch
+
+from tests.bundles.harness import BUNDLES, command, environment, overrides, root, run_command
+
+FIRST = "cmr_hf_classify"
+first_by_default = pytest.mark.parametrize(
+    "bundle", [pytest.param(name, marks=() if name == FIRST else pytest.mark.slow) for name in BUNDLES]
+)
+
+
+def weights(path):
+    return torch.load(path, weights_only=True)
+
+
+def assert_same_weights(first, second):
+    assert first.keys() == second.keys()
+    for key, value in first.items():
+        torch.testing.assert_close(value, second[key], rtol=0, atol=0)
+
+
+@first_by_default
+def test_a_killed_training_resumes_to_the_same_weights(bundle, phantom, tmp_path):
+    settings = {"max_epochs": 4, "patience": 0}
+    whole = overrides(bundle, phantom(bundle), tmp_path / "whole", **settings)
+    run_command(command(bundle, "training", ["train.json"], whole), tmp_path)
+    cut = overrides(bundle, phantom(bundle), tmp_path / "cut", **settings)
+    _run_and_kill_in_second_epoch(bundle, cut, tmp_path)
+    resumed = run_command(command(bundle, "training", ["train.json"], {**cut, "resume": True}), tmp_path)
+    assert "resumed from" in resumed.stdout + resumed.stderr
+    assert_same_weights(weights(f"{whole['model_dir']}/model.pt"), weights(f"{cut['model_dir']}/model.pt"))
+    assert _losses(whole) == _losses(cut)
+
+
+@first_by_default
+def test_two_processes_train_together(bundle, phantom, tmp_path):
+    settings = overrides(bundle, phantom(bundle), tmp_path)
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m", "monai.bundle")
+    run_command(command(bundle, "training", ["train.json", "multi_gpu_train.json"], settings, launcher), tmp_path)
+    assert weights(tmp_path / "models" / "model.pt")
+    assert len(_losses(settings)) == settings["max_epochs"], "one process writes the history"
+
+
+def test_runs_from_the_repository_root_by_the_documented_words(phantom, tmp_path):
+    settings = overrides(FIRST, phantom(FIRST), tmp_path)
+    words = command(FIRST, "training", ["train.json"], settings)
+    place = words.index("--bundle_root")
+    run_command(words[:place] + words[place + 2 :], root(FIRST).parent.parent)
+    assert (tmp_path / "models" / "model.pt").is_file()
+
+
+def _losses(settings):
+    with open(f"{settings['output_dir']}/history.csv", newline="") as stream:
+        return [row["loss"] for row in csv.DictReader(stream)]
+
+
+def _run_and_kill_in_second_epoch(bundle, settings, folder):
+    words = command(bundle, "training", ["train.json"], {**settings, "max_epochs": 400})
+    with open(folder / "killed.log", "w") as log:
+        process = subprocess.Popen(words, cwd=folder, env=environment(), stdout=log, stderr=log)
+        deadline = time.monotonic() + 120
+        while not os.path.exists(f"{settings['output_dir']}/resume.pt"):
+            assert process.poll() is None and time.monotonic() < deadline, (folder / "killed.log").read_text()[-3000:]
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+        process.wait()
