@@ -93,7 +93,8 @@ def _scores(
     for i in range(len(axial)):
         for j in range(len(lateral)):
             product = _mean(a * wide[i : i + height, j : j + width], window)[rows]
-            power = power_a * power_wide[i + rows, j : j + width]
+            # Running sums may end a rounding error below 0 where there is no signal.
+            power = np.maximum(power_a * power_wide[i + rows, j : j + width], 0)
             np.divide(product, np.sqrt(power), out=scores[i, j], where=power > 1e-12)
     return scores
 

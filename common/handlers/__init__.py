@@ -4,6 +4,9 @@ from common.handlers.distributed import bare_network as bare_network
 from common.handlers.distributed import distributed_network as distributed_network
 from common.handlers.distributed import gather_rows as gather_rows
 from common.handlers.distributed import is_main_process as is_main_process
+from common.handlers.elastography import ElastographyEvaluation as ElastographyEvaluation
+from common.handlers.elastography_results import ElastographyResults as ElastographyResults
+from common.handlers.elastography_results import quality_map as quality_map
 from common.handlers.epoch_seed import EpochSeed as EpochSeed
 from common.handlers.evaluation import EvaluationRow as EvaluationRow
 from common.handlers.evaluation import write_evaluation as write_evaluation

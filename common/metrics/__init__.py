@@ -16,3 +16,5 @@ from common.metrics.intervals import paired_difference as paired_difference
 from common.metrics.restoration import restoration_ratio as restoration_ratio
 from common.metrics.restoration import restoration_row as restoration_row
 from common.metrics.restoration import restored_mse as restored_mse
+from common.metrics.strain_case import case_figures as case_figures
+from common.metrics.strain_case import inclusion_masks as inclusion_masks
