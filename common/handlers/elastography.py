@@ -22,7 +22,9 @@ from common.handlers.rows import Row, RowCollector
 from common.handlers.weights import load_weights
 from common.metrics.intervals import Interval, bootstrap_interval
 from common.metrics.strain_case import case_figures
-from common.transforms import AnalyticChannels, AxialStrain, resample_flow
+from common.transforms.analytic_signal import AnalyticChannels
+from common.transforms.flow_grid import resample_flow
+from common.transforms.strain import AxialStrain
 
 _LABELS = {
     "cnr": "CNR",

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from common.losses import EndPointLoss, end_point_loss
+from common.losses import EndPointLoss, end_point_loss, slope_loss
 
 
 def test_is_the_distance_by_hand():
@@ -38,3 +38,24 @@ def test_gradient():
 def test_refuses_another_number_of_weights():
     with pytest.raises(ValueError, match=r"one a level \(1\), found 2"):
         end_point_loss([torch.zeros(1, 2, 2, 2)], torch.zeros(1, 2, 4, 4), [1.0, 1.0])
+
+
+def test_slope_loss_by_hand():
+    # Full grid of 8 rows, flow of 4: an axial error of 0, 1, 1, 5 pixels; over 2 rows (4 pixels) it changes by 1 and 4.
+    flow = torch.zeros(1, 2, 4, 1)
+    flow[0, 1, :, 0] = torch.tensor([0.0, 1.0, 1.0, 5.0])
+    flow[0, 0] = 7
+    assert float(slope_loss(flow, torch.zeros(1, 2, 8, 2), rows=2)) == pytest.approx((1 + 4) / 2 / 4)
+
+
+def test_slope_loss_ignores_a_constant_error():
+    target = torch.randn(1, 2, 16, 4, generator=torch.Generator().manual_seed(0))
+    assert float(slope_loss(target + 3, target, rows=4)) == pytest.approx(0, abs=1e-6)
+
+
+def test_module_adds_the_weighted_slope_of_the_finest_level():
+    generator = torch.Generator().manual_seed(1)
+    target = torch.randn(1, 2, 16, 4, generator=generator)
+    flows = [torch.randn(1, 2, 4, 1, generator=generator), torch.randn(1, 2, 8, 2, generator=generator)]
+    expected = end_point_loss(flows, target, [0.3, 0.7]) + 5 * slope_loss(flows[-1], target, 3)
+    assert torch.allclose(EndPointLoss([0.3, 0.7], slope_weight=5.0, slope_rows=3)(flows, target), expected)
