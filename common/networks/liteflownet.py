@@ -79,13 +79,20 @@ class LiteFlowNet(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """Return the flow (B, 2 or 4, H, W), on the half-size grid if not `full_size`; values in input pixels."""
-        flow = self.to_size(self.level_flows(image)[-1], image.shape[-2], image.shape[-1])
-        if self.both_ways:
+        swapped = torch.cat([image[:, self.channels :], image[:, : self.channels]], dim=1)
+        if not self.both_ways:
+            flow = self._last(image)
+        elif self.training:
             with torch.no_grad():
-                swapped = torch.cat([image[:, self.channels :], image[:, : self.channels]], dim=1)
-                back = self.to_size(self.level_flows(swapped)[-1], image.shape[-2], image.shape[-1])
-            flow = torch.cat([flow, back], dim=1)
+                back = self._last(swapped)
+            flow = torch.cat([self._last(image), back], dim=1)
+        else:
+            both = self._last(torch.cat([image, swapped]))
+            flow = torch.cat([both[: image.shape[0]], both[image.shape[0] :]], dim=1)
         return flow
+
+    def _last(self, image: Tensor) -> Tensor:
+        return self.to_size(self.level_flows(image)[-1], image.shape[-2], image.shape[-1])
 
     def to_size(self, flow: Tensor, height: int, width: int) -> Tensor:
         """Return the last level's `flow` on the input grid if `full_size`, and without what padding added."""
