@@ -7,7 +7,7 @@ from common.metrics import error_statistics
 from common.phantoms import CircularInclusion, Disturbance, RfAcquisition, rf_pair
 
 
-@pytest.mark.parametrize("name", ["NCC", "GLUE"])
+@pytest.mark.parametrize("name", ["NCC", "GLUE", "GLUE, weak lateral"])
 def test_flow_has_the_networks_channels_both_ways(name):
     array = RfAcquisition(samples=600, lines=24)
     motion = CircularInclusion(6.0, 3.5, 2.0, 1.0, 0.01)  # equal media: uniform compression about its centre
