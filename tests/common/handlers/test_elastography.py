@@ -68,7 +68,7 @@ def test_baselines_and_the_weights_before_stand_beside_the_model(tmp_path, items
     error = {method: table[method, "axial RMSE (samples)"] for method, _ in table}
     assert error["GLUE, weak lateral"] < 0.2 < error["before fine-tuning"]
     with (tmp_path / "pairs.csv").open() as stream:
-        assert len(list(csv.DictReader(stream))) == 2 * 4
+        assert len(list(csv.DictReader(stream))) == 2 * 5
     assert (tmp_path / "strain.png").stat().st_size > 10_000 and (tmp_path / "profile.png").is_file()
 
 
