@@ -22,7 +22,7 @@ def rf_datalist(
     folds: int = 5,
     seed: int = 0,
     pairs: str = "consecutive",
-    sequences: str | None = None,
+    sequences: str | int | Sequence[str | int] | None = None,
     settings: RfSettings | None = None,
 ) -> list[dict[str, Any]]:
     """Return one item a frame pair: case, sequence, and path and frame number of pre and post.
@@ -38,7 +38,8 @@ def rf_datalist(
         folds: number of parts; with fewer sequences than that each sequence is a part.
         seed: shuffles the sequences.
         pairs: of a sequence's frames, "consecutive" pairs, pairs of the "first" with each later one, or "every" pair.
-        sequences: names of the only sequences to take, joined by ",".
+        sequences: names of the only sequences to take, joined by "," or as a list; numbers are names too, as the
+            command line turns 299,300 into them.
         settings: how files are read (their number of frames is needed to list pairs).
 
     Raises:
@@ -57,7 +58,7 @@ def rf_datalist(
     else:
         items = rf_pairs(root, pairs, settings)
     if sequences:
-        items = [item for item in items if item["sequence"] in {name.strip() for name in str(sequences).split(",")}]
+        items = [item for item in items if item["sequence"] in _names(sequences)]
     if not fixed and section != "all":
         items = _part(items, wanted, fold, folds, seed)
     if not items:
@@ -105,6 +106,11 @@ def rf_csv_pairs(path: str | Path) -> list[dict[str, Any]]:
         files = [str(path.parent / row[name]) for name in ("pre", "post")]
         items.append(_item(row["case"], row.get("sequence") or row["case"], files, [int(frame) for frame in frames]))
     return items
+
+
+def _names(sequences: str | int | Sequence[str | int]) -> set[str]:
+    parts = str(sequences).split(",") if isinstance(sequences, (str, int)) else sequences
+    return {str(part).strip() for part in parts}
 
 
 def _file_pairs(path: Path, pairs: str, settings: RfSettings | None) -> list[dict[str, Any]]:

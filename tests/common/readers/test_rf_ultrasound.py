@@ -68,10 +68,12 @@ def test_folders_named_for_their_part_are_kept(tmp_path):
     assert cases(rf_datalist(tmp_path, "training+validation", settings=RAW)) == ["a_1_2", "b_1_2", "b_2_3"]
 
 
-def test_sequences_can_be_named(tmp_path):
+@pytest.mark.parametrize("given", ["299, 304", ["299", "304"], (299, 304)], ids=str)
+def test_sequences_can_be_named(tmp_path, given):
     for name in ("299", "300", "304"):
         sequence(tmp_path / name, 2)
-    assert cases(rf_datalist(tmp_path, "all", sequences="304", settings=RAW)) == ["304_1_2"]
+    assert cases(rf_datalist(tmp_path, "all", sequences=given, settings=RAW)) == ["299_1_2", "304_1_2"]
+    assert cases(rf_datalist(tmp_path, "all", sequences=304, settings=RAW)) == ["304_1_2"]
 
 
 def test_csv_names_pairs(tmp_path):
