@@ -101,7 +101,7 @@ def draw_profile(path: str | os.PathLike[str], pair: ShownPair) -> None:
     """Write the strain of each method along depth through the centre: how sharp an edge is, and how noisy."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(7, 3.2), layout="constrained")
+    figure = Figure(figsize=(8, 3.2), layout="constrained")
     axes = figure.add_subplot()
     low, high = pair.scale()
     for name, strain in pair.strains.items():
@@ -111,7 +111,7 @@ def draw_profile(path: str | os.PathLike[str], pair: ShownPair) -> None:
     axes.set(xlabel="depth (mm)" if pair.extent_mm else "sample", ylabel="compression (%)")
     axes.set_ylim(low - 0.2 * (high - low), high + 0.2 * (high - low))
     axes.set_title(f"{pair.case}: strain along line {pair.centre[1] + 1}")
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))
     figure.supxlabel(_NOTE, fontsize=7, color="0.4")
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=110)
