@@ -67,10 +67,11 @@ class ShownPair:
         )
 
     def scale(self) -> tuple[float, float]:
-        """Return the colour limits in percent, from the exact strain or, without it, the last method's."""
-        reference = self.strains.get("exact", list(self.strains.values())[-1])
-        rows, lines = (min(e, n // 4) for e, n in zip(self.edges, reference.shape, strict=True))
-        low, high = np.percentile(reference[rows : -rows or None, lines : -lines or None], [1, 99])
+        """Return the colour limits in percent: those of the exact strain or, without it, the median over methods."""
+        shown = [self.strains["exact"]] if "exact" in self.strains else list(self.strains.values())
+        rows, lines = (min(e, n // 4) for e, n in zip(self.edges, shown[0].shape, strict=True))
+        limits = [np.percentile(x[rows : -rows or None, lines : -lines or None], [1, 99]) for x in shown]
+        low, high = np.median(limits, axis=0)
         return (min(0.0, 1.2 * float(low)), max(0.0, 1.2 * float(high)))
 
 
