@@ -21,10 +21,16 @@ from common.handlers.ejection_fraction import ejection_fraction_row as ejection_
 from common.handlers.ejection_fraction import mean_label as mean_label
 from common.handlers.ejection_fraction import rows_mean_absolute_error as rows_mean_absolute_error
 from common.handlers.ejection_fraction import rows_r_squared as rows_r_squared
+from common.handlers.elastography import ElastographyEvaluation as ElastographyEvaluation
+from common.handlers.elastography_results import ElastographyResults as ElastographyResults
+from common.handlers.elastography_results import quality_map as quality_map
 from common.handlers.epoch_seed import EpochSeed as EpochSeed
 from common.handlers.evaluation import EvaluationRow as EvaluationRow
 from common.handlers.evaluation import write_evaluation as write_evaluation
 from common.handlers.failures import FailureLog as FailureLog
+from common.handlers.flow_training import ClipGradients as ClipGradients
+from common.handlers.flow_training import PrepareFlowBatch as PrepareFlowBatch
+from common.handlers.flow_training import SkippedPairs as SkippedPairs
 from common.handlers.handler_group import HandlerGroup as HandlerGroup
 from common.handlers.heart_failure import HeartFailureEvaluation as HeartFailureEvaluation
 from common.handlers.heart_failure import HeartFailureResults as HeartFailureResults

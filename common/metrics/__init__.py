@@ -10,6 +10,14 @@ from common.metrics.doppler_rows import e_f1 as e_f1
 from common.metrics.doppler_rows import image_counts as image_counts
 from common.metrics.doppler_rows import mean_f1 as mean_f1
 from common.metrics.doppler_rows import peak_rows as peak_rows
+from common.metrics.elastography import contrast_to_noise as contrast_to_noise
+from common.metrics.elastography import error_statistics as error_statistics
+from common.metrics.elastography import strain_ratio as strain_ratio
+from common.metrics.elastography import strain_signal_to_noise as strain_signal_to_noise
+from common.metrics.elastography import window_metrics as window_metrics
+from common.metrics.flow_rows import ElastographyRow as ElastographyRow
+from common.metrics.flow_rows import MeanOf as MeanOf
+from common.metrics.flow_rows import end_point_row as end_point_row
 from common.metrics.heart_failure import patient_auc as patient_auc
 from common.metrics.heart_failure import section_auc as section_auc
 from common.metrics.intervals import Interval as Interval
@@ -46,3 +54,5 @@ from common.metrics.restoration import restoration_row as restoration_row
 from common.metrics.restoration import restored_mse as restored_mse
 from common.metrics.wave_agreement import ImageCounts as ImageCounts
 from common.metrics.wave_agreement import wave_agreement as wave_agreement
+from common.metrics.strain_case import case_figures as case_figures
+from common.metrics.strain_case import inclusion_masks as inclusion_masks

@@ -61,3 +61,9 @@ from common.readers.ultrasound_dicom import UltrasoundRegion as UltrasoundRegion
 from common.readers.ultrasound_dicom import read_ultrasound as read_ultrasound
 from common.readers.video import FrameSource as FrameSource
 from common.readers.video import open_video as open_video
+from common.readers.rf_formats import RfRecord as RfRecord
+from common.readers.rf_formats import RfSettings as RfSettings
+from common.readers.rf_formats import read_rf as read_rf
+from common.readers.rf_ultrasound import rf_csv_pairs as rf_csv_pairs
+from common.readers.rf_ultrasound import rf_datalist as rf_datalist
+from common.readers.rf_ultrasound import rf_pairs as rf_pairs

@@ -8,6 +8,10 @@ from common.transforms.carvemix import CarveMix as CarveMix
 from common.transforms.carvemix import CarveMixPrepareBatch as CarveMixPrepareBatch
 from common.transforms.beat import ReadBeat as ReadBeat
 from common.transforms.beat import ReadBeatd as ReadBeatd
+from common.transforms.analytic_signal import AnalyticChannels as AnalyticChannels
+from common.transforms.analytic_signal import AnalyticChannelsd as AnalyticChannelsd
+from common.transforms.analytic_signal import analytic_signal as analytic_signal
+from common.transforms.b_mode import BMode as BMode
 from common.transforms.check_cine import CheckCine as CheckCine
 from common.transforms.check_cine import CheckCined as CheckCined
 from common.transforms.cine_corruption import CoverFrames as CoverFrames
@@ -26,6 +30,10 @@ from common.transforms.clip_views import RandPadCrop as RandPadCrop
 from common.transforms.clip_views import RandPadCropd as RandPadCropd
 from common.transforms.clips import ReadClips as ReadClips
 from common.transforms.clips import ReadClipsd as ReadClipsd
+from common.transforms.flow_grid import RestoreFlowd as RestoreFlowd
+from common.transforms.flow_grid import RfPairToImaged as RfPairToImaged
+from common.transforms.flow_grid import resample_flow as resample_flow
+from common.transforms.flow_grid import resample_image as resample_image
 from common.transforms.load_cine import LoadCineSection as LoadCineSection
 from common.transforms.load_cine import LoadCineSectiond as LoadCineSectiond
 from common.transforms.load_cine import cine_section_tensor as cine_section_tensor
@@ -35,6 +43,7 @@ from common.transforms.load_doppler import LoadDopplerd as LoadDopplerd
 from common.transforms.peak_decoding import DecodePeaksd as DecodePeaksd
 from common.transforms.peak_decoding import decode_peaks as decode_peaks
 from common.transforms.peak_decoding import keep_best_class as keep_best_class
+from common.transforms.load_rf_pair import LoadRfPaird as LoadRfPaird
 from common.transforms.rand_corrupt_cine import RandCorruptCine as RandCorruptCine
 from common.transforms.rand_corrupt_cine import RandCorruptCined as RandCorruptCined
 from common.transforms.resample_time import ResampleTime as ResampleTime
@@ -53,3 +62,6 @@ from common.transforms.spectral_views import RandGaind as RandGaind
 from common.transforms.spectral_views import RandTraceAffine as RandTraceAffine
 from common.transforms.spectral_views import RandTraceAffined as RandTraceAffined
 from common.transforms.spectral_views import TwoViewsd as TwoViewsd
+from common.transforms.strain import AxialStrain as AxialStrain
+from common.transforms.strain import AxialStraind as AxialStraind
+from common.transforms.strain import least_squares_slope as least_squares_slope
