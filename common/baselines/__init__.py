@@ -1,8 +1,6 @@
 """Plain methods that results are measured against."""
 
 from common.baselines.envelope_peaks import envelope_peaks as envelope_peaks
-"""Established methods that a learned one is compared with."""
-
 from common.baselines.estimates import ClassicalSettings as ClassicalSettings
 from common.baselines.estimates import classical_flows as classical_flows
 from common.baselines.glue import GlueSettings as GlueSettings
