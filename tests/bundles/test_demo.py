@@ -4,6 +4,7 @@ import json
 import time
 
 import pytest
+import torch
 
 from common.__main__ import main
 from tests.bundles.harness import BUNDLES
@@ -15,6 +16,15 @@ AT_LEAST = {
     "doppler_keypoint": [("MobileNetV2 unfrozen", "E F1", 0.9), ("MobileNetV2 unfrozen", "A F1", 0.9)],
     "echo_coreecho": [("model", "R2", 0.75)],
 }
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """The scores of short trainings hang on the order of sums, so on the number of threads: one gives one answer."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 def scores(work):
