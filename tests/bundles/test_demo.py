@@ -15,6 +15,7 @@ AT_LEAST = {
     "cmr_hf_classify": [("with stage 1", "patient AUC", 0.85)],
     "doppler_keypoint": [("MobileNetV2 unfrozen", "E F1", 0.9), ("MobileNetV2 unfrozen", "A F1", 0.9)],
     "echo_coreecho": [("model", "R2", 0.75)],
+    "hie_ladp_seg": [("rule Z < -2", "Dice", 0.5), ("model - rule, paired", "Dice", 0.08)],
 }
 
 
