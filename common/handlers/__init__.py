@@ -1,5 +1,6 @@
 """Ignite handlers for training, resuming, evaluating and writing results."""
 
+from common.handlers.case_results import CaseResults as CaseResults
 from common.handlers.clips import ClipInferer as ClipInferer
 from common.handlers.clips import PrepareViews as PrepareViews
 from common.handlers.distributed import bare_network as bare_network

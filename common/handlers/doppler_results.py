@@ -1,13 +1,13 @@
 """What an inference of Doppler peaks leaves behind: a picture and a JSON file an image, and one table of all."""
 
 import os
-from pathlib import Path
 from typing import Any
 
 import torch
-from ignite.engine import Engine, Events
+from ignite.engine import Engine
 
 from common.files import write_csv, write_json
+from common.handlers.case_results import CaseResults
 from common.handlers.doppler_pictures import draw_trace
 from common.handlers.doppler_rows import doppler_row
 from common.handlers.failures import FailureLog
@@ -20,7 +20,7 @@ UNCALIBRATED = "no calibration: positions in pixels, no velocities"
 EMPTY = "no wave found"
 
 
-class DopplerResults:
+class DopplerResults(CaseResults):
     """Writes `CASE.json` and `CASE.png` of each image as soon as it is through, at last `predictions.csv`, `beats.csv`.
 
     Args:
@@ -30,27 +30,16 @@ class DopplerResults:
     """
 
     def __init__(self, output_dir: str | os.PathLike[str], failures: FailureLog, source: str = "") -> None:
-        self.folder, self.failures, self.source = Path(output_dir), failures, str(source)
-        self.images: list[Row] = []
+        super().__init__(output_dir, failures, COLUMNS)
+        self.source = str(source)
         self.peaks: list[Row] = []
 
-    def attach(self, engine: Engine) -> None:
-        """Write during the run of `engine`."""
-        engine.add_event_handler(Events.STARTED, self._start)
-        engine.add_event_handler(Events.ITERATION_COMPLETED, self._add)
-        engine.add_event_handler(Events.COMPLETED, self._finish)
-
     def _start(self, engine: Engine) -> None:
-        self.images, self.peaks = [], []
+        super()._start(engine)
+        self.peaks = []
 
-    def _add(self, engine: Engine) -> None:
-        batch: Any = engine.state.batch
-        output: Any = engine.state.output
-        for item, result in zip(batch, output, strict=True):
-            with self.failures.guard(str(item["case"])):
-                self._write(item, result)
-
-    def _write(self, item: Any, result: Any) -> None:
+    def write_case(self, item: Any, result: Any) -> Row:
+        """Write JSON and picture of one image and return its row."""
         row = doppler_row(item, result)
         beats = pair_beats(
             [Peak(*peak) for peak in row["found"]["E"]],
@@ -68,11 +57,11 @@ class DopplerResults:
         }  # fmt: skip
         write_json(self.folder / f"{row['case']}.json", content)
         draw_trace(self.folder / f"{row['case']}.png", _cropped(item), beats, row, _caption(row["case"], summary, note))
-        self.images.append({"case": row["case"], **summary, "note": note})
         self.peaks += _peak_rows(row["case"], beats)
+        return {"case": row["case"], **summary, "note": note}
 
     def _finish(self, engine: Engine) -> None:
-        write_csv(self.folder / "predictions.csv", self.images, COLUMNS)
+        super()._finish(engine)
         write_csv(self.folder / "beats.csv", self.peaks, BEAT_COLUMNS)
 
 

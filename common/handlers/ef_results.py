@@ -1,14 +1,13 @@
 """What an inference of ejection fractions leaves behind: one JSON and one picture a video, one table."""
 
 import os
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from ignite.engine import Engine, Events
 
-from common.files import write_csv, write_json
+from common.files import write_json
+from common.handlers.case_results import CaseResults
 from common.handlers.ef_pictures import draw_clip
 from common.handlers.ejection_fraction import ejection_fraction_row
 from common.handlers.failures import FailureLog
@@ -19,7 +18,7 @@ COLUMNS = ("case", "ef_percent", "spread", "lowest", "highest", "band", "clips_d
 PLAUSIBLE_EF_PERCENT = (5.0, 90.0)
 
 
-class EjectionFractionResults:
+class EjectionFractionResults(CaseResults):
     """Writes `CASE.json` and `CASE.png` of each video as soon as its clips are through, at last `predictions.csv`.
 
     Args:
@@ -36,31 +35,11 @@ class EjectionFractionResults:
         disagreement: float = 10.0,
         source: str = "",
     ) -> None:
-        self.folder, self.failures, self.disagreement, self.source = (
-            Path(output_dir),
-            failures,
-            disagreement,
-            str(source),
-        )
-        self.videos: list[dict[str, Any]] = []
+        super().__init__(output_dir, failures, COLUMNS)
+        self.disagreement, self.source = disagreement, str(source)
 
-    def attach(self, engine: Engine) -> None:
-        """Write during the run of `engine`."""
-        engine.add_event_handler(Events.STARTED, self._start)
-        engine.add_event_handler(Events.ITERATION_COMPLETED, self._add)
-        engine.add_event_handler(Events.COMPLETED, self._finish)
-
-    def _start(self, engine: Engine) -> None:
-        self.videos = []
-
-    def _add(self, engine: Engine) -> None:
-        batch: Any = engine.state.batch
-        output: Any = engine.state.output
-        for item, result in zip(batch, output, strict=True):
-            with self.failures.guard(str(item["case"])):
-                self._write(item, result)
-
-    def _write(self, item: Any, result: Any) -> None:
+    def write_case(self, item: Any, result: Any) -> dict[str, Any]:
+        """Write JSON and picture of one video and return its row."""
         row = ejection_fraction_row(item, result)
         clips, ef = row["clips"], row["predicted"]
         if not np.isfinite(ef):
@@ -81,10 +60,7 @@ class EjectionFractionResults:
         warning += "" if video["plausible"] else ", NOT PLAUSIBLE"
         title = f"{row['case']}: EF {ef:.0f} % ({min(clips):.0f} to {max(clips):.0f} over {len(clips)} clips){warning}"
         draw_clip(self.folder / f"{row['case']}.png", torch.as_tensor(item["image"][0]).cpu(), title)
-        self.videos.append(video)
-
-    def _finish(self, engine: Engine) -> None:
-        write_csv(self.folder / "predictions.csv", self.videos, COLUMNS)
+        return video
 
 
 def band_of(ef_percent: float) -> str:

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from ignite.engine import Engine, Events
 from numpy.typing import NDArray
 
 from common.baselines import local_correlation
 from common.errors import UnusableFileError
-from common.files import replacing, write_csv
+from common.files import replacing
+from common.handlers.case_results import CaseResults
 from common.handlers.failures import FailureLog
 from common.losses import reliable_pixels
 from common.networks import warp
@@ -31,7 +31,7 @@ _COLUMNS = [
 _LEAST_CORRELATION = 0.6
 
 
-class ElastographyResults:
+class ElastographyResults(CaseResults):
     """Writes `CASE_displacement`, `CASE_strain`, `CASE_quality` and `CASE.png` of each pair, at last `predictions.csv`.
 
     Displacement has two components (lateral, axial) in mm; strain has no unit (compression is negative); quality is
@@ -54,27 +54,12 @@ class ElastographyResults:
     ) -> None:
         if image_format not in (".nii.gz", ".nii", ".mha"):
             raise ValueError(f"image_format: expected '.nii.gz', '.nii' or '.mha', found {image_format!r}")
-        self.folder, self.failures = Path(output_dir), failures
+        super().__init__(output_dir, failures, _COLUMNS)
         self.strain, self.suffix = AxialStrain(window), image_format
-        self.rows: list[dict[str, Any]] = []
 
-    def attach(self, engine: Engine) -> None:
-        """Write during the run of `engine`."""
-        engine.add_event_handler(Events.STARTED, self._start)
-        engine.add_event_handler(Events.ITERATION_COMPLETED, self._add)
-        engine.add_event_handler(Events.COMPLETED, self._finish)
-
-    def _start(self, engine: Engine) -> None:
-        self.rows = []
-
-    def _add(self, engine: Engine) -> None:
-        batch: Any = engine.state.batch
-        output: Any = engine.state.output
-        for item, result in zip(batch, output, strict=True):
-            with self.failures.guard(str(item["case"])):
-                self.rows.append(self._write(item, result["pred"].detach().float().cpu()))
-
-    def _write(self, item: Mapping[str, Any], flow: torch.Tensor) -> dict[str, Any]:
+    def write_case(self, item: Mapping[str, Any], result: Any) -> dict[str, Any]:
+        """Write maps and picture of one pair and return its row."""
+        flow = result["pred"].detach().float().cpu()
         spacing = _spacing(item)
         strain = self.strain(flow)[0].numpy()
         quality = quality_map(item["pre"].cpu(), item["post"].cpu(), flow)
@@ -116,9 +101,6 @@ class ElastographyResults:
         figure.supxlabel("research use only, not a medical device", fontsize=7, color="0.4")
         with replacing(self.folder / f"{case}.png") as temporary:
             figure.savefig(temporary, dpi=110)
-
-    def _finish(self, engine: Engine) -> None:
-        write_csv(self.folder / "predictions.csv", self.rows, _COLUMNS)
 
 
 def quality_map(pre: torch.Tensor, post: torch.Tensor, flow: torch.Tensor) -> NDArray:

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from ignite.engine import Engine, Events
 from numpy.typing import NDArray
 
-from common.files import write_csv, write_json
+from common.files import write_json
+from common.handlers.case_results import CaseResults
 from common.handlers.failures import FailureLog
 from common.handlers.lesion_picture import draw_lesion_montage
 from common.handlers.rows import Row
@@ -20,7 +20,7 @@ COLUMNS = ("case", "lesion_ml", "percent_of_brain", "mask")
 _SUFFIXES = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd")
 
 
-class LesionResults:
+class LesionResults(CaseResults):
     """Writes mask, probability map, JSON and picture of each case as soon as it is through, at last `predictions.csv`.
 
     Files are `CASE_lesion`, `CASE_probability` (in the input's format and on its grid), `CASE.json` and `CASE.png`.
@@ -37,27 +37,12 @@ class LesionResults:
     def __init__(
         self, output_dir: str | os.PathLike[str], failures: FailureLog, decision: Any = None, source: Any = ""
     ) -> None:
-        self.folder, self.failures, self.decision, self.source = Path(output_dir), failures, decision, source
-        self.rows: list[Row] = []
+        super().__init__(output_dir, failures, COLUMNS)
+        self.decision, self.source = decision, source
 
-    def attach(self, engine: Engine) -> None:
-        """Write during the run of `engine`."""
-        engine.add_event_handler(Events.STARTED, self._start)
-        engine.add_event_handler(Events.ITERATION_COMPLETED, self._add)
-        engine.add_event_handler(Events.COMPLETED, self._finish)
-
-    def _start(self, engine: Engine) -> None:
-        self.rows = []
-
-    def _add(self, engine: Engine) -> None:
-        batch: Any = engine.state.batch
-        output: Any = engine.state.output
-        for item, result in zip(batch, output, strict=True):
-            case = str(item["case"])
-            with self.failures.guard(case):
-                self.rows.append(self._write(case, item, result))
-
-    def _write(self, case: str, item: Any, result: Any) -> Row:
+    def write_case(self, item: Any, result: Any) -> Row:
+        """Write mask, probability, JSON and picture of one case and return its row."""
+        case = str(item["case"])
         reference = str(item["image"].meta["filename_or_obj"])
         suffix = next((s for s in _SUFFIXES if reference.lower().endswith(s)), ".nii.gz")
         mask, probability = _plain(result["pred"]) > 0, _plain(result["probability"])
@@ -86,9 +71,6 @@ class LesionResults:
         }
         write_json(self.folder / f"{case}.json", {**row, **details})
         return row
-
-    def _finish(self, engine: Engine) -> None:
-        write_csv(self.folder / "predictions.csv", self.rows, COLUMNS)
 
 
 def _plain(value: Any) -> NDArray:

@@ -155,5 +155,5 @@ def test_a_result_that_cannot_be_written_does_not_stop_the_others(tmp_path):
     broken, output = unlabelled("b", [[10.0, 20.0]], [])
     broken["calibration"] = torch.tensor([1.0])
     handler = results(tmp_path, (broken, output), unlabelled("a", [[10.0, 20.0]], []))
-    assert [row["case"] for row in handler.images] == ["a"]
+    assert [row["case"] for row in handler.rows] == ["a"]
     assert [row["case"] for row in FailureLog(tmp_path).failures()] == ["b"]
