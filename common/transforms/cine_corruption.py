@@ -1,5 +1,6 @@
 """The corruptions that the restoration task of SSLHF undoes: shuffled windows, covered patches, covered frames."""
 
+from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -25,9 +26,9 @@ class CineCorruption(Randomizable, Transform):
             self.randomize(section.shape[1:])
         return convert_to_dst_type(self.corrupt(section), img, dtype=torch.float32 if _is_integer(img) else None)[0]
 
+    @abstractmethod
     def corrupt(self, section: np.ndarray) -> np.ndarray:
         """Return the copy of `section` (C, H, W, T) that the last :meth:`randomize` stands for."""
-        raise NotImplementedError
 
 
 class LocalPixelShuffle(CineCorruption):
