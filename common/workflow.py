@@ -1,11 +1,17 @@
 """Where a bundle stands, and how its configs are run in this process."""
 
+import json
+import logging
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from common.errors import UnusableFileError
+
 BUNDLES_FOLDER = "bundles"
+
+logger = logging.getLogger(__name__)
 
 
 def find_bundle_root(name: str) -> str:
@@ -22,6 +28,30 @@ def find_bundle_root(name: str) -> str:
         f"{here}: expected the bundle {name} here or in {BUNDLES_FOLDER}/{name}, found none; "
         f"run from the repository root or pass --bundle_root /path/to/{name}"
     )
+
+
+def trained_settings(weights: str | Path) -> dict[str, Any]:
+    """Return the settings that the weights in `weights` were trained with, by name; nothing where none are known.
+
+    A training writes them as JSON of the same name beside its weights (`common.handlers.KeepBest`). Configs ask for a
+    setting with the paper's value as default, so that a network of another structure, or one that saw smaller pictures,
+    is used as it was trained, and the command line still has the last word.
+
+    Args:
+        weights: state dict; it or the JSON beside it may be missing.
+
+    Raises:
+        UnusableFileError: if the JSON is damaged.
+    """
+    path = Path(weights).with_suffix(".json") if Path(weights).name else Path()
+    if not path.is_file():
+        return {}
+    try:
+        settings = dict(json.loads(path.read_text(encoding="utf-8"))["settings"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise UnusableFileError(f"{path}: expected JSON with settings, found {error!r}; train again") from error
+    logger.info(f"{weights} was trained with {settings}")
+    return settings
 
 
 def installed_bundles_folder() -> Path:

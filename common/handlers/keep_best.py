@@ -3,11 +3,14 @@
 import logging
 import math
 import os
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from ignite.engine import Engine, Events
 from torch import nn
 
+from common.files import write_json
 from common.handlers.distributed import is_main_process
 from common.handlers.weights import save_state
 
@@ -19,7 +22,8 @@ class KeepBest:
 
     Of equal epochs the last is kept: with few validation cases a rank metric ties early, later weights are steadier.
     Attached to the trainer, in its handlers after `ValidationHandler`. Its state travels in resume files, so that a
-    resumed run does not take its first, worse epoch for the best one.
+    resumed run does not take its first, worse epoch for the best one. A JSON of the same name beside the weights says
+    what they were trained with (`common.workflow.trained_setting` reads it), so that inference needs no reminding.
 
     Args:
         network: network whose weights are kept (unwrapped from DDP).
@@ -29,6 +33,8 @@ class KeepBest:
         mode: "max" if more is better, "min" if less is.
         patience: validated epochs without improvement before the training ends; 0 never ends it.
         interval: epochs between two validations.
+        settings: what the weights need to be used: structure of the network, size of its input, plain values.
+        half: keep the weights in half precision, as they are shipped.
 
     Raises:
         ValueError: for a mode other than "max" and "min".
@@ -43,12 +49,15 @@ class KeepBest:
         mode: str = "max",
         patience: int = 0,
         interval: int = 1,
+        settings: Mapping[str, Any] | None = None,
+        half: bool = False,
     ) -> None:
         if mode not in ("max", "min"):
             raise ValueError(f"mode: expected 'max' or 'min', found {mode!r}")
         self.network, self.path, self.metric, self.engine = network, path, metric, engine
         self.sign = 1.0 if mode == "max" else -1.0
         self.patience, self.interval = patience, interval
+        self.settings, self.half = dict(settings or {}), half
         self.best_score, self.best_epoch, self.waited = -math.inf, 0, 0
 
     def attach(self, engine: Engine) -> None:
@@ -64,11 +73,16 @@ class KeepBest:
         if better or (score == self.best_score and math.isfinite(score)):
             self.best_score, self.best_epoch = score, engine.state.epoch
             if is_main_process():
-                save_state(self.network, self.path)
+                self._write(value)
             logger.info(f"epoch {engine.state.epoch}: best {self.metric} {value:.4f}, saved to {self.path}")
         if self.patience and self.waited >= self.patience:
             logger.info(f"no better {self.metric} for {self.waited} validations: the training ends")
             engine.terminate()
+
+    def _write(self, value: float) -> None:
+        save_state(self.network, self.path, self.half)
+        content = {"epoch": self.best_epoch, self.metric: value, "settings": self.settings}
+        write_json(Path(self.path).with_suffix(".json"), content)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the best score, its epoch and the validations waited since."""

@@ -59,7 +59,8 @@ def load_weights(network: nn.Module, path: str | os.PathLike[str]) -> nn.Module:
     if wrong:
         raise UnusableFileError(
             f"{path}: expected the {len(own)} tensors of this network, found {len(wrong)} missing or of another "
-            f"shape (first: {wrong[0]}); pass the network_def settings that the weights were trained with"
+            f"shape (first: {wrong[0]}); pass the network_def settings that the weights were trained with, which "
+            f"stand in {Path(path).with_suffix('.json').name} beside them if this package trained them"
         )
     bare_network(network).load_state_dict({key: state[key] for key in own})
     return network
@@ -68,7 +69,8 @@ def load_weights(network: nn.Module, path: str | os.PathLike[str]) -> nn.Module:
 def start_from_pretrained(network: nn.Module, path: str | os.PathLike[str], command: str = "pretraining") -> nn.Module:
     """Return `network`, its matching tensors taken from the first stage's weights in `path`, and log n of m tensors.
 
-    Without the file the network stays as it is, and the log says "from scratch" and names the run id that makes it.
+    Without the file the network stays as it is, and the log says "from scratch" and names the run id that makes it; an
+    empty `path` means that no start is wanted.
 
     Args:
         network: second-stage network.
@@ -78,13 +80,17 @@ def start_from_pretrained(network: nn.Module, path: str | os.PathLike[str], comm
     Raises:
         UnusableFileError: if the file is there and not one tensor fits.
     """
+    if not Path(path).name:
+        return network
     if not Path(path).is_file():
         logger.info(f"from scratch: {path} is not there (run `{command}` of this bundle to make it)")
         return network
     state, own = load_state(path), bare_network(network).state_dict()
     fitting = {key: state[key] for key, value in own.items() if key in state and state[key].shape == value.shape}
     if not fitting:
-        raise UnusableFileError(f"{path}: expected tensors of this network, found none that fits; remove the file")
+        raise UnusableFileError(
+            f"{path}: expected tensors of this network, found none that fits; remove the file or pass --pretrained none"
+        )
     bare_network(network).load_state_dict(fitting, strict=False)
     logger.info(f"started from {path}: {len(fitting)} of {len(own)} tensors")
     return network

@@ -175,6 +175,36 @@ def test_inference_writes_results_for_every_case_and_no_failures(bundle, trained
 
 
 @each_bundle
+def test_weights_are_used_as_they_were_trained_without_being_told(bundle, trained, phantom, tmp_path):
+    folders = {"dataset_dir": str(phantom(bundle)), "model_dir": str(trained(bundle) / "models")}
+    settings = json.loads((trained(bundle) / "models" / "model.json").read_text())["settings"]
+    for configs in (["inference.json"], ["train.json", "evaluate.json"]):
+        parser = ConfigParser()
+        parser.read_config([str(root(bundle) / "configs" / name) for name in configs])
+        parser.update({**folders, "bundle_root": str(root(bundle)), "output_dir": str(tmp_path)})
+        known = [name for name in settings if name in parser.get()]
+        assert len(known) >= 2
+        assert {name: parser.get_parsed_content(name) for name in known} == {name: settings[name] for name in known}
+        state = torch.load(trained(bundle) / "models" / "model.pt", weights_only=True)
+        assert {k: v.shape for k, v in parser.get_parsed_content("network_def").state_dict().items()} == {
+            k: v.shape for k, v in state.items()
+        }
+
+
+@each_bundle
+def test_training_builds_the_network_of_the_weights_that_it_starts_from(bundle, trained, phantom, tmp_path):
+    parser = ConfigParser()
+    parser.read_config(str(root(bundle) / "configs" / "train.json"))
+    parser.update({"bundle_root": str(root(bundle)), "model_dir": str(trained(bundle) / "models")})
+    started = torch.load(trained(bundle) / "models" / "pretrained.pt", weights_only=True)
+    network = parser.get_parsed_content("network_def").state_dict()
+    shared = [key for key in network if key in started]
+    assert len(shared) >= 10
+    last = {"final.weight", "final.bias"}  # restores two channels in stage 1 of LADP, segments one in stage 2
+    assert {key for key in shared if network[key].shape != started[key].shape} <= last
+
+
+@each_bundle
 def test_data_that_is_not_there_is_an_error_that_says_how_to_make_it(bundle, tmp_path):
     settings = overrides(bundle, tmp_path / "empty", tmp_path)
     (tmp_path / "empty").mkdir()

@@ -3,7 +3,15 @@ import shlex
 
 import pytest
 
-from common.workflow import bundle_names, command_line, config_paths, find_bundle_root, run_bundle
+from common.errors import UnusableFileError
+from common.workflow import (
+    bundle_names,
+    command_line,
+    config_paths,
+    find_bundle_root,
+    run_bundle,
+    trained_settings,
+)
 
 
 def make_bundle(folder, name="toy"):
@@ -64,3 +72,16 @@ def test_runs_the_id_of_a_config_with_overrides(tmp_path):
     (root / "configs" / "train.json").write_text(json.dumps(config))
     run_bundle(root, "training", ["train.json"], {"word": "given"})
     assert (root / "out.txt").read_text() == "given"
+
+
+def test_settings_stand_beside_the_weights_and_are_none_where_nothing_does(tmp_path):
+    (tmp_path / "model.json").write_text(json.dumps({"epoch": 3, "settings": {"size": [4, 5]}}))
+    assert trained_settings(tmp_path / "model.pt") == {"size": [4, 5]}
+    assert trained_settings(tmp_path / "other.pt") == trained_settings("") == trained_settings("none") == {}
+
+
+@pytest.mark.parametrize("text", ["{", "{}", "[]", '{"settings": 3}'])
+def test_damaged_settings_are_named(tmp_path, text):
+    (tmp_path / "model.json").write_text(text)
+    with pytest.raises(UnusableFileError, match=r"model\.json: expected JSON with settings"):
+        trained_settings(tmp_path / "model.pt")

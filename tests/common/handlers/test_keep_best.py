@@ -1,3 +1,4 @@
+import json
 import math
 
 import pytest
@@ -6,6 +7,7 @@ from ignite.engine import Engine
 from torch import nn
 
 from common.handlers import KeepBest, load_state
+from common.workflow import trained_settings
 
 
 def run(tmp_path, values, mode="max", patience=0, interval=1, keep=None):
@@ -75,3 +77,19 @@ def test_takes_the_metric_of_another_engine(tmp_path):
 def test_refuses_another_mode(tmp_path):
     with pytest.raises(ValueError, match="'max' or 'min', found 'highest'"):
         KeepBest(nn.Linear(1, 1), tmp_path / "model.pt", "score", mode="highest")
+
+
+def test_says_beside_the_weights_what_they_were_trained_with(tmp_path):
+    keep = KeepBest(
+        nn.Linear(1, 1, bias=False), tmp_path / "model.pt", "score", settings={"size": [4, 5], "norm": "batch"}
+    )
+    run(tmp_path, [0.5, 0.75, 0.25], keep=keep)
+    content = json.loads((tmp_path / "model.json").read_text())
+    assert content == {"epoch": 2, "score": 0.75, "settings": {"size": [4, 5], "norm": "batch"}}
+    assert trained_settings(tmp_path / "model.pt") == {"size": [4, 5], "norm": "batch"}
+
+
+def test_keeps_half_precision_if_that_is_wanted(tmp_path):
+    keep = KeepBest(nn.Linear(1, 1, bias=False), tmp_path / "model.pt", "score", half=True)
+    run(tmp_path, [0.5], keep=keep)
+    assert torch.load(tmp_path / "model.pt", weights_only=True)["weight"].dtype == torch.float16
