@@ -21,6 +21,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from common.demo import simulate
 
         return simulate(options.bundle, options.directory, settings)
+    if options.verb == "weights":
+        from common.shipped_weights import make_weights
+
+        return make_weights(options.bundle, options.output)
     from common.demo import demo
 
     return demo(options.bundles or bundle_names(), options.output)
@@ -43,11 +47,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("bundles", nargs="*", help="bundles to run (default: all)")
     demo.add_argument("--output", type=Path, default=Path("demo_output"), help="folder to write to")
+    weights = verbs.add_parser(
+        "weights",
+        help="make the weights that a bundle ships anew",
+        description="Simulate, train, evaluate by the bundle's weights.json; the weights go to OUTPUT/BUNDLE/models.",
+    )
+    weights.add_argument("bundle", help="bundle whose weights to make")
+    weights.add_argument("--output", type=Path, required=True, help="folder to write to")
     return parser
 
 
 def _named(options: argparse.Namespace) -> list[str]:
-    return [options.bundle] if options.verb == "simulate" else options.bundles
+    return options.bundles if options.verb == "demo" else [options.bundle]
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ def simulate_cine_mr(
     sections: int = 10,
     field_of_view_mm: float = 300.0,
     reduced_fraction: float = 1 / 3,
+    limit: int | None = None,
 ) -> list[dict[str, object]]:
     """Write simulated patients and return their truth: case, ef (percent) and label (1 reduced, 0 preserved).
 
@@ -42,6 +43,7 @@ def simulate_cine_mr(
         sections: short-axis sections, from the base to beyond the apex.
         field_of_view_mm: width of the picture.
         reduced_fraction: share of patients with reduced ejection fraction; from 6 cases on at least 3 of each class.
+        limit: write the first so many of the patients only, each as in the whole data set; None writes all.
 
     Raises:
         ValueError: if the layout is unknown or a number out of its range.
@@ -52,7 +54,7 @@ def simulate_cine_mr(
     fractions = _ejection_fractions(cases, seed, reduced_fraction)
     root = Path(directory)
     truth: list[dict[str, object]] = []
-    for number, ef in enumerate(tqdm(fractions, desc="simulating cine MR", unit="patient"), start=1):
+    for number, ef in enumerate(tqdm(fractions[:limit], desc="simulating cine MR", unit="patient"), start=1):
         rng = np.random.default_rng([seed, number])
         case = f"patient{number:03d}"
         cine = simulate_heart(rng, ef, settings)

@@ -128,6 +128,15 @@ def test_same_seed_writes_the_same_files_and_another_seed_others(tmp_path):
         assert digest(0, layout) != digest(1, layout)
 
 
+def test_the_first_patients_alone_are_those_of_the_whole_data_set(tmp_path):
+    settings = {"cases": 7, "seed": 3, "size": 32, "frames": 4, "sections": 2}
+    truth = simulate_cine_mr(tmp_path / "all", **settings)
+    assert simulate_cine_mr(tmp_path / "first", **settings, limit=2) == truth[:2]
+    for case in ("patient001", "patient002"):
+        for file in (tmp_path / "all" / "database" / "training" / case).iterdir():
+            assert _content(tmp_path / "first" / "database" / "training" / case / file.name) == _content(file)
+
+
 def _content(path: Path) -> str:
     data = np.asarray(nibabel.load(path).dataobj).tobytes() if path.name.endswith(".gz") else path.read_bytes()
     return hashlib.sha256(data).hexdigest()

@@ -1,0 +1,87 @@
+"""The weights that a bundle ships: made anew by one command, scored on a fixed cohort, and described in its metadata.
+
+`configs/weights.json` is a plan (see `common.plan`) whose steps end with the weights in `{work}/models`. Its `held_out`
+fixes the cohort that no training sees: `simulate` (phantom call of another seed), `part` (settings of that call that
+write its first cases only), `evaluation` (the step) and `figures` (name in `eval_metrics` -> method and metric of the
+evaluation's table).
+"""
+
+import hashlib
+import json
+import math
+import os
+import platform
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+
+from common.files import write_json
+from common.plan import PlanRun, read_plan, say
+from common.report import evaluation_lines
+from common.workflow import installed_bundles_folder
+
+LIBRARIES = ("torch", "monai", "pytorch-ignite", "numpy")
+
+
+def make_weights(bundle: str, output: Path) -> int:
+    """Make the weights of `bundle` in `output/BUNDLE/models`, score them, write `card.json`, and return the status."""
+    work, plan = (output / bundle).resolve(), read_plan(bundle, "weights")
+    held_out = plan["held_out"]
+    say(f"\n== {bundle}: {plan['title']}\n   {plan['intro']}")
+    run = PlanRun(bundle, work, [*plan["simulate"], held_out["simulate"]], plan.get("settings", {}))
+    steps = [run.step(spec) for spec in [*plan["steps"], held_out["evaluation"]]]
+    for text in evaluation_lines(steps):
+        say("   " + text)
+    card = {
+        "eval_metrics": evaluation_figures(steps[-1].folder, held_out["figures"]),
+        "weights_sha256": weights_sha256(work / "models"),
+        "took": {name: {k: took[k] for k in ("seconds", "cpu_seconds")} for name, took in run.done.finished.items()},
+        "versions": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
+        "cores": os.cpu_count(),
+    }
+    write_json(work / "card.json", card)
+    say(f"   weights: {work / 'models'}; figures and checksums for metadata.json: {work / 'card.json'}")
+    say(f"   to ship them: cp {work / 'models'}/* {installed_bundles_folder() / bundle / 'models'}/")
+    return 0
+
+
+def evaluation_figures(folder: Path, figures: Mapping[str, tuple[str, str]]) -> dict[str, float]:
+    """Return each figure of an evaluation with its 95 % interval and case count, as plain numbers.
+
+    Args:
+        folder: output folder of the evaluation.
+        figures: name -> (method, metric) of the table; gives NAME, NAME_low, NAME_high and NAME_cases.
+
+    Raises:
+        KeyError: if the table lacks one of them.
+    """
+    rows = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
+    table = {(row["method"], row["metric"]): row for row in rows}
+    result: dict[str, float] = {}
+    for name, (method, metric) in figures.items():
+        row = table[method, metric]
+        result |= {name: row["value"], f"{name}_low": row["low"], f"{name}_high": row["high"]}
+        result[f"{name}_cases"] = row["cases"]
+    return result
+
+
+def interval_of_part(figures: Mapping[str, float], name: str, cases: int) -> tuple[float, float]:
+    """Return where a figure measured on `cases` cases of the cohort is expected, from the figure on all of it.
+
+    Each arm of the cohort's 95 % interval is lengthened by the square root of the ratio of case counts, as the standard
+    error of a mean grows. The part is one of the cohort itself, so its figure is in there more often than 95 times in
+    100.
+
+    Args:
+        figures: `eval_metrics`, with NAME, NAME_low, NAME_high and NAME_cases.
+        name: which figure.
+        cases: number of cases of the part, positive.
+    """
+    value, low, high = (figures[f"{name}{end}"] for end in ("", "_low", "_high"))
+    longer = math.sqrt(figures[f"{name}_cases"] / cases)
+    return value - (value - low) * longer, value + (high - value) * longer
+
+
+def weights_sha256(models: Path) -> dict[str, str]:
+    """Return the SHA-256 of every weights file (`*.pt`) in a folder, by file name."""
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(models.glob("*.pt"))}
