@@ -25,6 +25,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from common.shipped_weights import make_weights
 
         return make_weights(options.bundle, options.output)
+    if options.verb == "pack":
+        return _pack(options)
     from common.demo import demo
 
     return demo(options.bundles or bundle_names(), options.output)
@@ -54,11 +56,33 @@ def _parser() -> argparse.ArgumentParser:
     )
     weights.add_argument("bundle", help="bundle whose weights to make")
     weights.add_argument("--output", type=Path, required=True, help="folder to write to")
+    pack = verbs.add_parser(
+        "pack",
+        help="write bundles as zips that work anywhere",
+        description="Write B.zip, the same as B_vVERSION.zip, and SHA256SUMS.",
+    )
+    pack.add_argument("bundles", nargs="*", help="bundles to pack (default: all)")
+    pack.add_argument("--output", type=Path, required=True, help="folder to write to")
+    pack.add_argument("--without-weights", action="store_true", help="pack a bundle that has no weights, too")
     return parser
 
 
+def _pack(options: argparse.Namespace) -> int:
+    from common.errors import NoWeightsError
+    from common.pack import pack
+
+    try:
+        paths = pack(options.bundles or bundle_names(), options.output, options.without_weights)
+    except NoWeightsError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return 1
+    for path in paths:
+        print(f"{path}: {path.stat().st_size:,} bytes")  # noqa: T201
+    return 0
+
+
 def _named(options: argparse.Namespace) -> list[str]:
-    return options.bundles if options.verb == "demo" else [options.bundle]
+    return options.bundles if options.verb in ("demo", "pack") else [options.bundle]
 
 
 if __name__ == "__main__":

@@ -11,3 +11,7 @@ class NoDataError(ValueError):
 
 class FailedCasesError(RuntimeError):
     """Some cases of a batch failed; the others are written."""
+
+
+class NoWeightsError(FileNotFoundError):
+    """A bundle has no trained weights."""

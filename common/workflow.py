@@ -15,11 +15,17 @@ logger = logging.getLogger(__name__)
 
 
 def find_bundle_root(name: str) -> str:
-    """Return the folder of bundle `name` seen from the working directory: `bundles/NAME`, `NAME`, or the folder itself.
+    """Return the folder of bundle `name`.
+
+    In the code that an unpacked bundle carries, that is the bundle around this file. In a checkout it is looked for
+    from the working directory: `bundles/NAME`, `NAME`, or the folder itself.
 
     Raises:
         FileNotFoundError: if none of them holds the bundle.
     """
+    carried = Path(__file__).resolve().parents[1]  # NAME/NAME_common/vVERSION/workflow.py
+    if carried.name == f"{name}_common":
+        return str(carried.parent)
     here = Path.cwd()
     for folder in (here / BUNDLES_FOLDER / name, here / name, here, installed_bundles_folder() / name):
         if folder.name == name and (folder / "configs" / "metadata.json").is_file():

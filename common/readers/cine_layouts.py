@@ -120,7 +120,7 @@ def cine_patients(dataset_dir: str | Path) -> list[CinePatient]:
     state = "no patient" if source.is_dir() else "no such folder"
     raise NoDataError(
         f"{source}: expected cine MR in one of the layouts {'; '.join(LAYOUTS)}; found {state}. "
-        f"Simulated patients: python -m common simulate cmr_hf_classify {source}"
+        f"Simulated patients, in the repository: python -m common simulate cmr_hf_classify {source}"
     )
 
 

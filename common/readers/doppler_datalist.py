@@ -189,4 +189,4 @@ def _case(name: str) -> str:
 
 
 def _remedy(root: Path) -> str:
-    return f"`python -m common simulate doppler_keypoint {root}` fills it with simulated ones."
+    return f"In the repository, `python -m common simulate doppler_keypoint {root}` fills it with simulated ones."

@@ -50,7 +50,7 @@ def echo_datalist(
         raise NoDataError(
             f"{root}: no case of section {section!r} found. Understood are {UNDERSTOOD}"
             f"{'' if labelled else ', and plain folders of videos or ultrasound DICOM cines'}. "
-            f"To try with simulated cases: python -m common simulate echo_coreecho {root}"
+            f"To try with simulated cases, in the repository: python -m common simulate echo_coreecho {root}"
         )
     return items
 

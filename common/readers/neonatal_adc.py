@@ -54,7 +54,7 @@ def neonatal_adc_datalist(
         raise NoDataError(
             f"{folder}: expected 1ADC_ss/ with 2Z_ADC/ and 3LABEL/ (BONBID-HIE), images/skull-stripped-adc-brain-mri/ "
             f"with images/z-score-adc/ (challenge), a datalist.csv, or 2-channel volumes; found none of these. "
-            f"Simulated cases: {SIMULATE_COMMAND}"
+            f"Simulated cases, in the repository: {SIMULATE_COMMAND}"
         )
     if needs_label:
         items = [item for item in items if "label" in item]

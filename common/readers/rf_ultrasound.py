@@ -181,6 +181,6 @@ def _part(items: list[dict[str, Any]], wanted: Sequence[str], fold: int, folds: 
 def _no_data(root: Path, found: str) -> str:
     return (
         f"{root}: expected RF frame pairs ({', '.join(rf_suffixes())}): files of two or more frames, folders of one "
-        f"frame a file, {_PAIRS_FILE}, or these below training/, validation/ and test/; found {found}. Simulated ones: "
-        f"python -m common simulate elasto_flow {root}"
+        f"frame a file, {_PAIRS_FILE}, or these below training/, validation/ and test/; found {found}. Simulated ones, "
+        f"in the repository: python -m common simulate elasto_flow {root}"
     )
