@@ -27,6 +27,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return make_weights(options.bundle, options.output)
     if options.verb == "pack":
         return _pack(options)
+    if options.verb == "ablate":
+        from common.ablation import ablate
+
+        return ablate(options.bundle, options.output)
     from common.demo import demo
 
     return demo(options.bundles or bundle_names(), options.output)
@@ -64,6 +68,13 @@ def _parser() -> argparse.ArgumentParser:
     pack.add_argument("bundles", nargs="*", help="bundles to pack (default: all)")
     pack.add_argument("--output", type=Path, required=True, help="folder to write to")
     pack.add_argument("--without-weights", action="store_true", help="pack a bundle that has no weights, too")
+    ablation = verbs.add_parser(
+        "ablate",
+        help="put the paper's claim about its first stage to the test",
+        description="Train and evaluate the arms of the bundle's ablation.json; the table goes to OUTPUT/BUNDLE.",
+    )
+    ablation.add_argument("bundle", help="bundle whose claim to test")
+    ablation.add_argument("--output", type=Path, required=True, help="folder to write to")
     return parser
 
 

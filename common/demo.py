@@ -58,7 +58,7 @@ def _run(bundle: str, work: Path) -> None:
     run = PlanRun(bundle, work, plan["simulate"], plan.get("settings", {}))
     steps = [run.step(spec) for spec in plan["steps"]]
     report = write_report(work / "report.html", plan, steps)
-    for text in evaluation_lines(steps):
+    for text in evaluation_lines([step.folder for step in steps]):
         say("   " + text)
     say(f"   {time.perf_counter() - began:.0f} s; report: {report}")
 

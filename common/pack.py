@@ -13,7 +13,7 @@ from common.workflow import command_line, installed_bundles_folder
 
 WEIGHTS = "model.pt"
 MODEL_FILES = ("model.json", WEIGHTS, "model.ts", "pretrained.json", "pretrained.pt", "threshold.json")
-STAYS = ("demo.json", "weights.json")  # plans whose phantoms are the repository's
+STAYS = ("ablation.json", "demo.json", "weights.json")  # plans whose phantoms are the repository's
 SUMS = "SHA256SUMS"
 
 _DATE = (1980, 1, 1, 0, 0, 0)  # the first that the format knows

@@ -47,7 +47,7 @@ def write_report(path: str | os.PathLike[str], plan: Mapping[str, Any], steps: S
         '<p class="warning">Simulated data. Research use only; not a medical device.</p>',
         f'<p class="faint">{len(steps)} steps, {total:.0f} s in all.</p>',
         "<h2>Scores</h2>",
-        _table(_evaluation_table(steps)),
+        _table(_evaluation_table([step.folder for step in steps])),
         *(_section(step) for step in steps),
     ]
     page = (
@@ -59,20 +59,20 @@ def write_report(path: str | os.PathLike[str], plan: Mapping[str, Any], steps: S
     return Path(path)
 
 
-def evaluation_lines(steps: Sequence[Step]) -> list[str]:
-    """Return the scores of all evaluations as aligned lines of text."""
-    table = _evaluation_table(steps)
+def evaluation_lines(folders: Sequence[Path]) -> list[str]:
+    """Return the scores of all evaluations in `folders` as aligned lines of text."""
+    table = _evaluation_table(folders)
     if len(table) < 2:
         return []
     widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
 
 
-def _evaluation_table(steps: Sequence[Step]) -> list[list[str]]:
+def _evaluation_table(folders: Sequence[Path]) -> list[list[str]]:
     rows = [["method", "metric", "value", "95 % interval", "cases", "published"]]
     seen = set()
-    for step in steps:
-        path = step.folder / "evaluation.json"
+    for folder in folders:
+        path = folder / "evaluation.json"
         for entry in json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []:
             interval = f"{_number(entry['low'])} to {_number(entry['high'])}"
             published = _number(entry["published"]) if entry["published"] != "" else ""

@@ -7,7 +7,6 @@ evaluation's table).
 """
 
 import hashlib
-import json
 import math
 import os
 import platform
@@ -16,6 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from common.files import write_json
+from common.handlers.evaluation import read_evaluation
 from common.plan import PlanRun, read_plan, say
 from common.report import evaluation_lines
 from common.workflow import installed_bundles_folder
@@ -30,7 +30,7 @@ def make_weights(bundle: str, output: Path) -> int:
     say(f"\n== {bundle}: {plan['title']}\n   {plan['intro']}")
     run = PlanRun(bundle, work, [*plan["simulate"], held_out["simulate"]], plan.get("settings", {}))
     steps = [run.step(spec) for spec in [*plan["steps"], held_out["evaluation"]]]
-    for text in evaluation_lines(steps):
+    for text in evaluation_lines([step.folder for step in steps]):
         say("   " + text)
     card = {
         "eval_metrics": evaluation_figures(steps[-1].folder, held_out["figures"]),
@@ -55,8 +55,7 @@ def evaluation_figures(folder: Path, figures: Mapping[str, tuple[str, str]]) -> 
     Raises:
         KeyError: if the table lacks one of them.
     """
-    rows = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
-    table = {(row["method"], row["metric"]): row for row in rows}
+    table = read_evaluation(folder)
     result: dict[str, float] = {}
     for name, (method, metric) in figures.items():
         row = table[method, metric]

@@ -1,9 +1,10 @@
 """The table that every evaluation ends with: methods in rows beside each other, with intervals and case counts."""
 
+import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from common.files import write_csv, write_json
 from common.metrics.intervals import Interval
@@ -30,6 +31,12 @@ class EvaluationRow(NamedTuple):
         """Return the row with the columns of the table."""
         shown = [self.method, self.metric, *(round(x, 6) for x in self.result[:3]), self.result.cases]
         return dict(zip(COLUMNS, [*shown, "" if self.published is None else self.published], strict=True))
+
+
+def read_evaluation(output_dir: str | os.PathLike[str]) -> dict[tuple[str, str], dict[str, Any]]:
+    """Return the rows of `evaluation.json` in a folder, by method and metric."""
+    rows = json.loads((Path(output_dir) / "evaluation.json").read_text(encoding="utf-8"))
+    return {(row["method"], row["metric"]): row for row in rows}
 
 
 def write_evaluation(output_dir: str | os.PathLike[str], rows: Sequence[EvaluationRow]) -> None:

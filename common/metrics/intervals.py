@@ -1,4 +1,4 @@
-"""Bootstrap intervals by case, plain and paired."""
+"""Intervals: bootstrap by case, plain and paired, and Student's t over seeds."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -59,6 +59,26 @@ def paired_difference(
         level, resamples, seed: as in :func:`bootstrap_interval`.
     """
     return bootstrap_interval(_mean_difference, first, second, level=level, resamples=resamples, seed=seed)
+
+
+def seed_interval(values: ArrayLike, level: float = 0.95) -> Interval:
+    """Return the mean of one figure a seed with Student's t interval of that mean; the count is that of the seeds.
+
+    Args:
+        values: (N,), a figure of N trainings that differ in their seed; N >= 2.
+        level: coverage, in (0, 1).
+
+    Raises:
+        ValueError: if there are fewer than two seeds.
+    """
+    from scipy.stats import t
+
+    sample = np.asarray(values, dtype=float)
+    if sample.size < 2:
+        raise ValueError(f"values: expected a figure of two seeds or more, found {sample.size}")
+    arm = float(t.ppf((1 + level) / 2, sample.size - 1) * sample.std(ddof=1) / np.sqrt(sample.size))
+    mean = float(sample.mean())
+    return Interval(mean, mean - arm, mean + arm, sample.size)
 
 
 def _mean_difference(first: NDArray, second: NDArray) -> float:

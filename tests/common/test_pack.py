@@ -53,7 +53,7 @@ def test_a_zip_holds_the_bundle_and_nothing_that_others_should_not_see(bundles, 
     assert {name.split("/")[0] for name in names} == {BUNDLE}
     inside = {name.removeprefix(f"{BUNDLE}/") for name in names}
     plain = {name for name in inside if not name.startswith(f"{BUNDLE}_common/v0_1_0/")}
-    configs = {path.name for path in (bundles / BUNDLE / "configs").iterdir()} - {"demo.json", "weights.json"}
+    configs = {path.name for path in (bundles / BUNDLE / "configs").iterdir()} - {"ablation.json", "demo.json", "weights.json"}
     docs = {"docs/README.md", "docs/data_license.txt", "docs/strain.png"}
     models = {"models/model.pt", "models/model.json", "models/pretrained.pt"}
     assert plain == {"LICENSE"} | {f"configs/{name}" for name in configs} | docs | models

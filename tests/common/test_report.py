@@ -41,7 +41,7 @@ def test_long_tables_are_cut_in_the_middle(tmp_path):
 
 
 def test_scores_of_all_steps_stand_in_one_table_without_repeats(tmp_path):
-    lines = evaluation_lines([step(tmp_path / "one"), step(tmp_path / "two")])
+    lines = evaluation_lines([step(tmp_path / "one").folder, step(tmp_path / "two").folder])
     assert len(lines) == 3
     assert re.split(r"\s{2,}", lines[1]) == ["model", "AUC", "0.9123", "0.8 to 0.97", "40", "0.85"]
     assert evaluation_lines([]) == []

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from common.metrics import bootstrap_interval, paired_difference
+from common.metrics.intervals import seed_interval
 
 
 def test_covers_the_true_mean_about_as_often_as_it_says():
@@ -40,3 +41,15 @@ def test_refuses_samples_without_a_common_length(samples):
 def test_refuses_a_level_in_percent():
     with pytest.raises(ValueError, match="coverage between 0 and 1, found 95"):
         bootstrap_interval(np.mean, [1, 2], level=95)
+
+
+def test_the_interval_over_seeds_is_students():
+    # Mean 2, standard deviation 1, and t of 97.5 % with two degrees of freedom is 4.303 (printed tables).
+    mean, low, high, seeds = seed_interval([1.0, 2.0, 3.0])
+    assert (mean, seeds) == (2.0, 3)
+    assert (high - mean, mean - low) == pytest.approx((4.303 / 3**0.5,) * 2, abs=1e-3)
+
+
+def test_one_seed_has_no_interval():
+    with pytest.raises(ValueError, match="two seeds or more, found 1"):
+        seed_interval([0.5])
