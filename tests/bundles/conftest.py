@@ -1,5 +1,9 @@
+import shutil
+import zipfile
+
 import pytest
 
+from common.pack import pack
 from tests.bundles import harness
 
 
@@ -35,3 +39,30 @@ def trained(phantom, tmp_path_factory):
         return finished[bundle]
 
     return work
+
+
+@pytest.fixture(scope="session")
+def packed(trained, tmp_path_factory):
+    """The zip of a bundle with weights after one step of each stage."""
+    output = tmp_path_factory.mktemp("zips")
+    bundles = tmp_path_factory.mktemp("packed") / "bundles"
+
+    def path(bundle):
+        if not (bundles / bundle).is_dir():
+            kept_out = shutil.ignore_patterns("models", "eval", "runs", "cache")
+            shutil.copytree(harness.root(bundle), bundles / bundle, ignore=kept_out)
+            shutil.copytree(trained(bundle) / "models", bundles / bundle / "models")
+            pack([bundle], output, folder=bundles)
+        return output / f"{bundle}.zip"
+
+    return path
+
+
+@pytest.fixture(scope="session")
+def unpacked_bundles(packed, tmp_path_factory):
+    """Folder in which the zips of all bundles are unpacked side by side."""
+    folder = tmp_path_factory.mktemp("unpacked")
+    for bundle in harness.BUNDLES:
+        with zipfile.ZipFile(packed(bundle)) as archive:
+            archive.extractall(folder)
+    return folder

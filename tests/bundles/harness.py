@@ -49,24 +49,25 @@ def workflow(bundle, configs, run_id, workflow_type="train", **settings):
     )
 
 
-def command(bundle, run_id, configs, settings, launcher=("-m", "monai.bundle")):
+def command(bundle, run_id, configs, settings, launcher=("-m", "monai.bundle"), bundle_root=None):
     """The words of the command line that runs `run_id`; `launcher` stands between python and `run`."""
-    paths = config_paths(root(bundle), configs)
+    bundle_root = bundle_root or root(bundle)
+    paths = config_paths(bundle_root, configs)
     words = [sys.executable, *launcher, "run", run_id, "--config_file", repr(paths)]
-    for key, value in {"bundle_root": str(root(bundle)), **settings}.items():
+    for key, value in {"bundle_root": str(bundle_root), **settings}.items():
         words += [f"--{key}", value if isinstance(value, str) else repr(value)]
     return words
 
 
-def environment():
-    """The environment of a child process that finds the packages of this checkout from any folder."""
-    return {**os.environ, "PYTHONPATH": str(REPOSITORY), "OMP_NUM_THREADS": "1"}
+def environment(path=REPOSITORY):
+    """The environment of a child process that finds the packages of this checkout, or of `path`, from any folder."""
+    return {**os.environ, "PYTHONPATH": str(path or ""), "OMP_NUM_THREADS": "1"}
 
 
-def run_command(words, folder, timeout=240):
+def run_command(words, folder, timeout=240, path=REPOSITORY):
     """Run a command in `folder` and return it, finished; its output is in the failure message."""
     finished = subprocess.run(
-        words, cwd=folder, env=environment(), capture_output=True, text=True, timeout=timeout, check=False
+        words, cwd=folder, env=environment(path), capture_output=True, text=True, timeout=timeout, check=False
     )
     assert finished.returncode == 0, finished.stdout[-3000:] + finished.stderr[-3000:]
     return finished
