@@ -13,7 +13,7 @@ from common.workflow import command_line, installed_bundles_folder
 
 WEIGHTS = "model.pt"
 MODEL_FILES = ("model.json", WEIGHTS, "model.ts", "pretrained.json", "pretrained.pt", "threshold.json")
-STAYS = ("ablation.json", "demo.json", "weights.json")  # plans whose phantoms are the repository's
+PHANTOMS = '"common.phantoms.'  # a config that names them is a plan for the repository, where they are
 SUMS = "SHA256SUMS"
 
 _DATE = (1980, 1, 1, 0, 0, 0)  # the first that the format knows
@@ -52,7 +52,7 @@ def bundle_contents(root: Path) -> Iterator[tuple[str, bytes]]:
     """Yield path and bytes of what a bundle's zip holds, in the order of the zip; the first folder is the bundle."""
     version = json.loads((root / "configs" / "metadata.json").read_text(encoding="utf-8"))["version"]
     package = carried_name(root.name, version)
-    texts = {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in _texts(root)}
+    texts = _texts(root)
     names = {name for text in texts.values() for name in mentioned(text)}
     files = {path: renamed(text, package).encode() for path, text in texts.items()}
     folder = package.replace(".", "/")
@@ -63,10 +63,11 @@ def bundle_contents(root: Path) -> Iterator[tuple[str, bytes]]:
         yield f"{root.name}/{path}", files[path] if path in files else unread[path].read_bytes()
 
 
-def _texts(root: Path) -> list[Path]:
-    """Return the files that may name parts of `common`."""
-    configs = [path for path in (root / "configs").iterdir() if path.suffix in (".json", ".conf")]
-    return [path for path in configs if path.name not in STAYS] + sorted((root / "docs").glob("*.md"))
+def _texts(root: Path) -> dict[str, str]:
+    """Return the files that may name parts of `common`: configs that serve outside the repository, and docs."""
+    paths = [*(root / "configs").glob("*.json"), *(root / "configs").glob("*.conf"), *(root / "docs").glob("*.md")]
+    texts = {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in paths}
+    return {path: text for path, text in texts.items() if PHANTOMS not in text}
 
 
 def _pack(root: Path, output: Path) -> Path:
