@@ -69,21 +69,31 @@ def doppler_datalist(
 
 
 def doppler_cases(dataset_dir: str | Path) -> list[dict[str, Any]]:
-    """Return {"case", "image"} of every image of a folder, or of one file; with the calibration of labels.csv, if any.
+    """Return {"case", "image"} of every image of a folder, or of one file, with the calibration in labels.csv, if any.
 
     Raises:
         NoDataError: if there is none.
     """
     path = Path(dataset_dir)
     if path.is_file():
-        return [{"case": path.stem, "image": str(path)}]
-    images = _images(path)
-    rows = read_label_rows(path / LABELS) if (path / LABELS).is_file() else {}
-    found = _matched(rows, images, path)
+        images, found = {path.name: path}, {path.name: _rows_beside(path)}
+    else:
+        images = _images(path)
+        found = _matched(read_label_rows(path / LABELS) if (path / LABELS).is_file() else {}, images, path)
     return [
         {"case": _case(name), "image": str(image), **_calibration_entry(found.get(name, []), image)}
         for name, image in images.items()
     ]
+
+
+def _rows_beside(image: Path) -> list[Row]:
+    """Return the rows of one image in the labels.csv beside it; a table of another kind has none."""
+    try:
+        rows = read_label_rows(image.parent / LABELS) if (image.parent / LABELS).is_file() else {}
+    except UnusableFileError as error:
+        _LOG.warning("calibration left out: %s", error)
+        return []
+    return rows.get(image.name) or rows.get(image.stem) or []
 
 
 def _calibration_entry(rows: Sequence[Row], image: Path) -> dict[str, DopplerCalibration]:

@@ -119,8 +119,17 @@ def test_inference_lists_every_image_with_its_calibration(folder):
     assert len(items) == 13 and items["7"]["calibration"][:2] == (20, 0.5) and "calibration" not in items["more_10"]
 
 
-def test_inference_takes_a_single_file(folder):
+def test_inference_takes_a_single_file_with_its_calibration_from_the_table_beside_it(folder):
+    (item,) = doppler_cases(folder / "7.png")
+    assert item["case"] == "7" and item["image"] == str(folder / "7.png")
+    assert item["calibration"][:2] == (20, 0.5)
+    assert doppler_cases(folder / "more" / "10.png") == [{"case": "10", "image": str(folder / "more" / "10.png")}]
+
+
+def test_a_table_of_another_kind_beside_a_single_file_is_left_out(folder, caplog):
+    (folder / "labels.csv").write_text("patient_id,ef\na,55\n")
     assert doppler_cases(folder / "7.png") == [{"case": "7", "image": str(folder / "7.png")}]
+    assert "calibration left out" in caplog.text
 
 
 def test_a_folder_without_labels_names_the_layouts_and_the_remedy(folder):
