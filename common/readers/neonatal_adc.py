@@ -31,7 +31,8 @@ def neonatal_adc_datalist(
 
     Args:
         dataset_dir: folder in the BONBID-HIE layout, in the challenge's, with a `datalist.csv` (columns case, adc,
-            zmap and label, or image and label; paths relative to it), or with 2-channel volumes.
+            zmap and label, or image and label; paths relative to it), or with volumes as
+            :func:`two_channel_datalist` takes them; or one such volume.
         section: "training", "validation", or "test" and "all" for every case.
         fold: which fold is the validation part, from 0.
         folds: number of folds, at least 2; patients, with all their visits, are dealt into them by `seed`.
@@ -53,7 +54,8 @@ def neonatal_adc_datalist(
     else:
         raise NoDataError(
             f"{folder}: expected 1ADC_ss/ with 2Z_ADC/ and 3LABEL/ (BONBID-HIE), images/skull-stripped-adc-brain-mri/ "
-            f"with images/z-score-adc/ (challenge), a datalist.csv, or 2-channel volumes; found none of these. "
+            f"with images/z-score-adc/ (challenge), a datalist.csv, volumes with 2 channels or with zmaps/ beside, "
+            f"or one such volume; found none of these. "
             f"Simulated cases, in the repository: {SIMULATE_COMMAND}"
         )
     if needs_label:
@@ -96,16 +98,23 @@ def challenge_datalist(dataset_dir: str | os.PathLike[str]) -> list[Item]:
 
 
 def two_channel_datalist(dataset_dir: str | os.PathLike[str]) -> list[Item]:
-    """Return the volumes of a folder, each with ADC and Z as channels; labels lie in `labels/` under the same name."""
-    folder = Path(dataset_dir)
-    if not folder.is_dir():
-        return []
+    """Return the volumes of a folder, or the one file given: ADC and Z as channels, or ADC and its Z map in `zmaps/`.
+
+    Z maps and labels (in `labels/final/` or `labels/`) lie beside the volumes under the same names.
+    """
+    given = Path(dataset_dir)
+    folder = given.parent if given.is_file() else given
     images = next((folder / name for name in ("images", "imagesTr") if (folder / name).is_dir()), folder)
+    volumes = _by_case(images)
+    if given.is_file():
+        volumes = {_case(given): str(given)} if has_volume_suffix(given) else {}
+    zmaps = _by_case(folder / "zmaps")
     labels = next((folder / n for n in ("labels/final", "labels", "labelsTr") if (folder / n).is_dir()), None)
     found = _by_case(labels) if labels else {}
     return [
-        {"case": case, "image": path} | ({"label": found[case]} if case in found else {})
-        for case, path in _by_case(images).items()
+        {"case": case, "image": [path, zmaps[case]] if case in zmaps else path}
+        | ({"label": found[case]} if case in found else {})
+        for case, path in volumes.items()
     ]
 
 

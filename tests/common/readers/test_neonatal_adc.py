@@ -58,6 +58,23 @@ def test_reads_a_folder_of_two_channel_volumes(tmp_path, images, labels):
     assert [item["case"] for item in neonatal_adc_datalist(tmp_path, needs_label=True)] == ["b"]
 
 
+def test_reads_adc_maps_with_their_z_maps_in_a_folder_beside(tmp_path):
+    touch(tmp_path, "a.nii.gz", "b.nii.gz")
+    touch(tmp_path / "zmaps", "a.mha")
+    paired, both = two_channel_datalist(tmp_path)
+    assert paired == {"case": "a", "image": [str(tmp_path / "a.nii.gz"), str(tmp_path / "zmaps" / "a.mha")]}
+    assert both == {"case": "b", "image": str(tmp_path / "b.nii.gz")}
+
+
+def test_reads_one_volume_as_it_reads_it_in_its_folder(tmp_path):
+    touch(tmp_path, "a.nii.gz", "b.nii.gz", "notes.txt")
+    touch(tmp_path / "zmaps", "a.nii.gz")
+    listed = neonatal_adc_datalist(tmp_path)
+    assert [neonatal_adc_datalist(tmp_path / name) for name in ("a.nii.gz", "b.nii.gz")] == [listed[:1], listed[1:]]
+    with pytest.raises(NoDataError, match=r"notes\.txt: expected .* one such volume"):
+        neonatal_adc_datalist(tmp_path / "notes.txt")
+
+
 def test_reads_any_folder_with_a_datalist(tmp_path):
     (tmp_path / "datalist.csv").write_text("case,adc,zmap,label\np7,x/adc.nii.gz,x/z.nii.gz,x/l.nii.gz\np8,a,b,\n")
     first, second = neonatal_adc_datalist(tmp_path)
