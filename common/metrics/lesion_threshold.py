@@ -36,11 +36,12 @@ def lesion_threshold_row(batch: Any, output: Any) -> dict[str, Any]:
     """Return case and Dice by threshold of one volume.
 
     Args:
-        batch: with `case` and `label`.
+        batch: with `label`, and `case` or an `image` that knows its file.
         output: with `pred`, the probability of a lesion.
     """
     label = batch["label"].detach().cpu().numpy()
-    return {"case": str(batch["case"]), "dice": dice_by_threshold(output["pred"].detach().cpu().numpy(), label)}
+    case = batch["case"] if "case" in batch else batch["image"].meta["filename_or_obj"]
+    return {"case": str(case), "dice": dice_by_threshold(output["pred"].detach().cpu().numpy(), label)}
 
 
 def best_lesion_dice(rows: Sequence[dict[str, Any]]) -> float:

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from monai.data import MetaTensor
 
 from common.metrics import (
     best_lesion_dice,
@@ -41,3 +42,9 @@ def test_best_threshold_is_best_in_the_mean_over_volumes():
 def test_row_names_its_case():
     row = lesion_threshold_row({"case": "7", "label": torch.ones(1, 2, 2, 1)}, {"pred": torch.ones(1, 2, 2, 1)})
     assert row["case"] == "7" and row["dice"].tolist() == [1.0] * 200
+
+
+def test_row_of_an_item_without_a_name_is_named_by_its_file():
+    image = MetaTensor(torch.ones(1, 2, 2, 1), meta={"filename_or_obj": "a/b.nii.gz"})
+    row = lesion_threshold_row({"image": image, "label": torch.ones(1, 2, 2, 1)}, {"pred": torch.ones(1, 2, 2, 1)})
+    assert row["case"] == "a/b.nii.gz"
