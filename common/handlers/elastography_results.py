@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from common.baselines import local_correlation
 from common.errors import UnusableFileError
-from common.files import replacing
+from common.files import replacing, write_json
 from common.handlers.case_results import CaseResults
 from common.handlers.failures import FailureLog
 from common.losses import reliable_pixels
@@ -32,7 +32,7 @@ _LEAST_CORRELATION = 0.6
 
 
 class ElastographyResults(CaseResults):
-    """Writes `CASE_displacement`, `CASE_strain`, `CASE_quality` and `CASE.png` of each pair, at last `predictions.csv`.
+    """Writes `CASE_displacement`, `CASE_strain`, `CASE_quality`, `CASE.json`, `CASE.png` of each pair, then all rows.
 
     Displacement has two components (lateral, axial) in mm; strain has no unit (compression is negative); quality is
     the correlation of the first frame with the second one fetched back, 0 where forward and backward displacement
@@ -69,6 +69,7 @@ class ElastographyResults(CaseResults):
         for name, values in (("displacement", millimetres), ("strain", strain), ("quality", quality)):
             _write_image(self.folder / f"{case}_{name}{self.suffix}", values, spacing, origin)
         row = _row(item, millimetres, strain, quality, flow)
+        write_json(self.folder / f"{case}.json", {**row, "note": "Research use only; not a medical device."})
         self._draw(case, item, -100 * strain, quality, row, spacing)
         return row
 

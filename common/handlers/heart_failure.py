@@ -139,6 +139,7 @@ class HeartFailureResults:
             result = {
                 "case": case,
                 "probability_HFrEF": patient["probability"],
+                "probabilities": {"HFrEF": patient["probability"], "HFpEF": 1 - patient["probability"]},
                 "call": call["call"],
                 "threshold": self.threshold,
                 "sections": [{k: row[k] for k in ("section", "probability")} for row in self._sections],

@@ -1,4 +1,5 @@
 import csv
+import json
 
 import numpy as np
 import pytest
@@ -66,6 +67,9 @@ def test_table_has_displacement_and_velocity(folder, tmp_path):
     assert float(row["mean_axial_displacement_mm"]) == pytest.approx(axial, abs=1e-4)
     assert float(row["mean_axial_velocity_mm_s"]) == pytest.approx(axial / 0.02, abs=1e-3)
     assert row["remark"] == "" and failures == []
+    result = json.loads((tmp_path / f"{item['case']}.json").read_text())
+    assert {key: str(value) for key, value in result.items() if key in row} == row
+    assert "not a medical device" in result["note"]
 
 
 def test_frames_without_overlap_are_marked(folder, tmp_path):

@@ -39,6 +39,8 @@ def test_each_patient_gets_the_mean_of_its_sections_wherever_batches_end(tmp_pat
     assert rows["a"]["sections"] == "3" and rows["b"]["call"] == "HFpEF"
     result = json.loads((tmp_path / "a.json").read_text())
     assert [s["probability"] for s in result["sections"]] == [0.25, 0.5, 0.75]
+    assert result["probabilities"] == {"HFrEF": 0.5, "HFpEF": 0.5}
+    assert json.loads((tmp_path / "b.json").read_text())["probabilities"] == {"HFrEF": 0.125, "HFpEF": 0.875}
     assert result["weights"] == "w.pt" and "not a medical device" in result["note"]
     assert (tmp_path / "a.png").stat().st_size > 1000 and (tmp_path / "b.png").is_file()
 
