@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from common.workflow import bundle_names
+from common.workflow import bundle_names, bundle_roots, installed_bundles_folder
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -14,6 +14,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options, settings = parser.parse_known_args(arguments)
     if settings and options.verb != "simulate":
         parser.error(f"unknown arguments: {' '.join(settings)}")
+    if options.verb == "label":
+        return _label(options, parser)
     unknown = set(_named(options)) - set(bundle_names())
     if unknown:
         parser.error(f"expected bundles among {', '.join(bundle_names())}, found {', '.join(sorted(unknown))}")
@@ -75,7 +77,31 @@ def _parser() -> argparse.ArgumentParser:
     )
     ablation.add_argument("bundle", help="bundle whose claim to test")
     ablation.add_argument("--output", type=Path, required=True, help="folder to write to")
+    label = verbs.add_parser(
+        "label",
+        help="serve bundles to 3D Slicer or OHIF by MONAI Label",
+        description="Start a MONAI Label server, offline; labels, weights trained from them and logs go to STUDIES.",
+    )
+    label.add_argument("--studies", type=Path, required=True, help="folder with images")
+    label.add_argument("--models", default="", help="bundles to serve, joined by commas (default: all)")
+    label.add_argument("--bundles", type=Path, help="folder with unpacked zips (default: the bundles of this checkout)")
+    label.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine alone)")
+    label.add_argument("--port", type=int, default=8000)
     return parser
+
+
+def _label(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    from common.label.start import start
+
+    folder = options.bundles or installed_bundles_folder()
+    try:
+        known = bundle_roots(folder)
+    except FileNotFoundError as error:
+        parser.error(str(error))
+    models = [name for name in options.models.split(",") if name]
+    if not set(models) <= set(known):
+        parser.error(f"expected models among {', '.join(known)}, found {', '.join(models)}")
+    return start(options.studies, folder, models, options.host, options.port)
 
 
 def _pack(options: argparse.Namespace) -> int:

@@ -70,6 +70,21 @@ def bundle_names() -> list[str]:
     return sorted(p.parent.parent.name for p in installed_bundles_folder().glob("*/configs/metadata.json"))
 
 
+def bundle_roots(folder: str | Path) -> dict[str, Path]:
+    """Return name and folder of the bundles in `folder`, sorted; it may be a bundle itself.
+
+    Raises:
+        FileNotFoundError: if there is none.
+    """
+    folders = [Path(folder), *sorted(Path(folder).glob("*"))]
+    roots = [path.resolve() for path in folders if (path / "configs" / "metadata.json").is_file()]
+    if not roots:
+        raise FileNotFoundError(
+            f"{folder}: expected bundles (NAME/configs/metadata.json), found none; unpack them there"
+        )
+    return {root.name: root for root in roots}
+
+
 def config_paths(bundle_root: str | Path, names: Sequence[str]) -> list[str]:
     """Return the paths of the config files `names` of a bundle; a name with a folder in it is taken as it stands."""
     return [name if "/" in name else str(Path(bundle_root) / "configs" / name) for name in names]

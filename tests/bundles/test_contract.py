@@ -8,6 +8,7 @@ import pytest
 import torch
 from monai.bundle import ConfigParser, verify_net_in_out
 
+from common.label.served import ServedBundle
 from tests.bundles import harness
 from tests.bundles.harness import BUNDLES, REPOSITORY, overrides, root, smallest, workflow
 
@@ -32,6 +33,13 @@ def test_metadata_keeps_to_the_schema(bundle):
     assert metadata["version"] in metadata["changelog"]
     channels = metadata["network_data_format"]["outputs"]["pred"]
     assert len(channels["channel_def"]) == channels["num_channels"]
+
+
+@each_bundle
+def test_metadata_says_what_a_server_answers(bundle):
+    kind = ServedBundle(root(bundle)).kind
+    assert kind["type"] in ("segmentation", "classification", "others")
+    assert (kind["type"] == "others") == (kind["labels"] == [])
 
 
 @each_bundle

@@ -1,0 +1,186 @@
+"""A bundle that stays loaded and answers for one case after the other, with what its `inferring` writes."""
+
+import glob
+import json
+import os
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from types import NoneType
+from typing import Any, NamedTuple
+
+from monai.bundle import ConfigParser
+
+from common.errors import UnusableFileError
+from common.files import read_csv
+
+Setting = bool | int | float | None
+
+APP = "monai-label"
+FAILURES = "failed.csv"
+
+
+class Answer(NamedTuple):
+    """What there is to say about a case: plain values, and an image file where the bundle's answer is one."""
+
+    content: dict[str, Any]
+    image: Path | None
+
+
+class ServedBundle:
+    """Answers for one file or folder at a time, through the bundle's own `inference.json`.
+
+    The network is built and its weights are read once, and again when other weights lie there. What kind of answer the
+    bundle gives stands in its `metadata.json` under `supported_apps`: `type`, `labels`, `dimension`, `image` (which of
+    the written images is the answer, by the end of its name) and `training` (whether it learns from labels).
+
+    Args:
+        root: folder of the bundle, in a checkout or unpacked.
+        own_models: folder with weights that go before the bundle's own, once they are there.
+
+    Raises:
+        UnusableFileError: if the metadata is damaged or does not say what kind of answer the bundle gives.
+    """
+
+    def __init__(self, root: str | os.PathLike[str], own_models: str | os.PathLike[str] | None = None) -> None:
+        self.root = Path(root).resolve()
+        self.name = self.root.name
+        self.metadata = _read_json(self.root / "configs" / "metadata.json")
+        self.kind: Mapping[str, Any] = self.metadata.get("supported_apps", {}).get(APP, {})
+        if "type" not in self.kind:
+            raise UnusableFileError(
+                f"{self.root / 'configs' / 'metadata.json'}: expected supported_apps with {APP} and its type, "
+                f"found {self.metadata.get('supported_apps')}"
+            )
+        self.own_models = None if own_models is None else Path(own_models)
+        self._parser: ConfigParser | None = None
+        self._loaded: tuple[Any, ...] = ()
+        self._one_at_a_time = threading.Lock()
+
+    @property
+    def learns(self) -> bool:
+        """Whether the bundle can be trained from the labels of a server."""
+        return bool(self.kind.get("training"))
+
+    @property
+    def weights(self) -> Path:
+        """The weights in use: those of `own_models` if they are there, else the bundle's."""
+        own = None if self.own_models is None else self.own_models / "model.pt"
+        return own if own is not None and own.is_file() else self.root / "models" / "model.pt"
+
+    def load(self) -> None:
+        """Build the network and read its weights, unless that was done with these weights before.
+
+        Raises:
+            Exception: whatever is wrong with the bundle.
+        """
+        with self._one_at_a_time:
+            self._load()
+
+    def settings(self) -> dict[str, Setting]:
+        """Return the settings of `inference.json` that are numbers or yes and no, or that are not set there."""
+        config = _read_json(self.root / "configs" / "inference.json")
+        named = {name: value for name, value in config.items() if not name.startswith("_")}
+        return {name: value for name, value in named.items() if isinstance(value, Setting)}
+
+    def infer(
+        self,
+        image: str | os.PathLike[str],
+        folder: str | os.PathLike[str],
+        number: int = 0,
+        settings: Mapping[str, Any] | None = None,
+    ) -> Answer:
+        """Run `inferring` on one case and return what it found; all its files are in `folder`.
+
+        Args:
+            image: file or folder, as the bundle's `dataset_dir`.
+            folder: empty folder for the results.
+            number: which case to take if `image` holds several, such as the pairs of a sequence.
+            settings: values for some of :meth:`settings`, for this case alone; other names are ignored.
+
+        Raises:
+            UnusableFileError: if the case failed; the message is the one of `failed.csv`.
+            ValueError: if a setting is neither a number nor yes or no. Text never gets into a config: it could be code.
+            FileNotFoundError: if there are no weights.
+        """
+        with self._one_at_a_time:
+            parser = self._load()
+            parser.update(self.settings() | _chosen(self.settings(), settings or {}))
+            parser.update({"dataset_dir": str(image), "output_dir": str(folder)})
+            parser.parse()
+            try:
+                case, cases = _take_one(parser.get_parsed_content("dataset"), number)
+                _run(parser, "inferring", folder)
+            finally:
+                parser.ref_resolver.reset()  # the case's images are held by what was built for it
+        answer = self._answer(Path(folder), case)
+        return answer if cases == 1 else answer._replace(content={**answer.content, "number": number, "cases": cases})
+
+    def _load(self) -> ConfigParser:
+        weights = self.weights
+        if not weights.is_file():
+            raise FileNotFoundError(f"{weights}: expected trained weights, found no file; train the bundle first")
+        wanted = (weights, weights.stat().st_mtime_ns, weights.stat().st_size)
+        if self._parser is None or wanted != self._loaded:
+            make_importable(self.root)
+            parser = ConfigParser()
+            parser.read_config(str(self.root / "configs" / "inference.json"))
+            parser.update({"bundle_root": str(self.root), "model_dir": str(weights.parent)})
+            network = parser.get_parsed_content("load").eval()
+            _run(parser, "initialize")
+            parser.update({"network_def": network, "load": None})
+            self._parser, self._loaded = parser, wanted
+        return self._parser
+
+    def _answer(self, folder: Path, case: str) -> Answer:
+        details = folder / f"{case}.json"
+        rows = [row for row in read_csv(folder / "predictions.csv") if row["case"] == case]
+        content = _read_json(details) if details.is_file() else dict(rows[0])
+        ending = self.kind.get("image")
+        images = sorted(folder.glob(f"{glob.escape(case)}_{ending}.*")) if ending else []
+        return Answer(content, images[0] if images else None)
+
+
+def _chosen(known: Mapping[str, Setting], wanted: Mapping[str, Any]) -> dict[str, Setting]:
+    chosen = {name: value for name, value in wanted.items() if name in known}
+    for name, value in chosen.items():
+        kind = bool if isinstance(known[name], bool) else (int, float, NoneType)
+        if not isinstance(value, kind):
+            raise ValueError(f"{name}: expected {'yes or no' if kind is bool else 'a number'}, found {value!r}")
+    return chosen
+
+
+def make_importable(root: Path) -> None:
+    """Let the package that an unpacked bundle carries (`NAME_common`) be imported."""
+    if (root / f"{root.name}_common").is_dir() and str(root) not in sys.path:
+        sys.path.append(str(root))
+
+
+def _take_one(stream: Any, number: int) -> tuple[str, int]:
+    """Leave only the case of that number in the stream; return its name and how many there were."""
+    items = stream.items()
+    if not 0 <= number < len(items):
+        raise UnusableFileError(f"{stream.data}: expected a case number from 0 to {len(items) - 1}, found {number}")
+    stream.data = [items[number]]
+    return str(items[number]["case"]), len(items)
+
+
+def _run(parser: ConfigParser, run_id: str, folder: str | os.PathLike[str] = "") -> None:
+    """Evaluate a list of expressions; a failed case is raised with its own reason."""
+    try:
+        for index in range(len(parser[run_id])):
+            parser.get_parsed_content(f"{run_id}#{index}")
+    except Exception as error:
+        failures = Path(folder) / FAILURES
+        if folder and failures.is_file():
+            raise UnusableFileError("; ".join(row["reason"] for row in read_csv(failures))) from error
+        raise
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UnusableFileError(f"{path}: expected JSON, found {error}") from error
+    return dict(content)
