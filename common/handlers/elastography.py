@@ -60,6 +60,7 @@ class ElastographyEvaluation(RowCollector):
         classical: settings of NCC and GLUE; None leaves both out.
         windows: JSON file with windows {"target", "background", "uniform"} for all cases, or such by case name.
         shown: pairs in `strain.png`.
+        method: name of the network's row.
 
     Raises:
         UnusableFileError: if `windows` is no JSON file.
@@ -75,10 +76,11 @@ class ElastographyEvaluation(RowCollector):
         classical: ClassicalSettings | None = None,
         windows: str | os.PathLike[str] | None = None,
         shown: int = 3,
+        method: str = "model",
     ) -> None:
         super().__init__(self._row)
         self.folder, self.shown, self.edges = Path(output_dir), shown, tuple(edges)
-        self.network, self.before = network, before
+        self.network, self.before, self.method = network, before, method
         self.strain, self.channels, self.classical = AxialStrain(window), AnalyticChannels(), classical
         self.windows = _read_windows(windows) if windows else {}
         self.pictures: list[ShownPair] = []
@@ -115,7 +117,7 @@ class ElastographyEvaluation(RowCollector):
             image = item["image"][None].to(output["pred"].device)
             flow = self._other.to(image.device)(image)[0]
             flows["before fine-tuning"] = resample_flow(flow, item["pre"].shape[-2:])
-        return {**flows, "model": output["pred"]}
+        return {**flows, self.method: output["pred"]}
 
     def finish(self, engine: Engine) -> None:
         """Write tables and pictures, on the main process."""
