@@ -44,7 +44,7 @@ def read_demo(bundle: str) -> dict[str, Any]:
     first = plan.pop("first_look", None)
     if not first or not (installed_bundles_folder() / bundle / MODEL).is_file():
         return plan
-    directory = "{work}/first_look"
+    directory = "{work}/first_cases"
     held_out = read_plan(bundle, "weights")["held_out"]["simulate"]
     call = {**held_out, **first["simulate"], "directory": directory}
     step = {**FIRST_LOOK, "overrides": {**first.get("overrides", {}), "dataset_dir": directory}}

@@ -95,7 +95,7 @@ class PlanRun:
     def _simulate(self, overrides: Mapping[str, Any]) -> None:
         for call in [call for call in self.waiting if call["directory"] in overrides.values()]:
             self.waiting.remove(call)
-            with self.done.step(f"simulate {call['directory']}", call) as wanted:
+            with self.done.step(f"simulate {Path(call['directory']).name}", call) as wanted:
                 if wanted:
                     say(f"-- simulating cases in {call['directory']}")
                     call_phantom(call)

@@ -77,8 +77,8 @@ def test_a_demo_begins_with_the_shipped_weights_only_where_there_are_some(toy):
     plan = read_demo("toy")
     assert [step["name"] for step in plan["steps"]] == ["first_look", "training"]
     assert plan["simulate"][0]["directory"] == "{work}/data"
-    assert plan["simulate"][1] == {**PHANTOM, "cases": 2, "seed": 5, "directory": "{work}/first_look"}
-    assert plan["steps"][0]["overrides"] == {"word": "w", "dataset_dir": "{work}/first_look"}
+    assert plan["simulate"][1] == {**PHANTOM, "cases": 2, "seed": 5, "directory": "{work}/first_cases"}
+    assert plan["steps"][0]["overrides"] == {"word": "w", "dataset_dir": "{work}/first_cases"}
 
 
 def test_plans_are_read_by_name(toy):
