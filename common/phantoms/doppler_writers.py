@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from common.files import replacing
+from common.phantoms.dicom_file import save_dicom
 from common.phantoms.doppler_screen import DopplerScreen, TraceLayout
 
 ULTRASOUND_IMAGE = "1.2.840.10008.5.1.4.1.1.6.1"
@@ -37,7 +38,7 @@ def write_doppler_dicom(path: Path, screen: DopplerScreen, case: str, rng: np.ra
     regions = [_sector(screen), _trace(screen.layout, rng), _ecg(screen.layout)]
     dataset.SequenceOfUltrasoundRegions = [regions[index] for index in rng.permutation(3)]
     with replacing(path) as temporary:
-        dataset.save_as(temporary, enforce_file_format=True)
+        save_dicom(dataset, temporary)
 
 
 def _header(frames: NDArray[np.uint8], case: str, rng: np.random.Generator) -> Any:

@@ -257,7 +257,8 @@ def _region(item: Any, path: str | os.PathLike[str]) -> UltrasoundRegion:
 
 def _is_missing_decoder(error: Exception) -> bool:
     text = str(error).lower()
-    return isinstance(error, NotImplementedError) or "missing dependencies" in text or "no available" in text
+    said = ("missing dependencies", "missing required dependencies", "no available")  # pydicom 3, 2.4, 3
+    return isinstance(error, NotImplementedError) or any(words in text for words in said)
 
 
 def _reason(error: Exception) -> str:

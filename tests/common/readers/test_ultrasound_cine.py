@@ -1,11 +1,11 @@
 import numpy as np
-import pydicom
 import pytest
 from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from common.errors import UnusableFileError
+from common.phantoms.dicom_file import save_dicom
 from common.readers import open_ultrasound_cine
 
 ULTRASOUND_MULTI_FRAME = "1.2.840.10008.5.1.4.1.1.3.1"
@@ -25,7 +25,7 @@ def write_dicom(path, frames, regions=(), interval_ms=40.0):
     if interval_ms:
         dataset.FrameTime = interval_ms
     dataset.PixelData = frames.tobytes()
-    pydicom.dcmwrite(path, dataset, enforce_file_format=True)
+    save_dicom(dataset, path)
 
 
 def speckle(count=6, size=48):

@@ -11,6 +11,7 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import UID, ExplicitVRLittleEndian, JPEGBaseline8Bit, JPEGLosslessSV1, generate_uid
 
 from common.errors import UnusableFileError
+from common.phantoms.dicom_file import save_dicom
 from common.readers import UltrasoundRegion, read_ultrasound, read_ultrasound_header
 
 
@@ -37,7 +38,7 @@ def write(path, frames, photometric="RGB", syntax=ExplicitVRLittleEndian, pixel_
     dataset["PixelData"].VR = "OB" if frames.dtype.itemsize == 1 else "OW"
     for keyword, value in elements.items():
         setattr(dataset, keyword, value)
-    dataset.save_as(path, enforce_file_format=True)
+    save_dicom(dataset, path)
     return path
 
 
