@@ -4,7 +4,7 @@ import logging
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from common.workflow import bundle_roots, run_bundle
 logger = logging.getLogger(__name__)
 
 UNUSABLE, UNKNOWN_IMAGE, NO_WEIGHTS = 422, 404, 503
+EXPECTED = (ValueError, FileNotFoundError)
 
 
 class BundleInference(InferTask):
@@ -72,12 +73,12 @@ class BundleInference(InferTask):
     def _answer(self, request: Mapping[str, Any], folder: str) -> Answer:
         try:
             return self.bundle.infer(request["image"], folder, int(request.get("number", 0)), request)
-        except Exception as error:  # MONAI wraps what a config's components raise
-            known = next((e for e in _chain(error) if isinstance(e, (ValueError, FileNotFoundError))), None)
-            if known is None:
+        except Exception as error:
+            reason = _reason(error)
+            if not isinstance(reason, EXPECTED):
                 raise
-            status = NO_WEIGHTS if isinstance(known, FileNotFoundError) else UNUSABLE
-            raise HTTPException(status, str(known)) from error
+            status = NO_WEIGHTS if isinstance(reason, FileNotFoundError) else UNUSABLE
+            raise HTTPException(status, str(reason)) from error
 
 
 class BundleTraining(TrainTask):
@@ -148,7 +149,7 @@ class BundleApp(MONAILabelApp):
         super().on_init_complete()
 
     def _skip(self, name: str, error: Exception) -> None:
-        self.skipped[name] = _root_cause(error)
+        self.skipped[name] = str(_reason(error)) or type(error).__name__
         logger.error("%s is broken and left out: %s", name, self.skipped[name])
 
     def _text(self) -> str:
@@ -164,12 +165,9 @@ def _kept(image: Path) -> str:
     return file.name
 
 
-def _root_cause(error: BaseException) -> str:
-    *_, root = _chain(error)
-    return str(root) or type(root).__name__
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__
+def _reason(error: BaseException) -> BaseException:
+    """Return the error of ours that MONAI has wrapped; without one, the innermost."""
+    chain = [error]
+    while chain[-1].__cause__ is not None:
+        chain.append(chain[-1].__cause__)
+    return next((link for link in chain if isinstance(link, EXPECTED)), chain[-1])
