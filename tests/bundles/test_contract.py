@@ -87,13 +87,13 @@ def test_run_ids_are_there_with_their_alias(bundle):
 
 
 @each_bundle
-def test_training_and_inference_define_one_network(bundle):
+def test_training_and_inference_define_one_network_where_no_weights_say_another(bundle, tmp_path):
     shapes = []
     for name in ("train.json", "inference.json"):
         parser = ConfigParser()
         parser.read_config(str(root(bundle) / "configs" / name))
         parser.update(smallest(bundle)["settings"])
-        parser["bundle_root"] = str(root(bundle))
+        parser.update({"bundle_root": str(root(bundle)), "model_dir": str(tmp_path)})
         state = parser.get_parsed_content("network_def").state_dict()
         shapes.append({key: tuple(value.shape) for key, value in state.items()})
     assert shapes[0] == shapes[1]
