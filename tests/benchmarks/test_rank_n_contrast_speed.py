@@ -1,11 +1,12 @@
 """Rank-N-Contrast, forward and backward, beside a plain loop over its definition."""
 
-import time
+from functools import partial
 
 import pytest
 import torch
 
 from common.losses import rank_n_contrast_loss
+from tests.benchmarks.clock import side_by_side
 
 pytestmark = pytest.mark.benchmark
 
@@ -42,9 +43,9 @@ def test_step(benchmark, count):
     features, labels = batch(count)
     benchmark.pedantic(step, (rank_n_contrast_loss, features, labels), rounds=5, warmup_rounds=1)
     if count <= 256:
-        start = time.perf_counter()
+        compared = (partial(step, loss, features, labels) for loss in (plain_loop, rank_n_contrast_loss))
+        benchmark.extra_info |= side_by_side(*compared, rounds=3)
         expected = step(plain_loop, features, labels)
-        benchmark.extra_info["ratio_to_plain_loop"] = (time.perf_counter() - start) / benchmark.stats.stats.median
         assert step(rank_n_contrast_loss, features, labels)[0] == pytest.approx(expected[0], rel=1e-5)
 
 
