@@ -99,17 +99,23 @@ def draw_grad_cam(path: Path, network: EjectionFractionNet, cases: Sequence[tupl
 
 
 def draw_clip(path: Path, clip: Tensor, title: str) -> None:
-    """Write frames of a (C, T, H, W) clip in a row."""
+    """Write frames of a (C, T, H, W) clip in a row; the black ones that fill a short video's clip are left out."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(1.5 * SHOWN_FRAMES, 2.1), layout="constrained")
-    frames = list(dict.fromkeys(_spread(clip.shape[1])))
+    frames = list(dict.fromkeys(_spread(recorded_frames(clip))))
     for axes, frame in zip(figure.subplots(1, len(frames), squeeze=False)[0], frames, strict=True):
         axes.imshow(_grey(clip, frame), cmap="gray")
         axes.set(xticks=[], yticks=[])
         axes.set_xlabel(f"frame {frame + 1}", fontsize=7)
     figure.suptitle(title, fontsize=9)
     _finish(figure, path)
+
+
+def recorded_frames(clip: Tensor) -> int:
+    """Return how many frames of a (C, T, H, W) clip there are up to the last that is not of one colour, at least 1."""
+    varied = (clip != clip[:, :, :1, :1]).any(dim=3).any(dim=2).any(dim=0).nonzero()
+    return int(varied.max()) + 1 if len(varied) else 1
 
 
 def _spread(count: int) -> list[int]:

@@ -8,6 +8,7 @@ from PIL import Image
 
 from common.files import read_csv
 from common.handlers import EjectionFractionEvaluation, EjectionFractionResults, FailureLog, mean_label
+from common.handlers.ef_pictures import recorded_frames
 from common.handlers.ef_results import band_of
 from common.networks import EjectionFractionNet, WithFeatures
 
@@ -102,3 +103,11 @@ def test_writes_each_video_with_its_spread_and_a_flag(tmp_path):
 def test_says_when_no_heart_ejects_so_much(tmp_path):
     run_over(EjectionFractionResults(tmp_path, FailureLog(tmp_path)), Given([97.0, 99.0]), cases(1))
     assert json.loads((tmp_path / "v0.json").read_text())["plausible"] is False
+
+
+def test_shows_no_frames_that_only_fill_a_short_videos_clip():
+    clip = torch.full((3, 12, 4, 4), -0.65)
+    assert recorded_frames(clip) == 1
+    clip[:, 3, 1, 2] = 0.4
+    clip[2, 7, 0, 0] = 0.4
+    assert recorded_frames(clip) == 8
