@@ -8,6 +8,8 @@ from monai.engines.utils import PrepareBatch
 from monai.inferers.inferer import Inferer
 from torch import Tensor
 
+from common.inferers.mixed_precision import MixedPrecisionInferer
+
 
 class PrepareViews(PrepareBatch):
     """Return the clips of a batch one below the other and one label for each: all first views, then all second ones.
@@ -39,18 +41,19 @@ class ClipInferer(Inferer):
 
     Args:
         clips_at_once: most clips in one forward pass, so that memory does not grow with V; 0 is no limit.
+        bfloat16: whether to compute in bfloat16 where the network allows it; quicker, with fewer digits.
     """
 
-    def __init__(self, clips_at_once: int = 0) -> None:
+    def __init__(self, clips_at_once: int = 0, bfloat16: bool = False) -> None:
         super().__init__()
         if clips_at_once < 0:
             raise ValueError(f"clips_at_once: expected a number of clips, not negative, found {clips_at_once}")
-        self.clips_at_once = clips_at_once
+        self.clips_at_once, self.answer = clips_at_once, MixedPrecisionInferer(bfloat16)
 
     def __call__(self, inputs: Tensor, network: Callable[..., Any], *args: Any, **kwargs: Any) -> Tensor:
         """Return one number a clip, float32; a training wrapper that gives features too counts by its predictions."""
         clips = inputs.flatten(0, 1)
         parts = clips.split(self.clips_at_once or len(clips))
-        outputs = [network(part, *args, **kwargs) for part in parts]
+        outputs = [self.answer(part, network, *args, **kwargs) for part in parts]
         numbers = [output[0] if isinstance(output, tuple) else output for output in outputs]
         return torch.cat(numbers).float().reshape(inputs.shape[:2])

@@ -37,6 +37,19 @@ def test_gives_one_number_a_clip_whatever_the_chunks(at_once, seen):
     assert network.seen == seen
 
 
+def test_computes_in_bfloat16_when_asked_and_answers_in_float32():
+    class Product(torch.nn.Module):
+        """A matrix product, which autocast does in bfloat16: 257 needs nine bits."""
+
+        def forward(self, clips):
+            return clips.flatten(1)[:, :1] @ torch.ones(1, 1)
+
+    clips = torch.full((1, 2, 1, 1, 1, 1), 257.0)
+    assert ClipInferer()(clips, Product()).tolist() == [[257, 257]]
+    found = ClipInferer(bfloat16=True)(clips, Product())
+    assert found.tolist() == [[256, 256]] and found.dtype == torch.float32
+
+
 def test_takes_the_prediction_of_a_network_that_gives_features_too():
     network = Mean()
     found = ClipInferer()(batch()["image"], lambda clips: (network(clips), clips))
