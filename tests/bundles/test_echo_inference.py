@@ -8,7 +8,7 @@ from pydicom.data import get_testdata_file
 
 from common.errors import FailedCasesError
 from common.files import read_csv
-from tests.bundles.harness import overrides, workflow
+from tests.bundles.harness import overrides, root, workflow
 
 BUNDLE = "echo_coreecho"
 
@@ -30,6 +30,17 @@ def test_gives_the_ef_of_a_real_cine_with_its_spread_and_weights(trained, tmp_pa
     assert (output / "examples_ybr_color.png").is_file()
     text = "".join(path.read_text() for path in output.glob("*.[cj]s*"))
     assert "PLA" not in text and "204" not in json.dumps(result["case"]), "nothing of the header's patient"
+
+
+def test_the_shipped_weights_read_a_real_cine_of_another_size_and_frame_rate_without_being_told(tmp_path):
+    cine = get_testdata_file("examples_ybr_color.dcm", download=False)
+    settings = {"dataset_dir": str(cine), "output_dir": str(tmp_path / "output")}
+    flow = workflow(BUNDLE, ["inference.json"], "inferring", "infer", **settings)
+    flow.initialize()
+    flow.run()
+    result = json.loads((tmp_path / "output" / "examples_ybr_color.json").read_text())
+    assert len(result["clips"]) == 3 and result["lowest"] <= result["ef_percent"] <= result["highest"]
+    assert result["weights"] == str(root(BUNDLE) / "models" / "model.pt")
 
 
 def test_writes_every_good_video_and_names_the_bad_ones(trained, phantom, tmp_path):
