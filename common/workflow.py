@@ -17,8 +17,9 @@ logger = logging.getLogger(__name__)
 def find_bundle_root(name: str) -> str:
     """Return the folder of bundle `name`.
 
-    In the code that an unpacked bundle carries, that is the bundle around this file. In a checkout it is looked for
-    from the working directory: `bundles/NAME`, `NAME`, or the folder itself.
+    In the code that an unpacked bundle carries, that is the bundle around this file; of two copies of one version in
+    one process the first, so name the other's `bundle_root`. In a checkout it is looked for from the working directory:
+    `bundles/NAME`, `NAME`, or the folder itself.
 
     Raises:
         FileNotFoundError: if none of them holds the bundle.

@@ -15,7 +15,7 @@ from common import carried_package
 from common.files import read_csv
 from common.pack import pack
 from tests.bundles import unpacked
-from tests.bundles.harness import BUNDLES, REPOSITORY, command, root, run_command, smallest
+from tests.bundles.harness import BUNDLES, REPOSITORY, command, overrides, root, run_command, smallest
 
 FIRST = "hie_ladp_seg"
 pytestmark = pytest.mark.filterwarnings("ignore:parsing config_file:UserWarning")
@@ -33,8 +33,11 @@ def python_path(monkeypatch):
 
 @pytest.fixture
 def foreign_folder(tmp_path, monkeypatch):
-    """The working directory: neither the repository nor a bundle, and its `common` is somebody else's."""
+    """The working directory: its `common` is somebody else's, and its bundles are empty shells of the same names."""
     folder = tmp_path / "foreign"
+    for name in BUNDLES:
+        (folder / "bundles" / name / "configs").mkdir(parents=True)
+        (folder / "bundles" / name / "configs" / "metadata.json").write_text("{}")
     (folder / "common").mkdir(parents=True)
     (folder / "common" / "__init__.py").write_text("raise ImportError('this common is not ours')\n")
     monkeypatch.chdir(folder)
@@ -69,6 +72,16 @@ def test_the_command_line_takes_an_unpacked_bundle_from_a_foreign_folder(
     run_command(words[:place] + words[place + 2 :], foreign_folder, path=None)
     assert read_csv(tmp_path / "results" / "predictions.csv")
     assert not (tmp_path / "results" / "failed.csv").exists()
+
+
+@pytest.mark.slow
+def test_two_processes_train_an_unpacked_bundle(unpacked_bundles, phantom, tmp_path, foreign_folder):
+    settings = overrides(FIRST, phantom(FIRST), tmp_path)
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m", "monai.bundle")
+    configs = ["train.json", "multi_gpu_train.json"]
+    words = command(FIRST, "training", configs, settings, launcher, bundle_root=unpacked_bundles / FIRST)
+    run_command(words, foreign_folder, path=None)
+    assert (tmp_path / "models" / "model.pt").is_file()
 
 
 def test_two_versions_of_a_bundle_run_side_by_side(packed, phantom, tmp_path, python_path, monkeypatch):
