@@ -70,21 +70,15 @@ def assert_equals_eager(result, network, images):
 
 
 @each_bundle
-def test_torchscript_equals_eager(bundle, case, tmp_path):
+def test_torchscript_equals_eager_and_gives_metadata_and_inference_config_back(bundle, case, tmp_path):
     network, arguments, image = case
-    ckpt_export(filepath=str(tmp_path / "model.ts"), **arguments)
-    exported, _, _ = load_net_with_metadata(str(tmp_path / "model.ts"))
+    path = str(tmp_path / "model.ts")
+    ckpt_export(filepath=path, **arguments)
+    exported, metadata, extra = load_net_with_metadata(path, more_extra_files=["inference.json"])
     for size in (1, 3):
         images = batch_of(image, size)
         with torch.inference_mode():
             assert_equals_eager(exported(images), network, images)
-
-
-@quick_by_default
-def test_torchscript_gives_metadata_and_inference_config_back(bundle, case, tmp_path):
-    _, arguments, _ = case
-    ckpt_export(filepath=str(tmp_path / "model.ts"), **arguments)
-    _, metadata, extra = load_net_with_metadata(str(tmp_path / "model.ts"), more_extra_files=["inference.json"])
     kept = json.loads(Path(arguments["meta_file"]).read_text())
     assert {name: metadata[name] for name in kept} == kept
     assert json.loads(extra["inference.json"]) == json.loads(Path(arguments["config_file"]).read_text())
