@@ -2,11 +2,14 @@
 
 import json
 import re
+import sys
 import warnings
+import zipfile
 
 import pytest
 import torch
 
+from common.pack import pack
 from tests.bundles.harness import REPOSITORY, overrides, root, simulate, smallest, workflow
 
 BUNDLE = "hie_ladp_seg"
@@ -25,10 +28,16 @@ def recipe():
 def run(tmp_path, monkeypatch):
     """Run the recipe on cohorts by name and return its names."""
     monkeypatch.chdir(REPOSITORY)
+    monkeypatch.setattr(sys, "path", [*sys.path])
     settings = {key: value for key, value in smallest(BUNDLE)["settings"].items() if key != "max_epochs"}
 
-    def rounds(cohorts):
-        names = {"bundle": str(root(BUNDLE)), "work": str(tmp_path / "work"), "rounds": 2, "settings": settings}
+    def rounds(cohorts, bundle=None):
+        names = {
+            "bundle": str(bundle or root(BUNDLE)),
+            "work": str(tmp_path / "work"),
+            "rounds": 2,
+            "settings": settings,
+        }
         names["cohorts"] = {name: str(path) for name, path in cohorts.items()}
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="executing the bundle config", category=UserWarning)
@@ -53,9 +62,13 @@ def test_the_averaged_model_scores_on_both_cohorts_and_is_used_like_any_other(ru
         assert any(row["method"] == "model" and row["metric"] == "Dice" for row in rows)
 
 
-def test_rounds_between_equal_hospitals_are_the_training_of_one(run, tmp_path):
+def test_rounds_between_equal_hospitals_from_a_zip_are_the_training_of_one(run, tmp_path):
     cohort = simulate(BUNDLE, tmp_path / "data")
-    names = run({"one": cohort, "other": cohort})
+    pack([BUNDLE], tmp_path, without_weights=True)
+    with zipfile.ZipFile(tmp_path / f"{BUNDLE}.zip") as archive:
+        archive.extractall(tmp_path)
+    names = run({"one": cohort, "other": cohort}, tmp_path / BUNDLE)
+    assert type(names["clients"]["one"].trainer.network).__module__.startswith(f"{BUNDLE}_common.")
     settings = overrides(BUNDLE, cohort, tmp_path, max_epochs=names["rounds"])
     alone = workflow(BUNDLE, ["train.json"], "training", **settings)
     alone.initialize()
