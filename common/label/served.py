@@ -106,8 +106,10 @@ class ServedBundle:
         """
         with self._one_at_a_time:
             parser = self._load()
-            parser.update(self.settings() | _chosen(self.settings(), settings or {}))
-            parser.update({"dataset_dir": str(image), "output_dir": str(folder)})
+            known = self.settings()
+            parser.update(known | _chosen(known, settings or {}))
+            # An absolute path begins with no sign that a config would take for an expression.
+            parser.update({"dataset_dir": str(Path(image).absolute()), "output_dir": str(Path(folder).absolute())})
             parser.parse()
             try:
                 case, cases = _take_one(parser.get_parsed_content("dataset"), number)
@@ -134,9 +136,7 @@ class ServedBundle:
         return self._parser
 
     def _answer(self, folder: Path, case: str) -> Answer:
-        details = folder / f"{case}.json"
-        rows = [row for row in read_csv(folder / "predictions.csv") if row["case"] == case]
-        content = _read_json(details) if details.is_file() else dict(rows[0])
+        content = _read_json(folder / f"{case}.json")
         ending = self.kind.get("image")
         images = sorted(folder.glob(f"{glob.escape(case)}_{ending}.*")) if ending else []
         return Answer(content, images[0] if images else None)

@@ -97,6 +97,14 @@ def test_a_file_of_another_kind_is_refused_with_what_was_expected(served, tmp_pa
         ServedBundle(served("cmr_hf_classify")).infer(other, tmp_path / "answer")
 
 
+def test_the_name_of_a_file_is_never_code(served, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    name = "$__import__('pathlib').Path('harm').touch()"
+    with pytest.raises(ValueError, match="expected cine MR"):
+        ServedBundle(served("cmr_hf_classify")).infer(name, tmp_path / "answer")
+    assert not (tmp_path / "harm").exists()
+
+
 def test_one_pair_of_a_sequence_is_chosen_by_its_number(served, tmp_path):
     frames = np.random.default_rng(0).normal(size=(3, 192, 32)).astype(np.float32)
     np.savez(tmp_path / "sequence.npz", rf=frames)
