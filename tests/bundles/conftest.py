@@ -1,10 +1,21 @@
 import shutil
+import sys
 import zipfile
 
 import pytest
 
 from common.pack import pack
 from tests.bundles import harness
+
+
+@pytest.fixture
+def python_path():
+    """The import path; it is as before when the test ends, and what unpacked bundles carry is forgotten."""
+    before = sys.path[:]
+    yield sys.path
+    sys.path[:] = before
+    for name in [name for name in sys.modules if name.split(".")[0].endswith("_common")]:
+        del sys.modules[name]
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 import warnings
 import zipfile
 
@@ -25,10 +24,9 @@ def recipe():
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch):
+def run(tmp_path, monkeypatch, python_path):
     """Run the recipe on cohorts by name and return its names."""
     monkeypatch.chdir(REPOSITORY)
-    monkeypatch.setattr(sys, "path", [*sys.path])
     settings = {key: value for key, value in smallest(BUNDLE)["settings"].items() if key != "max_epochs"}
 
     def rounds(cohorts, bundle=None):

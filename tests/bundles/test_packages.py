@@ -26,12 +26,6 @@ first_by_default = pytest.mark.parametrize(
 
 
 @pytest.fixture
-def python_path(monkeypatch):
-    """The import path, which is as before when the test ends."""
-    monkeypatch.setattr(sys, "path", sys.path[:])
-
-
-@pytest.fixture
 def foreign_folder(tmp_path, monkeypatch):
     """The working directory: its `common` is somebody else's, and its bundles are empty shells of the same names."""
     folder = tmp_path / "foreign"
