@@ -17,6 +17,13 @@ AT_LEAST = {
     "echo_coreecho": [("model", "R2", 0.75)],
     "hie_ladp_seg": [("rule Z < -2", "Dice", 0.5), ("model - rule, paired", "Dice", 0.08)],
 }
+# A figure that is smaller than another.
+BELOW = {
+    "elasto_flow": [
+        (("before fine-tuning", "CNR"), ("model", "CNR")),
+        (("model", "SR error against 2/(1+G)"), ("GLUE", "SR error against 2/(1+G)")),
+    ],
+}
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +51,8 @@ def test_demo_ends_with_a_report_keeps_its_promise_and_is_quick_again(bundle, tm
     found = scores(tmp_path / bundle)
     for method, metric, promised in AT_LEAST.get(bundle, []):
         assert found[method, metric] >= promised
+    for smaller, larger in BELOW.get(bundle, []):
+        assert found[smaller] < found[larger]
     began = time.perf_counter()
     assert main(["demo", bundle, "--output", str(tmp_path)]) == 0
     assert "done already" in capsys.readouterr().out

@@ -12,7 +12,7 @@ from tests.bundles.harness import root, workflow
 ARRAY = RfAcquisition(samples=1024, lines=64)
 INNER = np.s_[40:-40, 10:-10]
 # Axial RMSE in samples that the shipped weights promise, by compression (%) and shift (samples).
-AT_MOST = {(0.5, 0.0): 0.12, (1.0, 0.0): 0.17, (2.0, 0.0): 0.28, (0.0, 0.3): 0.11, (0.0, 0.5): 0.13}
+AT_MOST = {(0.5, 0.0): 0.15, (1.0, 0.0): 0.15, (2.0, 0.0): 0.2, (0.0, 0.3): 0.1, (0.0, 0.5): 0.1}
 
 
 class Uniform:
