@@ -75,6 +75,8 @@ class TernausNet(nn.Module):
             raise ValueError(f"base_width: expected an even number over 0, found {base_width}")
         plan = _PLANS[depth].scaled(base_width)
         self.encoder = _vgg(in_channels, plan.stages)
+        # By number: TorchScript mistakes the classes of layers once another network was scripted in the process.
+        self.pools = [index for index, layer in enumerate(self.encoder) if isinstance(layer, nn.MaxPool2d)]
         skips = [stage[-1] for stage in plan.stages]
         width = skips[-1]
         blocks = []
@@ -103,8 +105,8 @@ class TernausNet(nn.Module):
             raise ValueError(f"image: expected sides that are multiples of 32, found {height}, {width}")
         skips: list[Tensor] = []
         features = image
-        for layer in self.encoder:
-            if isinstance(layer, nn.MaxPool2d):
+        for index, layer in enumerate(self.encoder):
+            if index in self.pools:
                 skips.append(features)
             features = layer(features)
         features = self.dec5(torch.cat([self.center(features), skips[4]], dim=1))

@@ -95,7 +95,9 @@ def test_checkpointing_changes_no_gradient():
         network = LiteFlowNet(checkpointing=checkpointing)
         network(image).square().sum().backward()
         gradients.append([parameter.grad for parameter in network.parameters()])
-    assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
+    for plain, recomputed in zip(*gradients, strict=True):
+        # With several threads sums come in any order, so two equal runs already differ by rounding.
+        torch.testing.assert_close(recomputed, plain, rtol=0, atol=1e-5 * float(plain.abs().max()))
 
 
 def test_untrained_network_starts_from_small_displacements():

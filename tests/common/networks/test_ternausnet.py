@@ -6,7 +6,7 @@ import torch
 from torch.nn import functional
 
 from common.errors import UnusableFileError
-from common.networks import TernausNet, load_ternausnet_weights, with_encoder_weights
+from common.networks import KeypointUNet, TernausNet, load_ternausnet_weights, with_encoder_weights
 from tests.golden_recipe import filled_state_dict, noise_image
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "ternausnet11.npz"
@@ -29,6 +29,14 @@ def test_gives_the_published_networks_logits():
 @pytest.mark.parametrize(("depth", "expected"), [(11, 22_927_393), (16, 29_306_465)])
 def test_has_the_published_number_of_parameters(depth, expected):
     assert sum(parameter.numel() for parameter in TernausNet(depth=depth).parameters()) == expected
+
+
+@torch.inference_mode()
+def test_is_scripted_in_a_process_that_scripted_another_network_before():
+    torch.jit.script(KeypointUNet("ResNet50").eval())
+    network = filled(TernausNet(base_width=4))
+    image = torch.rand(1, 3, 32, 32)
+    assert torch.equal(torch.jit.script(network)(image), network(image))
 
 
 @pytest.mark.parametrize("depth", [11, 16])
