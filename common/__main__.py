@@ -55,13 +55,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("bundles", nargs="*", help="bundles to run (default: all)")
     demo.add_argument("--output", type=Path, default=Path("demo_output"), help="folder to write to")
-    weights = verbs.add_parser(
-        "weights",
-        help="make the weights that a bundle ships anew",
-        description="Simulate, train, evaluate by the bundle's weights.json; the weights go to OUTPUT/BUNDLE/models.",
-    )
-    weights.add_argument("bundle", help="bundle whose weights to make")
-    weights.add_argument("--output", type=Path, required=True, help="folder to write to")
+    for verb, purpose, description in (
+        (
+            "weights",
+            "make the weights that a bundle ships anew",
+            "Simulate, train, evaluate by the bundle's weights.json; the weights go to OUTPUT/BUNDLE/models.",
+        ),
+        (
+            "ablate",
+            "put the paper's claim about its training to the test",
+            "Train and evaluate the arms of the bundle's ablation.json; the table goes to OUTPUT/BUNDLE.",
+        ),
+    ):
+        of_one = verbs.add_parser(verb, help=purpose, description=description)
+        of_one.add_argument("bundle", help="bundle whose plan to run")
+        of_one.add_argument("--output", type=Path, required=True, help="folder to write to")
     pack = verbs.add_parser(
         "pack",
         help="write bundles as zips that work anywhere",
@@ -70,13 +78,6 @@ def _parser() -> argparse.ArgumentParser:
     pack.add_argument("bundles", nargs="*", help="bundles to pack (default: all)")
     pack.add_argument("--output", type=Path, required=True, help="folder to write to")
     pack.add_argument("--without-weights", action="store_true", help="pack a bundle that has no weights, too")
-    ablation = verbs.add_parser(
-        "ablate",
-        help="put the paper's claim about its first stage to the test",
-        description="Train and evaluate the arms of the bundle's ablation.json; the table goes to OUTPUT/BUNDLE.",
-    )
-    ablation.add_argument("bundle", help="bundle whose claim to test")
-    ablation.add_argument("--output", type=Path, required=True, help="folder to write to")
     label = verbs.add_parser(
         "label",
         help="serve bundles to 3D Slicer or OHIF by MONAI Label",

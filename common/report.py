@@ -23,13 +23,12 @@ _CSV_ROWS, _PICTURES = 12, 6
 
 
 class Step(NamedTuple):
-    """One step that ran: title, shell command, output folder, seconds, text for the reader."""
+    """One step that ran: title, shell command, output folder, seconds."""
 
     title: str
     command: str
     folder: Path
     seconds: float
-    text: str
 
 
 def write_report(path: str | os.PathLike[str], plan: Mapping[str, Any], steps: Sequence[Step]) -> Path:
@@ -92,8 +91,6 @@ def _evaluation_table(folders: Sequence[Path]) -> list[list[str]]:
 
 def _section(step: Step) -> str:
     parts = [f"<h2>{html.escape(step.title)}</h2>"]
-    if step.text:
-        parts.append(f"<p>{html.escape(step.text)}</p>")
     parts.append(f'<p class="faint">{step.seconds:.0f} s</p><pre>{html.escape(step.command)}</pre>')
     for name in ("predictions.csv", "failed.csv", "history.csv"):
         path = step.folder / name

@@ -23,7 +23,7 @@ class KeepBest:
     Of equal epochs the last is kept: with few validation cases a rank metric ties early, later weights are steadier.
     Attached to the trainer, in its handlers after `ValidationHandler`. Its state travels in resume files, so that a
     resumed run does not take its first, worse epoch for the best one. A JSON of the same name beside the weights says
-    what they were trained with (`common.workflow.trained_setting` reads it), so that inference needs no reminding.
+    what they were trained with (`common.workflow.trained_settings` reads it), so that inference needs no reminding.
 
     Args:
         network: network whose weights are kept (unwrapped from DDP).

@@ -156,7 +156,7 @@ def _shape(source: Path, dataset: Any) -> tuple[int, int]:
 def _pixels(dataset: Any, fields: dict[str, str], shape: tuple[int, int]) -> tuple[np.ndarray | None, str | None]:
     try:
         stored = np.asarray(dataset.pixel_array)
-    except (ValueError, AttributeError, EOFError, RuntimeError, NotImplementedError, KeyError) as error:
+    except (ValueError, AttributeError, EOFError, RuntimeError, KeyError) as error:
         return None, f"its pixels cannot be read: {error}"
     if stored.shape != shape:
         return None, f"its pixels have shape {stored.shape} instead of {shape}"

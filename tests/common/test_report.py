@@ -24,7 +24,7 @@ def step(folder, name="evaluate"):
     (folder / "evaluation.json").write_text(json.dumps([row, {**row, "method": "rule", "low": None, "published": ""}]))
     (folder / "predictions.csv").write_text("case,probability\n" + "\n".join(f"p{i},0.123456" for i in range(30)))
     (folder / "roc.png").write_bytes(PIXEL)
-    return Step(name, "python -m x --a 'b'", folder, 3.2, "what it shows")
+    return Step(name, "python -m x --a 'b'", folder, 3.2)
 
 
 def test_the_page_needs_no_other_file_and_escapes_what_it_shows(tmp_path):
