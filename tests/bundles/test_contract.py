@@ -200,7 +200,7 @@ def test_weights_are_used_as_they_were_trained_without_being_told(bundle, traine
 
 
 @each_bundle
-def test_training_builds_the_network_of_the_weights_that_it_starts_from(bundle, trained, phantom, tmp_path):
+def test_training_builds_the_network_of_the_weights_that_it_starts_from(bundle, trained):
     parser = ConfigParser()
     parser.read_config(str(root(bundle) / "configs" / "train.json"))
     parser.update({"bundle_root": str(root(bundle)), "model_dir": str(trained(bundle) / "models")})
