@@ -15,3 +15,7 @@ class FailedCasesError(RuntimeError):
 
 class NoWeightsError(FileNotFoundError):
     """A bundle has no trained weights."""
+
+
+class DivergedError(RuntimeError):
+    """A training whose weights are no longer numbers."""

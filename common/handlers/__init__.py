@@ -29,6 +29,7 @@ from common.handlers.epoch_seed import EpochSeed as EpochSeed
 from common.handlers.evaluation import EvaluationRow as EvaluationRow
 from common.handlers.evaluation import write_evaluation as write_evaluation
 from common.handlers.failures import FailureLog as FailureLog
+from common.handlers.finite_weights import StopIfNotFinite as StopIfNotFinite
 from common.handlers.flow_training import ClipGradients as ClipGradients
 from common.handlers.flow_training import PrepareFlowBatch as PrepareFlowBatch
 from common.handlers.flow_training import SkippedPairs as SkippedPairs
