@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ def cine_datalist(
     ef_threshold: float = 50.0,
     sections: str = "left_ventricle",
     labelled: bool = True,
+    further_dirs: Sequence[str | Path] = (),
 ) -> list[dict[str, Any]]:
     """Return one item a section of the heart: case, section, image, and label and ef where `labelled`.
 
@@ -49,15 +50,22 @@ def cine_datalist(
         sections: "left_ventricle" keeps the sections with a mask or contour of the cavity at end-diastole in patients
             that have any; "all" keeps every section.
         labelled: False lists patients without labels too (for stage 1); labelled patients keep their part.
+        further_dirs: folders of any layout whose patients come on top, all of them, whatever the part; for stage 1.
 
     Raises:
-        NoDataError: if the folder holds no patient, or none is left.
-        ValueError: if a class has too few patients for the split, or an argument is not one of its values.
+        NoDataError: if a folder holds no patient, or none is left.
+        ValueError: if a class has too few patients for the split, an argument is not one of its values, or
+            `further_dirs` are given with `labelled`.
     """
     parts = _parts(section)
+    if further_dirs and labelled:
+        raise ValueError("further_dirs: expected none where labels are needed; put labelled patients into dataset_dir.")
     patients = cine_patients(dataset_dir)
     chosen = _choose(dataset_dir, patients, parts, fold, folds, seed, ef_threshold, labelled)
-    return _items(dataset_dir, chosen, ef_threshold, sections, labelled)
+    items = _items(dataset_dir, chosen, ef_threshold, sections, labelled)
+    for folder in further_dirs:
+        items += _items(folder, cine_patients(folder), ef_threshold, sections, labelled)
+    return items
 
 
 def cine_cases(dataset_dir: str | Path) -> list[dict[str, str]]:

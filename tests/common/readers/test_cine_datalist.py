@@ -37,6 +37,17 @@ def test_first_stage_trains_on_the_patients_of_the_second(acdc):
     assert cases(cine_datalist(acdc, fold=1, labelled=False)) == cases(cine_datalist(acdc, fold=1))
 
 
+def test_patients_of_further_folders_all_train_without_labels(acdc, tmp_path):
+    for name in ("a", "b"):
+        write_stack(tmp_path / "first" / name)
+    write_stack(tmp_path / "alone")
+    further = [tmp_path / "first", tmp_path / "alone"]
+    own = cases(cine_datalist(acdc, labelled=False))
+    assert cases(cine_datalist(acdc, labelled=False, further_dirs=further)) == own | {"a", "b", "alone"}
+    with pytest.raises(ValueError, match="expected none where labels are needed"):
+        cine_datalist(acdc, further_dirs=further)
+
+
 def test_unreadable_patient_is_logged_and_the_others_go_on(tmp_path, caplog):
     for name in ("a", "b", "c"):
         write_stack(tmp_path / name)
