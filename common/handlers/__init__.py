@@ -46,6 +46,7 @@ from common.handlers.lesion_picture import draw_lesion_montage as draw_lesion_mo
 from common.handlers.lesion_results import LesionResults as LesionResults
 from common.handlers.noise_picture import NoisePicture as NoisePicture
 from common.handlers.progress_bar import ProgressBar as ProgressBar
+from common.handlers.restoration_evaluation import RestorationEvaluation as RestorationEvaluation
 from common.handlers.restoration_picture import RestorationPicture as RestorationPicture
 from common.handlers.resume import ResumeLoader as ResumeLoader
 from common.handlers.resume import ResumeSaver as ResumeSaver
