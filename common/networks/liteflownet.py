@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -66,7 +67,7 @@ class LiteFlowNet(nn.Module):
         if in_channels < 2 or in_channels % 2:
             raise ValueError(f"in_channels: expected an even number (two images stacked), found {in_channels}")
         channels = in_channels // 2
-        self.flow_scale, self.both_ways = _FLOW_SCALE, both_ways
+        self.flow_scale, self.both_ways, self.flow_stride = _FLOW_SCALE, both_ways, 2.0
         self.channels, self.full_size, self.checkpointing = channels, full_size, checkpointing
         chosen = means if means is not None else _default_means(channels)
         if len(chosen) != 2 or any(len(row) != channels for row in chosen):
@@ -98,7 +99,8 @@ class LiteFlowNet(nn.Module):
         """Return the last level's `flow` on the input grid if `full_size`, and without what padding added."""
         if not self.full_size:
             return flow[..., : (height + 1) // 2, : (width + 1) // 2]
-        return interpolate(flow, scale_factor=2.0, mode="bilinear", align_corners=False)[..., :height, :width]
+        flow = interpolate(flow, scale_factor=self.flow_stride, mode="bilinear", align_corners=False)
+        return flow[..., :height, :width]
 
     def level_flows(self, image: Tensor) -> list[Tensor]:
         """Return the flows of levels 6 to 2 (B, 2, H/32, W/32) ... (B, 2, H/2, W/2), all in input pixels."""
@@ -141,8 +143,24 @@ class LiteFlowNet(nn.Module):
 class LiteFlowNetLevels(LiteFlowNet):
     """LiteFlowNet that gives the flows of all levels while it trains and the last one in evaluation.
 
-    The weights are those of :class:`LiteFlowNet`; only the output differs, for a loss on every level.
+    The weights are those of :class:`LiteFlowNet`; only the output differs, for a loss on every level. Without its
+    finest levels it takes a fraction of the time: the published network was trained level by level, too.
+
+    Args:
+        finest_level: 2 is the whole network, whose last flow has half the input's size; 3 ends at a quarter, and so on
+            to 6. The tensors of the levels that are left out are missing in the state dict.
+        options: as of :class:`LiteFlowNet`; `full_size` stays true.
+
+    Raises:
+        ValueError: if there is no such level.
     """
+
+    def __init__(self, finest_level: int = 2, **options: Any) -> None:
+        super().__init__(**options)
+        if finest_level not in range(2, 7):
+            raise ValueError(f"finest_level: expected 2 to 6, found {finest_level}")
+        self.stages = self.stages[: 3 * (7 - finest_level)]
+        self.flow_stride = 2.0 ** (finest_level - 1)
 
     def forward(self, image: Tensor) -> list[Tensor] | Tensor:  # type: ignore[override]
         """Return :meth:`level_flows` in training mode, else what :class:`LiteFlowNet` returns."""

@@ -119,6 +119,26 @@ def test_levels_are_given_in_training_and_the_last_in_evaluation():
         torch.testing.assert_close(network.eval()(image), plain(image))
 
 
+def test_without_its_last_level_it_gives_the_other_levels_flows_and_the_third_on_the_input_grid():
+    torch.manual_seed(0)
+    whole, short = LiteFlowNetLevels(), LiteFlowNetLevels(finest_level=3)
+    short.load_state_dict({key: value for key, value in whole.state_dict().items() if key in short.state_dict()})
+    image = torch.rand(1, 6, 64, 96)
+    with torch.no_grad():
+        flows, shorter = whole(image), short(image)
+        torch.testing.assert_close(shorter, flows[:4])
+        # A constant stays itself when it is enlarged, and the grid is that of the input.
+        enlarged = short.eval().to_size(torch.full((1, 2, 16, 24), 3.0), 60, 90)
+        assert short(image).shape == (1, 2, 64, 96)
+    torch.testing.assert_close(enlarged, torch.full((1, 2, 60, 90), 3.0))
+
+
+@pytest.mark.parametrize("finest_level", [1, 7])
+def test_refuses_a_level_that_is_not_there(finest_level):
+    with pytest.raises(ValueError, match=f"expected 2 to 6, found {finest_level}"):
+        LiteFlowNetLevels(finest_level=finest_level)
+
+
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_script_gives_the_same_flow(published):
     torch.manual_seed(0)
