@@ -16,6 +16,10 @@ from common.report import Step
 from common.workflow import BUNDLES_FOLDER, command_line, installed_bundles_folder, run_bundle
 
 MODEL = "models/model.pt"
+NEW, BEGUN, FINISHED = "new", "begun", "finished"
+_REMARKS = {NEW: "", BEGUN: "\n   (goes on where it was interrupted)", FINISHED: "\n   (done already)"}
+_RESUMABLE = ("training", "pretraining")
+_CLOCKS = {"seconds": time.perf_counter, "cpu_seconds": time.process_time}
 
 
 def read_plan(bundle: str, name: str) -> dict[str, Any]:
@@ -24,13 +28,13 @@ def read_plan(bundle: str, name: str) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def filled(value: Any, work: Path) -> Any:
-    """Return `value` with `{work}` replaced in all its strings."""
+def filled(value: Any, folder: Path, mark: str = "{work}") -> Any:
+    """Return `value` with `mark` replaced by `folder` in all its strings."""
     if isinstance(value, str):
-        return value.replace("{work}", str(work))
+        return value.replace(mark, str(folder))
     if isinstance(value, Mapping):
-        return {key: filled(item, work) for key, item in value.items()}
-    return [filled(item, work) for item in value] if isinstance(value, list) else value
+        return {key: filled(item, folder, mark) for key, item in value.items()}
+    return [filled(item, folder, mark) for item in value] if isinstance(value, list) else value
 
 
 def call_phantom(call: Mapping[str, Any]) -> None:
@@ -55,7 +59,8 @@ def say(text: str) -> None:
 class PlanRun:
     """Runs the steps of a plan in order; data are simulated when the first step asks for them.
 
-    What has run with just these settings and this code is not run again.
+    What has run with just these settings and this code is not run again; a training that was interrupted goes on after
+    its last finished epoch.
 
     Args:
         bundle: name of the bundle.
@@ -78,10 +83,11 @@ class PlanRun:
         overrides = self._overrides(spec)
         self._simulate(overrides)
         line = command_line(self.root, spec["run_id"], spec["configs"], overrides)
-        with self.done.step(spec["name"], {**spec, **overrides}) as wanted:
-            say(f"-- {spec['title']}\n   $ {line}" + ("" if wanted else "\n   (done already)"))
-            if wanted:
-                run_bundle(self.root, spec["run_id"], spec["configs"], overrides)
+        with self.done.step(spec["name"], {**spec, **overrides}) as state:
+            say(f"-- {spec['title']}\n   $ {line}" + _REMARKS[state])
+            if state != FINISHED:
+                again = {"resume": True} if state == BEGUN and spec["run_id"] in _RESUMABLE else {}
+                run_bundle(self.root, spec["run_id"], spec["configs"], {**overrides, **again})
         folder = Path(overrides["output_dir"])
         return Step(spec["title"], line, folder, self.done.seconds(spec["name"]))
 
@@ -94,14 +100,14 @@ class PlanRun:
     def _simulate(self, overrides: Mapping[str, Any]) -> None:
         for call in [call for call in self.waiting if call["directory"] in overrides.values()]:
             self.waiting.remove(call)
-            with self.done.step(f"simulate {Path(call['directory']).name}", call) as wanted:
-                if wanted:
+            with self.done.step(f"simulate {Path(call['directory']).name}", call) as state:
+                if state != FINISHED:
                     say(f"-- simulating cases in {call['directory']}")
                     call_phantom(call)
 
 
 class _Done:
-    """Which steps have run with just these settings and this code, so that a second run is quick."""
+    """Which steps have begun and finished with just these settings and this code, so that a second run is quick."""
 
     def __init__(self, path: Path, bundle: str) -> None:
         self.path = path
@@ -113,27 +119,33 @@ class _Done:
         self.code = print_of  # a step that runs again makes every later one run again
         return _StepTimer(self, name, print_of)
 
+    def write(self, name: str, entry: dict[str, Any]) -> None:
+        self.finished[name] = entry
+        write_json(self.path, self.finished)
+
     def seconds(self, name: str) -> float:
         return float(self.finished[name]["seconds"])
 
 
 class _StepTimer:
-    def __init__(self, done: _Done, name: str, fingerprint: str) -> None:
-        self.done, self.name, self.fingerprint = done, name, fingerprint
-        self.wanted = done.finished.get(name, {}).get("fingerprint") != fingerprint
+    """Gives the state in which a step was found; notes its beginning and, with the seconds of the last go, its end."""
 
-    def __enter__(self) -> bool:
-        self.began, self.cpu_began = time.perf_counter(), time.process_time()
-        return self.wanted
+    def __init__(self, done: _Done, name: str, fingerprint: str) -> None:
+        self.done, self.name, self.entry = done, name, {"fingerprint": fingerprint}
+        known = done.finished.get(name, {})
+        begun = FINISHED if "seconds" in known else BEGUN
+        self.state = begun if known.get("fingerprint") == fingerprint else NEW
+
+    def __enter__(self) -> str:
+        self.began = {clock: read() for clock, read in _CLOCKS.items()}
+        if self.state == NEW:
+            self.done.write(self.name, self.entry)
+        return self.state
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None and self.wanted:
-            took = {
-                "seconds": round(time.perf_counter() - self.began, 1),
-                "cpu_seconds": round(time.process_time() - self.cpu_began, 1),
-            }
-            self.done.finished[self.name] = {"fingerprint": self.fingerprint, **took}
-            write_json(self.done.path, self.done.finished)
+        if kind is None and self.state != FINISHED:
+            took = {clock: round(read() - self.began[clock], 1) for clock, read in _CLOCKS.items()}
+            self.done.write(self.name, {**self.entry, **took})
 
 
 def _code_hash(bundle: str) -> str:

@@ -15,12 +15,16 @@ PHANTOM = {
 CONFIG = {
     "imports": ["$from pathlib import Path", "$from common.files import write_json"],
     "word": "default",
+    "resume": False,
     "dataset_dir": "",
     "model_dir": "the bundle's",
     "output_dir": "",
     "seen": "$[p.name for p in Path(@dataset_dir).parent.iterdir()]",
     "initialize": [],
-    "training": ["$write_json(@output_dir + '/seen.json', [@word, @model_dir, @seen])"],
+    "training": [
+        "$write_json(@output_dir + '/resume.json', @resume)",
+        "$write_json(@output_dir + '/seen.json', [@word, @model_dir, @seen])",
+    ],
 }
 STEP = {"title": "a step", "run_id": "training", "configs": ["train.json"]}
 
@@ -63,6 +67,25 @@ def test_what_has_run_is_not_run_again_until_its_settings_change(toy, tmp_path, 
     assert "done already" not in capsys.readouterr().out
     run_steps(tmp_path / "work", [{"name": "one"}, {"name": "two", "overrides": {"word": "new"}}])
     assert capsys.readouterr().out.count("done already") == 1
+
+
+def test_a_training_that_was_interrupted_is_resumed_and_one_with_other_settings_begins_anew(toy, tmp_path, capsys):
+    work, blocked = tmp_path / "work", tmp_path / "work" / "one" / "seen.json"
+
+    def resumed(word):
+        run_steps(work, [{"name": "one", "overrides": {"word": word}}])
+        return json.loads((work / "one" / "resume.json").read_text())
+
+    blocked.mkdir(parents=True)
+    with pytest.raises(RuntimeError):  # the second of its two files cannot be written
+        resumed("a")
+    with pytest.raises(RuntimeError):
+        resumed("b")
+    assert "goes on" not in capsys.readouterr().out
+    blocked.rmdir()
+    assert resumed("b") is True
+    assert "goes on where it was interrupted" in capsys.readouterr().out
+    assert resumed("c") is False
 
 
 def test_a_demo_begins_with_the_shipped_weights_only_where_there_are_some(toy):
