@@ -1,8 +1,8 @@
 """A paper's claim put to the test: arms that differ in one thing, each trained by several seeds, in one table.
 
-`configs/ablation.json` is a plan (see `common.plan`) with `arms` (name -> steps, the last one an evaluation) in place
-of `steps`, `seeds`, and `metrics` (names in the evaluation's table). Every arm and seed has its own folder of models;
-the first arm is compared with each of the others.
+`configs/ablation.json` is a plan (see `common.plan`) with `steps` by name, `arms` (name -> names of steps, the last one
+an evaluation), `seeds`, and `metrics` (names in the evaluation's table). Every arm and seed has its own folder of
+models; the first arm is compared with each of the others.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +25,8 @@ def ablate(bundle: str, output: Path) -> int:
     run = PlanRun(bundle, work, plan["simulate"], plan.get("settings", {}))
     figures: Figures = {arm: {metric: [] for metric in plan["metrics"]} for arm in plan["arms"]}
     for seed, arm in product(plan["seeds"], plan["arms"]):
-        folder = [run.step(step).folder for step in arm_steps(arm, seed, plan["arms"][arm])][-1]
+        steps = arm_steps(arm, seed, [plan["steps"][name] for name in plan["arms"][arm]])
+        folder = [run.step(step).folder for step in steps][-1]
         table = read_evaluation(folder)
         for metric in plan["metrics"]:
             figures[arm][metric].append(float(table[arm, metric]["value"]))
