@@ -24,9 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return simulate(options.bundle, options.directory, settings)
     if options.verb == "weights":
-        from common.shipped_weights import make_weights
-
-        return make_weights(options.bundle, options.output)
+        return _weights(options)
     if options.verb == "pack":
         return _pack(options)
     if options.verb == "ablate":
@@ -70,6 +68,8 @@ def _parser() -> argparse.ArgumentParser:
         of_one = verbs.add_parser(verb, help=purpose, description=description)
         of_one.add_argument("bundle", help="bundle whose plan to run")
         of_one.add_argument("--output", type=Path, required=True, help="folder to write to")
+        if verb == "weights":
+            of_one.add_argument("--real_data", type=Path, help="folder of the real images that a plan asks for")
     pack = verbs.add_parser(
         "pack",
         help="write bundles as zips that work anywhere",
@@ -103,6 +103,17 @@ def _label(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
     if not set(models) <= set(known):
         parser.error(f"expected models among {', '.join(known)}, found {', '.join(models)}")
     return start(options.studies, folder, models, options.host, options.port)
+
+
+def _weights(options: argparse.Namespace) -> int:
+    from common.errors import NoDataError
+    from common.shipped_weights import make_weights
+
+    try:
+        return make_weights(options.bundle, options.output, options.real_data)
+    except NoDataError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        return 1
 
 
 def _pack(options: argparse.Namespace) -> int:

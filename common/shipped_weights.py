@@ -3,7 +3,10 @@
 `configs/weights.json` is a plan (see `common.plan`) whose steps end with the weights in `{work}/models`. Its `held_out`
 fixes the cohort that no training sees: `simulate` (phantom call of another seed), `part` (settings of that call that
 write its first cases only), `evaluation` (the step) and `figures` (name in `eval_metrics` -> method and metric of the
-evaluation's table).
+evaluation's table). `comparisons` (name -> `steps`: names of the plan's own, and `evaluation`: overrides) are models
+that stand beside it on the same cohort, such as one without the first stage: each is trained in a folder of its own and
+scored by the same evaluation. A plan that trains on real images says in `real_data` which, and names their folder as
+`{real_data}`.
 """
 
 import hashlib
@@ -13,27 +16,41 @@ import platform
 from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
+from common.ablation import arm_steps
+from common.errors import NoDataError
 from common.files import write_json
 from common.handlers.evaluation import read_evaluation
-from common.plan import PlanRun, read_plan, say
+from common.plan import PlanRun, filled, read_plan, say
 from common.report import evaluation_lines
 from common.workflow import installed_bundles_folder
 
 LIBRARIES = ("torch", "monai", "pytorch-ignite", "numpy")
 
 
-def make_weights(bundle: str, output: Path) -> int:
-    """Make the weights of `bundle` in `output/BUNDLE/models`, score them, write `card.json`, and return the status."""
-    work, plan = (output / bundle).resolve(), read_plan(bundle, "weights")
+def make_weights(bundle: str, output: Path, real_data: Path | None = None) -> int:
+    """Make the weights of `bundle` in `output/BUNDLE/models`, score them, write `card.json`, and return the status.
+
+    Args:
+        bundle: name of a bundle with a `weights.json`.
+        output: where to write.
+        real_data: folder of the real images that the plan asks for.
+
+    Raises:
+        NoDataError: if the plan asks for real images and `real_data` is no folder.
+    """
+    work, plan = (output / bundle).resolve(), with_real_data(read_plan(bundle, "weights"), real_data)
     held_out = plan["held_out"]
     say(f"\n== {bundle}: {plan['title']}\n   {plan['intro']}")
     run = PlanRun(bundle, work, [*plan["simulate"], held_out["simulate"]], plan.get("settings", {}))
     steps = [run.step(spec) for spec in [*plan["steps"], held_out["evaluation"]]]
-    for text in evaluation_lines([step.folder for step in steps]):
+    others = {name: run_comparison(run, name, plan) for name in plan.get("comparisons", {})}
+    for text in evaluation_lines([step.folder for step in steps] + list(others.values())):
         say("   " + text)
     card = {
         "eval_metrics": evaluation_figures(steps[-1].folder, held_out["figures"]),
+        "comparisons": {name: list(read_evaluation(folder).values()) for name, folder in others.items()},
         "weights_sha256": weights_sha256(work / "models"),
         "took": {name: {k: took[k] for k in ("seconds", "cpu_seconds")} for name, took in run.done.finished.items()},
         "versions": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
@@ -43,6 +60,26 @@ def make_weights(bundle: str, output: Path) -> int:
     say(f"   weights: {work / 'models'}; figures and checksums for metadata.json: {work / 'card.json'}")
     say(f"   to ship them: cp {work / 'models'}/* {installed_bundles_folder() / bundle / 'models'}/")
     return 0
+
+
+def with_real_data(plan: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:
+    """Return the plan with `{real_data}` replaced by `folder`, where it asks for one.
+
+    Raises:
+        NoDataError: if it asks for real images and there is no such folder.
+    """
+    if "real_data" in plan and not (folder and folder.is_dir()):
+        raise NoDataError(f"{folder or '--real_data'}: expected a folder with {plan['real_data']}, found none")
+    return dict(filled(plan, folder.resolve(), "{real_data}")) if folder else dict(plan)
+
+
+def run_comparison(run: PlanRun, name: str, plan: Mapping[str, Any]) -> Path:
+    """Train and score the model `name` of the plan's comparisons, and return the folder of its evaluation."""
+    other, evaluation = plan["comparisons"][name], plan["held_out"]["evaluation"]
+    own = {step["name"]: step for step in plan["steps"]}
+    overrides = {**evaluation["overrides"], **other.get("evaluation", {})}
+    steps = [*(own[step] for step in other["steps"]), {**evaluation, "overrides": overrides}]
+    return [run.step(step).folder for step in arm_steps(name, 0, steps)][-1]
 
 
 def evaluation_figures(folder: Path, figures: Mapping[str, tuple[str, str]]) -> dict[str, float]:

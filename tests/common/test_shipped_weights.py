@@ -1,8 +1,16 @@
 import json
+from pathlib import Path
 
 import pytest
 
-from common.shipped_weights import evaluation_figures, interval_of_part, weights_sha256
+from common.errors import NoDataError
+from common.shipped_weights import (
+    evaluation_figures,
+    interval_of_part,
+    run_comparison,
+    weights_sha256,
+    with_real_data,
+)
 
 
 def test_figures_are_plain_numbers_with_interval_and_case_count(tmp_path):
@@ -29,3 +37,41 @@ def test_sha256_is_that_of_the_published_example(tmp_path):
     # FIPS 180-2, appendix B.1
     expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
     assert weights_sha256(tmp_path) == {"model.pt": expected}
+
+
+def test_a_plan_that_asks_for_real_images_is_told_their_folder_or_says_what_is_missing(tmp_path):
+    plan = {"real_data": "two patients", "steps": [{"overrides": {"further_dirs": ["{real_data}/a", "{work}/b"]}}]}
+    assert with_real_data(plan, tmp_path)["steps"][0]["overrides"]["further_dirs"] == [f"{tmp_path}/a", "{work}/b"]
+    with pytest.raises(NoDataError, match="--real_data: expected a folder with two patients, found none"):
+        with_real_data(plan, None)
+    with pytest.raises(NoDataError, match="nowhere: expected a folder with two patients"):
+        with_real_data(plan, tmp_path / "nowhere")
+    assert with_real_data({"steps": []}, None) == {"steps": []}
+
+
+def test_a_comparison_runs_its_steps_in_a_folder_of_its_own_and_the_evaluation_of_the_cohort():
+    class Run:
+        def __init__(self):
+            self.steps = []
+
+        def step(self, spec):
+            self.steps.append(spec)
+            return type("Step", (), {"folder": Path(spec["name"])})
+
+    evaluation = {"run_id": "evaluating", "configs": ["train.json"], "overrides": {"dataset_dir": "held_out"}}
+    training = {"name": "training", "title": "t", "run_id": "training", "configs": [], "overrides": {"max_epochs": 3}}
+    plan = {
+        "steps": [{"name": "pretraining"}, training],
+        "held_out": {"evaluation": evaluation},
+        "comparisons": {"no start": {"steps": ["training"]}, "start": {"steps": [], "evaluation": {"weights": "w"}}},
+    }
+    run = Run()
+    assert run_comparison(run, "no start", plan) == Path("no_start_0/evaluating")
+    models = "{work}/no_start_0/models"
+    assert [step["overrides"] for step in run.steps] == [
+        {"seed": 0, "model_dir": models, "max_epochs": 3},
+        {"seed": 0, "model_dir": models, "dataset_dir": "held_out", "method": "no start"},
+    ]
+    run = Run()
+    run_comparison(run, "start", plan)
+    assert [step["overrides"].get("weights") for step in run.steps] == ["w"]
