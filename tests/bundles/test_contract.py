@@ -125,6 +125,15 @@ def test_the_metric_that_decides_which_model_is_kept_is_computed(bundle, name):
     assert parser["train#keep_best#metric"] in computed
 
 
+@each_bundle
+@pytest.mark.parametrize("name", ["train.json", "pretrain.json"])
+def test_a_diverged_training_ends_before_anything_else_looks_at_it(bundle, name):
+    parser = ConfigParser()
+    parser.read_config(str(root(bundle) / "configs" / name))
+    assert parser["train#ordered_handlers"][0] == "@train#finite"
+    assert parser["train#finite#_target_"] == "common.handlers.StopIfNotFinite"
+
+
 @each_config
 def test_config_lines_and_expressions_are_short_and_plain(path):
     if path.stem == "metadata":
