@@ -17,7 +17,6 @@ from common.workflow import BUNDLES_FOLDER, command_line, installed_bundles_fold
 
 MODEL = "models/model.pt"
 NEW, BEGUN, FINISHED = "new", "begun", "finished"
-_REMARKS = {NEW: "", BEGUN: "\n   (goes on where it was interrupted)", FINISHED: "\n   (done already)"}
 _RESUMABLE = ("training", "pretraining")
 _CLOCKS = {"seconds": time.perf_counter, "cpu_seconds": time.process_time}
 
@@ -84,10 +83,14 @@ class PlanRun:
         self._simulate(overrides)
         line = command_line(self.root, spec["run_id"], spec["configs"], overrides)
         with self.done.step(spec["name"], {**spec, **overrides}) as state:
-            say(f"-- {spec['title']}\n   $ {line}" + _REMARKS[state])
-            if state != FINISHED:
-                again = {"resume": True} if state == BEGUN and spec["run_id"] in _RESUMABLE else {}
-                run_bundle(self.root, spec["run_id"], spec["configs"], {**overrides, **again})
+            say(f"-- {spec['title']}\n   $ {line}")
+            if state == FINISHED:
+                say("   (done already)")
+            elif state == BEGUN and spec["run_id"] in _RESUMABLE:
+                say("   (goes on after its last finished epoch)")
+                run_bundle(self.root, spec["run_id"], spec["configs"], {**overrides, "resume": True})
+            else:
+                run_bundle(self.root, spec["run_id"], spec["configs"], overrides)
         folder = Path(overrides["output_dir"])
         return Step(spec["title"], line, folder, self.done.seconds(spec["name"]))
 
@@ -111,7 +114,7 @@ class _Done:
 
     def __init__(self, path: Path, bundle: str) -> None:
         self.path = path
-        self.finished: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        self.known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         self.code = _code_hash(bundle)
 
     def step(self, name: str, spec: Any) -> "_StepTimer":
@@ -120,11 +123,16 @@ class _Done:
         return _StepTimer(self, name, print_of)
 
     def write(self, name: str, entry: dict[str, Any]) -> None:
-        self.finished[name] = entry
-        write_json(self.path, self.finished)
+        self.known[name] = entry
+        write_json(self.path, self.known)
 
     def seconds(self, name: str) -> float:
-        return float(self.finished[name]["seconds"])
+        return float(self.known[name]["seconds"])
+
+    def took(self) -> dict[str, dict[str, float]]:
+        """Return name -> clocks of every step that has finished."""
+        finished = {name: entry for name, entry in self.known.items() if entry.keys() >= _CLOCKS.keys()}
+        return {name: {clock: entry[clock] for clock in _CLOCKS} for name, entry in finished.items()}
 
 
 class _StepTimer:
@@ -132,9 +140,9 @@ class _StepTimer:
 
     def __init__(self, done: _Done, name: str, fingerprint: str) -> None:
         self.done, self.name, self.entry = done, name, {"fingerprint": fingerprint}
-        known = done.finished.get(name, {})
-        begun = FINISHED if "seconds" in known else BEGUN
-        self.state = begun if known.get("fingerprint") == fingerprint else NEW
+        known = done.known.get(name, {})
+        found = FINISHED if "seconds" in known else BEGUN
+        self.state = found if known.get("fingerprint") == fingerprint else NEW
 
     def __enter__(self) -> str:
         self.began = {clock: read() for clock, read in _CLOCKS.items()}

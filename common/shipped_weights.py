@@ -52,7 +52,7 @@ def make_weights(bundle: str, output: Path, real_data: Path | None = None) -> in
         "eval_metrics": evaluation_figures(steps[-1].folder, held_out["figures"]),
         "comparisons": {name: list(read_evaluation(folder).values()) for name, folder in others.items()},
         "weights_sha256": weights_sha256(work / "models"),
-        "took": {name: {k: took[k] for k in ("seconds", "cpu_seconds")} for name, took in run.done.finished.items()},
+        "took": run.done.took(),
         "versions": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
         "cores": os.cpu_count(),
     }
