@@ -84,14 +84,12 @@ class PlanRun:
         line = command_line(self.root, spec["run_id"], spec["configs"], overrides)
         with self.done.step(spec["name"], {**spec, **overrides}) as state:
             say(f"-- {spec['title']}\n   $ {line}")
+            folder = Path(overrides["output_dir"])
             if state == FINISHED:
                 say("   (done already)")
-            elif state == BEGUN and spec["run_id"] in _RESUMABLE:
-                say("   (goes on after its last finished epoch)")
-                run_bundle(self.root, spec["run_id"], spec["configs"], {**overrides, "resume": True})
             else:
-                run_bundle(self.root, spec["run_id"], spec["configs"], overrides)
-        folder = Path(overrides["output_dir"])
+                again = _taken_up(state, folder) if spec["run_id"] in _RESUMABLE else {}
+                run_bundle(self.root, spec["run_id"], spec["configs"], {**overrides, **again})
         return Step(spec["title"], line, folder, self.done.seconds(spec["name"]))
 
     def _overrides(self, spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -107,6 +105,15 @@ class PlanRun:
                 if state != FINISHED:
                     say(f"-- simulating cases in {call['directory']}")
                     call_phantom(call)
+
+
+def _taken_up(state: str, folder: Path) -> dict[str, bool]:
+    """Return the override that takes up an interrupted training in `folder`; one of other settings is not taken up."""
+    if state == NEW:
+        (folder / "resume.pt").unlink(missing_ok=True)
+        return {}
+    say("   (goes on after its last finished epoch)")
+    return {"resume": True}
 
 
 class _Done:

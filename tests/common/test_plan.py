@@ -85,7 +85,9 @@ def test_a_training_that_was_interrupted_is_resumed_and_one_with_other_settings_
     blocked.rmdir()
     assert resumed("b") is True
     assert "goes on after its last finished epoch" in capsys.readouterr().out
+    (work / "one" / "resume.pt").touch()  # as a training of other settings leaves it
     assert resumed("c") is False
+    assert not (work / "one" / "resume.pt").exists()
 
 
 def test_a_demo_begins_with_the_shipped_weights_only_where_there_are_some(toy):
