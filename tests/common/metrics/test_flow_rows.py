@@ -8,10 +8,21 @@ from common.metrics import ElastographyRow, MeanOf, end_point_row
 
 
 def test_end_point_row_is_the_mean_absolute_error_by_direction():
-    pred, flow = torch.zeros(4, 2, 2), torch.zeros(2, 2, 2)
+    pred, flow = torch.zeros(4, 4, 2), torch.zeros(2, 4, 2)
     flow[0], flow[1, 0, 0] = -3, 8
     row = end_point_row({"case": "a", "flow": flow}, {"pred": pred})
-    assert row == {"case": "a", "lateral_error": 3.0, "axial_error": 2.0}
+    assert (row["case"], row["lateral_error"], row["axial_error"]) == ("a", 3.0, 1.0)
+
+
+@pytest.mark.parametrize("rows", [6, 7, 120])
+def test_strain_error_ignores_an_offset_and_is_the_slopes_in_percent(rows):
+    flow = torch.zeros(2, rows, 3)
+    flow[1] = 0.02 * torch.arange(rows)[:, None]
+    for offset, slope, expected in ((5.0, 0.02, 0.0), (0.0, 0.03, 1.0), (-1.0, 0.005, 1.5)):
+        pred = torch.zeros(4, rows, 3)
+        pred[1] = offset + slope * torch.arange(rows)[:, None]
+        row = end_point_row({"case": "a", "flow": flow}, {"pred": pred})
+        assert row["strain_error"] == pytest.approx(expected, abs=1e-4)
 
 
 def test_elastography_row_holds_the_terms_of_the_loss():
