@@ -11,7 +11,8 @@ class StopIfNotFinite:
     """Ends the training after the epoch in which a weight became NaN or infinite: no later step can mend that.
 
     Attached to the trainer before every other handler, so that neither the best model nor the state to resume from is
-    replaced. One look an epoch costs nothing; a look a step would make a GPU wait.
+    replaced. One look an epoch costs nothing; a look at every step's loss, as ignite's `TerminateOnNan` takes, would
+    make a GPU wait.
 
     Args:
         network: network in training.
