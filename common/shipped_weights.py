@@ -20,8 +20,9 @@ from typing import Any
 
 from common.ablation import arm_steps
 from common.errors import NoDataError
-from common.files import write_json
+from common.files import read_csv, write_json
 from common.handlers.evaluation import read_evaluation
+from common.handlers.history import draw_history
 from common.plan import PlanRun, filled, read_plan, say
 from common.report import evaluation_lines
 from common.workflow import installed_bundles_folder
@@ -30,7 +31,9 @@ LIBRARIES = ("torch", "monai", "pytorch-ignite", "numpy")
 
 
 def make_weights(bundle: str, output: Path, real_data: Path | None = None) -> int:
-    """Make the weights of `bundle` in `output/BUNDLE/models`, score them, write `card.json`, and return the status.
+    """Make the weights of `bundle` in `output/BUNDLE/models`, score them, write what the model card needs, return 0.
+
+    That is `card.json` and the loss curves of each stage, `pretraining.png` and `training.png`.
 
     Args:
         bundle: name of a bundle with a `weights.json`.
@@ -45,6 +48,7 @@ def make_weights(bundle: str, output: Path, real_data: Path | None = None) -> in
     say(f"\n== {bundle}: {plan['title']}\n   {plan['intro']}")
     run = PlanRun(bundle, work, [*plan["simulate"], held_out["simulate"]], plan.get("settings", {}))
     steps = [run.step(spec) for spec in [*plan["steps"], held_out["evaluation"]]]
+    draw_courses(work, {spec["name"]: spec["run_id"] for spec in plan["steps"]})
     others = {name: run_comparison(run, name, plan) for name in plan.get("comparisons", {})}
     for text in evaluation_lines([step.folder for step in steps] + list(others.values())):
         say("   " + text)
@@ -60,6 +64,24 @@ def make_weights(bundle: str, output: Path, real_data: Path | None = None) -> in
     say(f"   weights: {work / 'models'}; figures and checksums for metadata.json: {work / 'card.json'}")
     say(f"   to ship them: cp {work / 'models'}/* {installed_bundles_folder() / bundle / 'models'}/")
     return 0
+
+
+def draw_courses(work: Path, run_ids: Mapping[str, str]) -> None:
+    """Draw the loss curves of each stage, all its parts in one picture, as `work/RUN_ID.png`.
+
+    Args:
+        work: folder of the run.
+        run_ids: name of every training step, in order -> its run id.
+    """
+    for run_id in dict.fromkeys(run_ids.values()):
+        names = [name for name, of in run_ids.items() if of == run_id]
+        histories = {name: read_csv(work / name / "history.csv") for name in names}
+        parts = {name: [_numbers(row) for row in rows] for name, rows in histories.items()}
+        draw_history(work / f"{run_id}.png", parts)
+
+
+def _numbers(row: Mapping[str, str]) -> dict[str, float]:
+    return {name: float(cell) for name, cell in row.items() if cell}
 
 
 def with_real_data(plan: Mapping[str, Any], folder: Path | None) -> dict[str, Any]:

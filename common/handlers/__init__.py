@@ -38,6 +38,7 @@ from common.handlers.heart_failure import HeartFailureEvaluation as HeartFailure
 from common.handlers.heart_failure import HeartFailureResults as HeartFailureResults
 from common.handlers.heart_failure import section_row as section_row
 from common.handlers.history import History as History
+from common.handlers.history import draw_history as draw_history
 from common.handlers.keep_best import KeepBest as KeepBest
 from common.handlers.keep_threshold import KeepThreshold as KeepThreshold
 from common.handlers.lesion_evaluation import LesionEvaluation as LesionEvaluation

@@ -2,6 +2,7 @@
 
 import os
 import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from torch.optim import Optimizer
 
 from common.files import replacing, write_csv
 from common.handlers.distributed import is_main_process
+
+_NOT_DRAWN = ("epoch", "seconds", "learning_rate")
 
 
 class History:
@@ -20,7 +23,8 @@ class History:
 
     Args:
         output_dir: folder to write to.
-        evaluator: engine whose scalar metrics are added as columns; None if there is no validation.
+        evaluator: engine whose scalar metrics are added as columns, blank in epochs without validation; None if there
+            is none.
         optimizer: optimizer whose first group's learning rate is added; None leaves it out.
         title: heading of the picture.
     """
@@ -35,7 +39,7 @@ class History:
         self.folder, self.evaluator, self.optimizer, self.title = Path(output_dir), evaluator, optimizer, title
         self.rows: list[dict[str, Any]] = []
         self._total: Any = None
-        self._count, self._began, self._shown = 0, 0.0, 0.0
+        self._count, self._began, self._shown, self._evaluated = 0, 0.0, 0.0, False
 
     def attach(self, engine: Engine) -> None:
         """Collect during each epoch of the trainer `engine`, write at its end."""
@@ -43,6 +47,11 @@ class History:
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._add)
         engine.add_event_handler(Events.EPOCH_COMPLETED, self)
         engine.add_event_handler(Events.COMPLETED, self._draw)
+        if self.evaluator is not None:
+            self.evaluator.add_event_handler(Events.COMPLETED, self._note_evaluation)
+
+    def _note_evaluation(self) -> None:
+        self._evaluated = True
 
     def _begin(self, engine: Engine) -> None:
         self._total, self._count, self._began = None, 0, time.perf_counter()
@@ -57,7 +66,8 @@ class History:
     def __call__(self, engine: Engine) -> None:
         """Add the epoch's row and write the table."""
         row: dict[str, Any] = {"epoch": engine.state.epoch, "loss": _number(self._total) / max(self._count, 1)}
-        metrics = self.evaluator.state.metrics if self.evaluator is not None else {}
+        metrics = self.evaluator.state.metrics if self.evaluator is not None and self._evaluated else {}
+        self._evaluated = False
         row |= {name: _number(value) for name, value in metrics.items() if _is_scalar(value)}
         if self.optimizer is not None:
             row["learning_rate"] = self.optimizer.param_groups[0]["lr"]
@@ -83,19 +93,8 @@ class History:
         self._shown = time.time()
 
     def _draw(self, engine: Engine) -> None:
-        if not self.rows or not is_main_process():
-            return
-        from matplotlib.figure import Figure
-
-        names = [n for n in self.rows[-1] if n not in ("epoch", "seconds", "learning_rate")]
-        figure = Figure(figsize=(3.6 * len(names), 2.8), layout="constrained")
-        for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
-            axes.plot([r["epoch"] for r in self.rows], [r.get(name) for r in self.rows], marker=".")
-            axes.set(xlabel="epoch", title=name.replace("_", " "))
-            axes.grid(alpha=0.3)
-        figure.suptitle(self.title)
-        with replacing(self.folder / "history.png") as temporary:
-            figure.savefig(temporary, dpi=110)
+        if self.rows and is_main_process():
+            draw_history(self.folder / "history.png", {self.title: self.rows})
 
     def state_dict(self) -> dict[str, Any]:
         """Return the rows so far."""
@@ -104,6 +103,34 @@ class History:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on after the rows of an interrupted run."""
         self.rows = list(state["rows"])
+
+
+def draw_history(path: str | os.PathLike[str], parts: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    """Draw loss and metrics by epoch as a picture (PNG), one panel each.
+
+    Args:
+        path: file to write.
+        parts: title -> rows as :class:`History` keeps them; None and missing values are left out. Of several parts each
+            begins, in a colour of its own, at the epoch at which the one before ends.
+    """
+    from matplotlib.figure import Figure
+
+    names = dict.fromkeys(n for rows in parts.values() for row in rows for n in row if n not in _NOT_DRAWN)
+    figure = Figure(figsize=(3.6 * len(names), 2.8), layout="constrained")
+    for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+        before = 0
+        for title, rows in parts.items():
+            known = [(before + row["epoch"], row[name]) for row in rows if row.get(name) is not None]
+            axes.plot([epoch for epoch, _ in known], [value for _, value in known], marker=".", label=title)
+            before += len(rows)
+        axes.set(xlabel="epoch", title=name.replace("_", " "))
+        axes.grid(alpha=0.3)
+    if len(parts) > 1:
+        figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(parts))
+    else:
+        figure.suptitle(next(iter(parts)))
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=110)
 
 
 def _is_scalar(value: Any) -> bool:

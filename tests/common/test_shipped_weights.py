@@ -4,7 +4,9 @@ from pathlib import Path
 import pytest
 
 from common.errors import NoDataError
+from common.files import write_csv
 from common.shipped_weights import (
+    draw_courses,
     evaluation_figures,
     interval_of_part,
     run_comparison,
@@ -29,6 +31,17 @@ def test_the_interval_of_a_quarter_of_the_cases_is_twice_as_wide_on_each_side():
     figures = {"dice": 0.6, "dice_low": 0.5, "dice_high": 0.65, "dice_cases": 80}
     assert interval_of_part(figures, "dice", 20) == pytest.approx((0.4, 0.7))
     assert interval_of_part(figures, "dice", 80) == pytest.approx((0.5, 0.65))
+
+
+def test_the_parts_of_a_stage_are_drawn_in_one_picture(tmp_path, monkeypatch):
+    drawn = {}
+    monkeypatch.setattr("common.shipped_weights.draw_history", lambda path, parts: drawn.update({path.name: parts}))
+    rows = [{"epoch": 1.0, "loss": 2.0}, {"epoch": 2.0, "loss": 1.5, "error": 0.25}]
+    for name in ("coarse", "fine", "training"):
+        (tmp_path / name).mkdir()
+        write_csv(tmp_path / name / "history.csv", rows)
+    draw_courses(tmp_path, {"coarse": "pretraining", "fine": "pretraining", "training": "training"})
+    assert drawn == {"pretraining.png": {"coarse": rows, "fine": rows}, "training.png": {"training": rows}}
 
 
 def test_sha256_is_that_of_the_published_example(tmp_path):
