@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, leaky_relu, unfold
+from torch.nn.functional import conv_transpose2d, interpolate, leaky_relu, unfold
 from torch.utils.checkpoint import checkpoint
 
 from common.networks.cost_volume import cost_volume
@@ -112,7 +112,7 @@ class LiteFlowNet(nn.Module):
         first, second = image[:, : self.channels], image[:, self.channels :]
         first_features, second_features = self._pyramid(first), self._pyramid(second)
         first_images, second_images = _shrunk(first, first_features), _shrunk(second, second_features)
-        flow = torch.zeros_like(first_features[-1][:, :2])
+        flow = torch.zeros_like(first_features[-1][:, :2], dtype=image.dtype)  # autocast lowers the features only
         flows: list[Tensor] = []
         for index, stage in enumerate(self.stages):
             at = 5 - index // 3
@@ -201,7 +201,7 @@ class _Matching(nn.Module):
         self.coarsest, self.stride = level == 6, 2 if level < 4 else 1
         self.warp_factor = _FLOW_SCALE / 2 ** (level - 1)
         self.feat = _projection(_WIDTHS[1], 64) if level == 2 else nn.Identity()
-        self.upflow = nn.Identity() if level == 6 else nn.ConvTranspose2d(2, 2, 4, 2, 1, bias=False, groups=2)
+        self.upflow = nn.Identity() if level == 6 else _Upsampling(2)
         strided = self.stride == 2
         self.upcorr = nn.ConvTranspose2d(49, 49, 4, 2, 1, bias=False, groups=49) if strided else nn.Identity()
         self.main = _flow_head(49, _LAST_KERNELS[level])
@@ -227,7 +227,7 @@ class _Subpixel(nn.Module):
 
     def forward(self, first: Tensor, second: Tensor, features: Tensor, others: Tensor, flow: Tensor) -> Tensor:
         others = warp(self.feat(others), flow * self.warp_factor)
-        return flow + self.main(torch.cat([self.feat(features), others, flow], dim=1))
+        return flow + self.main(torch.cat([self.feat(features), others, flow.to(others.dtype)], dim=1))
 
 
 class _Regularisation(nn.Module):
@@ -247,15 +247,17 @@ class _Regularisation(nn.Module):
             self.dist = nn.Sequential(nn.Conv2d(32, square, (k, 1), padding=(k // 2, 0)), across)
         else:
             self.dist = nn.Sequential(nn.Conv2d(32, square, k, 1, k // 2))
-        self.scale_x, self.scale_y = nn.Conv2d(square, 1, 1), nn.Conv2d(square, 1, 1)
+        self.scale_x, self.scale_y = _Float32Conv2d(square, 1, 1), _Float32Conv2d(square, 1, 1)
 
     def forward(self, first: Tensor, second: Tensor, features: Tensor, others: Tensor, flow: Tensor) -> Tensor:
         difference = first - warp(second, flow * self.warp_factor)
         brightness = difference.square().sum(1, keepdim=True).sqrt().detach()
         centred = flow - flow.mean((2, 3), keepdim=True)
-        distance = self.dist(self.main(torch.cat([brightness, centred, self.feat(features)], dim=1)))
+        features = self.feat(features)
+        brightness, centred = brightness.to(features.dtype), centred.to(features.dtype)
+        distance = self.dist(self.main(torch.cat([brightness, centred, features], dim=1)))
         score = -distance.square()
-        weights = torch.exp(score - score.amax(1, keepdim=True))
+        weights = torch.exp(score - score.amax(1, keepdim=True)).to(flow.dtype)
         x = self.scale_x(weights * self._neighbours(flow[:, :1]))
         y = self.scale_y(weights * self._neighbours(flow[:, 1:]))
         return torch.cat([x, y], dim=1) / weights.sum(1, keepdim=True)
@@ -267,6 +269,31 @@ class _Regularisation(nn.Module):
 
 def _activation() -> nn.Module:
     return nn.LeakyReLU(0.1)
+
+
+class _Float32Conv2d(nn.Conv2d):
+    """Convolution of a displacement, never under autocast: at 20 pixels bfloat16 knows it to a twelfth of a pixel."""
+
+    def forward(self, values: Tensor) -> Tensor:
+        if torch.jit.is_scripting():
+            return self._conv_forward(values, self.weight, self.bias)
+        else:
+            with torch.autocast(values.device.type, enabled=False):
+                return self._conv_forward(values, self.weight, self.bias)
+
+
+class _Upsampling(nn.ConvTranspose2d):
+    """Twice the size, each channel by itself; never under autocast, as :class:`_Float32Conv2d`."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, channels, 4, 2, 1, bias=False, groups=channels)
+
+    def forward(self, values: Tensor, output_size: list[int] | None = None) -> Tensor:
+        if torch.jit.is_scripting():
+            return conv_transpose2d(values, self.weight, None, 2, 1, 0, self.groups)
+        else:
+            with torch.autocast(values.device.type, enabled=False):
+                return conv_transpose2d(values, self.weight, None, 2, 1, 0, self.groups)
 
 
 def _projection(width_in: int, width_out: int) -> nn.Module:

@@ -161,3 +161,22 @@ def test_backward_flow_is_that_of_the_swapped_pair_and_has_no_gradient(published
         torch.testing.assert_close(flows[:, 2:], published(torch.cat([image[:, 3:], image[:, :3]], 1)))
     flows[:, 2:].sum().backward()
     assert not any(parameter.grad.any() for parameter in network.parameters())
+
+
+def test_bfloat16_keeps_the_displacement_as_exact_as_its_parts():
+    torch.manual_seed(0)
+    network = LiteFlowNet(in_channels=2).eval()
+    with torch.no_grad():
+        for stage in network.stages:
+            if isinstance(stage.main[-1], torch.nn.Conv2d):
+                stage.main[-1].weight.zero_()  # matching and sub-pixel stages add their bias alone
+        for index, lateral, axial in ((0, 1.5, 3.0), (3, -0.003, 0.0035)):
+            network.stages[index].main[-1].bias.copy_(torch.tensor([lateral, axial]))
+        image = torch.rand(1, 2, 128, 96)
+        exact = network(image)
+        with torch.autocast("cpu", torch.bfloat16):
+            mixed = network(image)
+    assert mixed.dtype == torch.float32
+    assert exact[:, 1].max() > 32
+    # bfloat16 steps by .25 px from 32 px on, so a displacement kept in it would be up to .125 px off.
+    assert (mixed - exact).abs().max() < 0.05
