@@ -25,7 +25,7 @@ def ablate(bundle: str, output: Path) -> int:
     run = PlanRun(bundle, work, plan["simulate"], plan.get("settings", {}))
     figures: Figures = {arm: {metric: [] for metric in plan["metrics"]} for arm in plan["arms"]}
     for seed, arm in product(plan["seeds"], plan["arms"]):
-        steps = arm_steps(arm, seed, [plan["steps"][name] for name in plan["arms"][arm]])
+        steps = arm_steps(arm, seed, [{"name": name, **plan["steps"][name]} for name in plan["arms"][arm]])
         folder = [run.step(step).folder for step in steps][-1]
         table = read_evaluation(folder)
         for metric in plan["metrics"]:
@@ -43,8 +43,8 @@ def arm_steps(arm: str, seed: int, steps: Sequence[Mapping[str, Any]]) -> Iterat
         overrides = {"seed": seed, "model_dir": f"{{work}}/{folder}/models", **step.get("overrides", {})}
         if step["run_id"] == "evaluating":
             overrides["method"] = arm
-        title = f"{arm}, seed {seed}: {step['run_id']}"
-        yield {**step, "name": f"{folder}/{step['run_id']}", "title": title, "overrides": overrides}
+        title = f"{arm}, seed {seed}: {step['name'].replace('_', ' ')}"
+        yield {**step, "name": f"{folder}/{step['name']}", "title": title, "overrides": overrides}
 
 
 def ablation_rows(figures: Figures) -> list[EvaluationRow]:

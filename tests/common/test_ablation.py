@@ -5,14 +5,17 @@ from common.ablation import ablation_rows, arm_steps
 
 def test_each_arm_and_seed_has_its_own_folders_and_the_evaluation_its_name():
     steps = [
-        {"run_id": "training", "configs": ["train.json"], "overrides": {"max_epochs": 2}},
-        {"run_id": "evaluating", "configs": ["train.json", "evaluate.json"]},
+        {"name": "training", "run_id": "training", "configs": ["train.json"], "overrides": {"max_epochs": 2}},
+        {"name": "training_head", "run_id": "training", "configs": ["train.json", "train_head.json"]},
+        {"name": "scores", "run_id": "evaluating", "configs": ["train.json", "evaluate.json"]},
     ]
-    training, evaluating = arm_steps("no start", 2, steps)
+    training, head, evaluating = arm_steps("no start", 2, steps)
     assert training["name"] == "no_start_2/training"
+    assert (head["name"], head["title"]) == ("no_start_2/training_head", "no start, seed 2: training head")
     assert training["overrides"] == {"seed": 2, "model_dir": "{work}/no_start_2/models", "max_epochs": 2}
     assert evaluating["overrides"]["method"] == "no start"
-    assert "overrides" not in steps[1]
+    assert "method" not in head["overrides"]
+    assert "overrides" not in steps[2]
 
 
 def test_the_first_arm_is_compared_with_each_other_one_seed_by_seed():

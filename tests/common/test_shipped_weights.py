@@ -71,7 +71,12 @@ def test_a_comparison_runs_its_steps_in_a_folder_of_its_own_and_the_evaluation_o
             self.steps.append(spec)
             return type("Step", (), {"folder": Path(spec["name"])})
 
-    evaluation = {"run_id": "evaluating", "configs": ["train.json"], "overrides": {"dataset_dir": "held_out"}}
+    evaluation = {
+        "name": "evaluation",
+        "run_id": "evaluating",
+        "configs": ["train.json"],
+        "overrides": {"dataset_dir": "held_out"},
+    }
     training = {"name": "training", "title": "t", "run_id": "training", "configs": [], "overrides": {"max_epochs": 3}}
     plan = {
         "steps": [{"name": "pretraining"}, training],
@@ -79,7 +84,7 @@ def test_a_comparison_runs_its_steps_in_a_folder_of_its_own_and_the_evaluation_o
         "comparisons": {"no start": {"steps": ["training"]}, "start": {"steps": [], "evaluation": {"weights": "w"}}},
     }
     run = Run()
-    assert run_comparison(run, "no start", plan) == Path("no_start_0/evaluating")
+    assert run_comparison(run, "no start", plan) == Path("no_start_0/evaluation")
     models = "{work}/no_start_0/models"
     assert [step["overrides"] for step in run.steps] == [
         {"seed": 0, "model_dir": models, "max_epochs": 3},
