@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 from common.files import replacing, write_csv
 from common.handlers.distributed import is_main_process
 
+_WIDE_RATIO = 20
 _NOT_DRAWN = ("epoch", "seconds", "learning_rate")
 
 
@@ -106,7 +107,7 @@ class History:
 
 
 def draw_history(path: str | os.PathLike[str], parts: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
-    """Draw loss and metrics by epoch as a picture (PNG), one panel each.
+    """Draw loss and metrics by epoch as a picture (PNG), one panel each, logarithmic where values differ widely.
 
     Args:
         path: file to write.
@@ -123,7 +124,9 @@ def draw_history(path: str | os.PathLike[str], parts: Mapping[str, Sequence[Mapp
             known = [(before + row["epoch"], row[name]) for row in rows if row.get(name) is not None]
             axes.plot([epoch for epoch, _ in known], [value for _, value in known], marker=".", label=title)
             before += len(rows)
-        axes.set(xlabel="epoch", title=name.replace("_", " "))
+        values = [row[name] for rows in parts.values() for row in rows if row.get(name) is not None]
+        spread = min(values) > 0 and max(values) > _WIDE_RATIO * min(values)
+        axes.set(xlabel="epoch", title=name.replace("_", " "), yscale="log" if spread else "linear")
         axes.grid(alpha=0.3)
     if len(parts) > 1:
         figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(parts))

@@ -66,6 +66,16 @@ def test_draws_each_part_of_a_training_after_the_one_before(tmp_path, monkeypatc
     ]
 
 
+@pytest.mark.parametrize(
+    ("losses", "scale"), [([7.0, 0.1], "log"), ([7.0, 1.0], "linear"), ([7.0, -0.1], "linear"), ([7.0, None], "linear")]
+)
+def test_values_that_differ_widely_are_drawn_on_a_logarithmic_axis(tmp_path, monkeypatch, losses, scale):
+    chosen = []
+    monkeypatch.setattr(Axes, "set", lambda self, **settings: chosen.append(settings["yscale"]))
+    draw_history(tmp_path / "curves.png", {"all": [{"epoch": k, "loss": loss} for k, loss in enumerate(losses, 1)]})
+    assert chosen == [scale]
+
+
 def test_takes_the_losses_of_decollated_output(tmp_path):
     trainer = Engine(lambda *_: [{"loss": 5.0}, {"loss": 5.0}])
     history = History(tmp_path)
