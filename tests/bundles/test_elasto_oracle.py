@@ -11,8 +11,9 @@ from tests.bundles.harness import root, workflow
 
 ARRAY = RfAcquisition(samples=1024, lines=64)
 INNER = np.s_[40:-40, 10:-10]
-# Axial RMSE in samples that the shipped weights promise, by compression (%) and shift (samples).
-AT_MOST = {(0.5, 0.0): 0.15, (1.0, 0.0): 0.15, (2.0, 0.0): 0.2, (0.0, 0.3): 0.1, (0.0, 0.5): 0.1}
+# By compression (%) and shift (samples). The classical methods are held to the same bound at .5 %.
+MOTIONS = [(0.5, 0.0), (1.0, 0.0), (2.0, 0.0), (0.0, 0.3), (0.0, 0.5)]
+LARGEST_AXIAL_RMSE = 0.05  # samples
 
 
 class Uniform:
@@ -31,7 +32,7 @@ class Uniform:
 
 @pytest.mark.slow
 def test_shipped_weights_keep_their_promise_on_known_displacements(tmp_path):
-    for number, (percent, shift) in enumerate(AT_MOST):
+    for number, (percent, shift) in enumerate(MOTIONS):
         motion = Uniform(percent, shift)
         first, second = rf_pair(ARRAY, motion, np.random.default_rng(number), Disturbance(40.0, 0.0))
         named = {"fs_hz": 40e6, "sound_speed_m_s": 1540.0, "pitch_m": 0.3e-3}
@@ -45,9 +46,9 @@ def test_shipped_weights_keep_their_promise_on_known_displacements(tmp_path):
     )
     flow.initialize()
     flow.run()
-    for number, ((percent, shift), promised) in enumerate(AT_MOST.items()):
+    for number, (percent, shift) in enumerate(MOTIONS):
         image = SimpleITK.ReadImage(str(tmp_path / "out" / f"case_{number}_displacement.mha"))
         axial = SimpleITK.GetArrayFromImage(image)[..., 1] / ARRAY.sample_mm
         exact = np.broadcast_to(shift - percent / 100 * np.arange(ARRAY.samples)[:, None], axial.shape)
         found = error_statistics(axial[INNER], exact[INNER])["rmse"]
-        assert found <= promised, (percent, shift)
+        assert found <= LARGEST_AXIAL_RMSE, (percent, shift)
