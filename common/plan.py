@@ -17,7 +17,7 @@ from common.workflow import BUNDLES_FOLDER, command_line, installed_bundles_fold
 
 MODEL = "models/model.pt"
 NEW, BEGUN, FINISHED = "new", "begun", "finished"
-_RESUMABLE = ("training", "pretraining")
+TRAININGS = ("training", "pretraining")  # run ids; they write a history and can be resumed
 _CLOCKS = {"seconds": time.perf_counter, "cpu_seconds": time.process_time}
 
 
@@ -88,7 +88,7 @@ class PlanRun:
             if state == FINISHED:
                 say("   (done already)")
             else:
-                again = _taken_up(state, folder) if spec["run_id"] in _RESUMABLE else {}
+                again = _taken_up(state, folder) if spec["run_id"] in TRAININGS else {}
                 run_bundle(self.root, spec["run_id"], spec["configs"], {**overrides, **again})
         return Step(spec["title"], line, folder, self.done.seconds(spec["name"]))
 

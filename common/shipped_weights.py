@@ -13,7 +13,7 @@ import hashlib
 import math
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from common.errors import NoDataError
 from common.files import read_csv, write_json
 from common.handlers.evaluation import read_evaluation
 from common.handlers.history import draw_history
-from common.plan import PlanRun, filled, read_plan, say
+from common.plan import TRAININGS, PlanRun, filled, read_plan, say
 from common.report import evaluation_lines
 from common.workflow import installed_bundles_folder
 
@@ -48,7 +48,7 @@ def make_weights(bundle: str, output: Path, real_data: Path | None = None) -> in
     say(f"\n== {bundle}: {plan['title']}\n   {plan['intro']}")
     run = PlanRun(bundle, work, [*plan["simulate"], held_out["simulate"]], plan.get("settings", {}))
     steps = [run.step(spec) for spec in [*plan["steps"], held_out["evaluation"]]]
-    draw_courses(work, {spec["name"]: spec["run_id"] for spec in plan["steps"]})
+    draw_courses(work, plan["steps"])
     others = {name: run_comparison(run, name, plan) for name in plan.get("comparisons", {})}
     for text in evaluation_lines([step.folder for step in steps] + list(others.values())):
         say("   " + text)
@@ -66,15 +66,15 @@ def make_weights(bundle: str, output: Path, real_data: Path | None = None) -> in
     return 0
 
 
-def draw_courses(work: Path, run_ids: Mapping[str, str]) -> None:
-    """Draw the loss curves of each stage, all its parts in one picture, as `work/RUN_ID.png`.
+def draw_courses(work: Path, steps: Sequence[Mapping[str, Any]]) -> None:
+    """Draw the loss curves of each run id, all its trainings in one picture, as `work/RUN_ID.png`.
 
     Args:
-        work: folder of the run.
-        run_ids: name of every training step, in order -> its run id.
+        work: folder of the run, in which the steps have run.
+        steps: of the plan; those that train nothing are left out.
     """
-    for run_id in dict.fromkeys(run_ids.values()):
-        names = [name for name, of in run_ids.items() if of == run_id]
+    for run_id in TRAININGS:
+        names = [step["name"] for step in steps if step["run_id"] == run_id]
         histories = {name: read_csv(work / name / "history.csv") for name in names}
         parts = {name: [_numbers(row) for row in rows] for name, rows in histories.items()}
         draw_history(work / f"{run_id}.png", parts)

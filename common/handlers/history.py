@@ -120,13 +120,14 @@ def draw_history(path: str | os.PathLike[str], parts: Mapping[str, Sequence[Mapp
     figure = Figure(figsize=(3.6 * len(names), 2.8), layout="constrained")
     for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
         before = 0
+        values: list[float] = []
         for title, rows in parts.items():
-            known = [(before + row["epoch"], row[name]) for row in rows if row.get(name) is not None]
-            axes.plot([epoch for epoch, _ in known], [value for _, value in known], marker=".", label=title)
+            known = {before + row["epoch"]: row[name] for row in rows if row.get(name) is not None}
+            axes.plot(list(known), list(known.values()), marker=".", label=title)
             before += len(rows)
-        values = [row[name] for rows in parts.values() for row in rows if row.get(name) is not None]
-        spread = min(values) > 0 and max(values) > _WIDE_RATIO * min(values)
-        axes.set(xlabel="epoch", title=name.replace("_", " "), yscale="log" if spread else "linear")
+            values += known.values()
+        wide = 0 < _WIDE_RATIO * min(values, default=0) < max(values, default=0)
+        axes.set(xlabel="epoch", title=name.replace("_", " "), yscale="log" if wide else "linear")
         axes.grid(alpha=0.3)
     if len(parts) > 1:
         figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(parts))

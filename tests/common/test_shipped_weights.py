@@ -40,7 +40,8 @@ def test_the_parts_of_a_stage_are_drawn_in_one_picture(tmp_path, monkeypatch):
     for name in ("coarse", "fine", "training"):
         (tmp_path / name).mkdir()
         write_csv(tmp_path / name / "history.csv", rows)
-    draw_courses(tmp_path, {"coarse": "pretraining", "fine": "pretraining", "training": "training"})
+    run_ids = {"coarse": "pretraining", "fine": "pretraining", "restoration": "evaluating", "training": "training"}
+    draw_courses(tmp_path, [{"name": name, "run_id": run_id} for name, run_id in run_ids.items()])
     assert drawn == {"pretraining.png": {"coarse": rows, "fine": rows}, "training.png": {"training": rows}}
 
 

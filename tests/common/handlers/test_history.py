@@ -67,7 +67,8 @@ def test_draws_each_part_of_a_training_after_the_one_before(tmp_path, monkeypatc
 
 
 @pytest.mark.parametrize(
-    ("losses", "scale"), [([7.0, 0.1], "log"), ([7.0, 1.0], "linear"), ([7.0, -0.1], "linear"), ([7.0, None], "linear")]
+    ("losses", "scale"),
+    [([7, 0.1], "log"), ([7, 1], "linear"), ([7, -0.1], "linear"), ([7, None], "linear"), ([None], "linear")],
 )
 def test_values_that_differ_widely_are_drawn_on_a_logarithmic_axis(tmp_path, monkeypatch, losses, scale):
     chosen = []

@@ -143,6 +143,17 @@ def test_file_cut_inside_its_header_leaves_its_section_short(tmp_path, caplog):
     assert "IM-0001-0006.dcm" in caplog.text
 
 
+def test_file_whose_transfer_syntax_is_damaged_leaves_its_section_short(tmp_path, caplog):
+    write_stack(tmp_path, sections=3)
+    file = tmp_path / "IM-0001-0006.dcm"
+    syntax = b"\x02\x00\x10\x00"  # (0002,0010), then its value representation UI
+    file.write_bytes(file.read_bytes().replace(syntax + b"UI", syntax + b"ZZ", 1))
+    with caplog.at_level(logging.WARNING):
+        cine = read_cine(tmp_path)
+    assert cine.sections_skipped == [(1, "3 frames instead of 4 as in most sections")]
+    assert "IM-0001-0006.dcm: expected a single-frame MR image" in caplog.text
+
+
 def test_all_files_truncated_is_an_error_that_names_one(tmp_path):
     write_stack(tmp_path, sections=2)
     for file in tmp_path.glob("*.dcm"):
