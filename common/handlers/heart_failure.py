@@ -86,7 +86,7 @@ class HeartFailureEvaluation(RowCollector):
         axes.plot([0, 1], [0, 1], color="0.7", linestyle=":", label="chance")
         axes.set(xlabel="1 - specificity", ylabel="sensitivity", title="HFrEF against HFpEF", aspect="equal")
         axes.legend(loc="lower right", frameon=False)
-        axes.text(0.02, 0.98, "research use only", transform=axes.transAxes, va="top", fontsize=7, color="0.4")
+        figure.supxlabel("research use only, not a medical device", fontsize=7, color="0.4")
         with replacing(self.folder / "roc.png") as temporary:
             figure.savefig(temporary, dpi=110)
 
