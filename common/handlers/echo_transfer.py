@@ -14,8 +14,7 @@ from common.handlers.distributed import is_main_process
 from common.handlers.evaluation import EvaluationRow, write_evaluation
 from common.handlers.rows import Row, RowCollector
 from common.metrics import regression
-from common.metrics.classes import f1_score, precision
-from common.metrics.heart_failure import accuracy, sensitivity, specificity
+from common.metrics.classes import accuracy, f1_score, precision, sensitivity, specificity
 from common.metrics.intervals import Statistic, bootstrap_interval
 
 # Correlation and MAE of the paper's fine-tuning (table 4), and its five scores on HMC-QU (table 5).

@@ -13,6 +13,7 @@ from common.handlers.distributed import is_main_process
 from common.handlers.evaluation import EvaluationRow, write_evaluation
 from common.handlers.failures import FailureLog
 from common.handlers.rows import Row, RowCollector
+from common.metrics import classes
 from common.metrics import heart_failure as metrics
 from common.metrics.intervals import Statistic, bootstrap_interval
 
@@ -59,10 +60,10 @@ class HeartFailureEvaluation(RowCollector):
         called = (scores >= self.threshold).astype(int)
         clustered_accuracy = metrics.ClusteredAccuracy(self.threshold)
         figures: list[tuple[str, str, Statistic, tuple[NDArray, ...], float | None]] = [
-            (self.method, "patient AUC", metrics.auc, (labels, scores), 0.8505),
-            (self.method, "patient accuracy", metrics.accuracy, (labels, called), 0.8208),
-            (self.method, "sensitivity", metrics.sensitivity, (labels, called), None),
-            (self.method, "specificity", metrics.specificity, (labels, called), None),
+            (self.method, "patient AUC", classes.auc, (labels, scores), 0.8505),
+            (self.method, "patient accuracy", classes.accuracy, (labels, called), 0.8208),
+            (self.method, "sensitivity", classes.sensitivity, (labels, called), None),
+            (self.method, "specificity", classes.specificity, (labels, called), None),
             (self.method, "patch AUC", metrics.clustered_auc, (clusters,), 0.8289),
             (self.method, "patch accuracy", clustered_accuracy, (clusters,), 0.7682),
             ("majority class", "patient accuracy", metrics.majority, (labels,), None),
@@ -82,7 +83,7 @@ class HeartFailureEvaluation(RowCollector):
             labels, scores = metrics.columns(rows)
             if len(set(labels.tolist())) == 2:
                 false, true, _ = roc_curve(labels, scores)
-                axes.plot(false, true, label=f"{name}: AUC {metrics.auc(labels, scores):.3f} (n = {len(rows)})")
+                axes.plot(false, true, label=f"{name}: AUC {classes.auc(labels, scores):.3f} (n = {len(rows)})")
         axes.plot([0, 1], [0, 1], color="0.7", linestyle=":", label="chance")
         axes.set(xlabel="1 - specificity", ylabel="sensitivity", title="HFrEF against HFpEF", aspect="equal")
         axes.legend(loc="lower right", frameon=False)

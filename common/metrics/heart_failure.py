@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from common.metrics.classes import accuracy, auc
+
 Row = dict[str, Any]
 
 
@@ -35,34 +37,6 @@ def patient_rows(sections: Sequence[Row]) -> list[Row]:
 def columns(rows: Sequence[Row]) -> tuple[NDArray, NDArray]:
     """Return labels (N,) and probabilities (N,) of `rows`."""
     return np.array([row["label"] for row in rows]), np.array([row["probability"] for row in rows], dtype=float)
-
-
-def auc(labels: NDArray, scores: NDArray) -> float:
-    """Return the area under the ROC curve, ties counted half; NaN where one class is missing."""
-    from scipy.stats import rankdata
-
-    positive = np.asarray(labels) == 1
-    count, others = int(positive.sum()), int((~positive).sum())
-    if count == 0 or others == 0:
-        return float("nan")
-    ranks = rankdata(scores)
-    return float((ranks[positive].sum() - count * (count + 1) / 2) / (count * others))
-
-
-def accuracy(labels: NDArray, called: NDArray) -> float:
-    """Return the share of right calls."""
-    return float(np.mean(np.asarray(labels) == np.asarray(called)))
-
-
-def sensitivity(labels: NDArray, called: NDArray) -> float:
-    """Return the share of label 1 that is called 1; NaN without any."""
-    positive = np.asarray(labels) == 1
-    return float(np.mean(np.asarray(called)[positive] == 1)) if positive.any() else float("nan")
-
-
-def specificity(labels: NDArray, called: NDArray) -> float:
-    """Return the share of label 0 that is called 0; NaN without any."""
-    return sensitivity(1 - np.asarray(labels), 1 - np.asarray(called))
 
 
 def majority(labels: NDArray) -> float:
