@@ -8,7 +8,7 @@ from monai.engines.utils import PrepareBatch
 from monai.inferers.inferer import Inferer
 from torch import Tensor
 
-from common.inferers.mixed_precision import MixedPrecisionInferer
+from common.training.precision import MixedPrecisionInferer
 
 
 class PrepareViews(PrepareBatch):

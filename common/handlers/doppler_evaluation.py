@@ -10,17 +10,17 @@ import numpy as np
 from ignite.engine import Engine
 
 from common.baselines.envelope_peaks import envelope_peaks
+from common.evaluation.intervals import Interval
+from common.evaluation.rows import Row, RowCollector
+from common.evaluation.table import EvaluationRow, write_evaluation
 from common.files import replacing, write_csv
-from common.handlers.distributed import is_main_process
 from common.handlers.doppler_pictures import draw_bland_altman, draw_sweep
 from common.handlers.doppler_rows import doppler_row
-from common.handlers.evaluation import EvaluationRow, write_evaluation
-from common.handlers.rows import Row, RowCollector
 from common.metrics.doppler_published import METRICS, published_figure
 from common.metrics.doppler_rows import WAVES, PeakRow, image_counts, peak_rows
-from common.metrics.intervals import Interval
 from common.metrics.wave_agreement import wave_agreement
 from common.readers.doppler_calibration import DopplerCalibration, peak_velocity_cm_s
+from common.training.processes import is_main_process
 from common.transforms.spectral_fit import to_image
 
 SWEEP = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)

@@ -6,12 +6,12 @@ from typing import Any
 import torch
 from ignite.engine import Engine
 
+from common.data.failures import FailureLog
+from common.evaluation.case_results import CaseResults
+from common.evaluation.rows import Row
 from common.files import write_csv, write_json
-from common.handlers.case_results import CaseResults
 from common.handlers.doppler_pictures import draw_trace
 from common.handlers.doppler_rows import doppler_row
-from common.handlers.failures import FailureLog
-from common.handlers.rows import Row
 from common.metrics.doppler_beats import Beat, Peak, pair_beats, summarise_beats
 
 COLUMNS = ("case", "e_mean_cm_s", "a_mean_cm_s", "e_to_a", "e_waves", "a_waves", "beats_with_both", "note")

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from common.handlers.rows import Row
+from common.evaluation.rows import Row
 from common.readers.doppler_calibration import DopplerCalibration, peak_velocity_cm_s
 from common.readers.doppler_labels import WAVES
 from common.transforms.spectral_fit import to_image

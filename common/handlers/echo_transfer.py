@@ -9,13 +9,13 @@ import numpy as np
 from ignite.engine import Engine
 from numpy.typing import NDArray
 
+from common.evaluation.classes import accuracy, f1_score, precision, sensitivity, specificity
+from common.evaluation.intervals import Statistic, bootstrap_interval
+from common.evaluation.rows import Row, RowCollector
+from common.evaluation.table import EvaluationRow, write_evaluation
 from common.files import read_csv, write_csv
-from common.handlers.distributed import is_main_process
-from common.handlers.evaluation import EvaluationRow, write_evaluation
-from common.handlers.rows import Row, RowCollector
 from common.metrics import regression
-from common.metrics.classes import accuracy, f1_score, precision, sensitivity, specificity
-from common.metrics.intervals import Statistic, bootstrap_interval
+from common.training.processes import is_main_process
 
 # Correlation and MAE of the paper's fine-tuning (table 4), and its five scores on HMC-QU (table 5).
 CAMUS_PUBLISHED = {"Good and Medium": (0.807, 5.29), "Poor": (0.693, 6.81)}

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from common.data.failures import FailureLog
+from common.evaluation.case_results import CaseResults
 from common.files import write_json
-from common.handlers.case_results import CaseResults
 from common.handlers.ef_pictures import draw_clip
 from common.handlers.ejection_fraction import ejection_fraction_row
-from common.handlers.failures import FailureLog
 from common.metrics.regression import EF_BANDS
 
 COLUMNS = ("case", "ef_percent", "spread", "lowest", "highest", "band", "clips_disagree", "plausible")

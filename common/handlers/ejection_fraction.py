@@ -9,14 +9,14 @@ import torch
 from ignite.engine import Engine, Events
 from torch import Tensor
 
+from common.evaluation.intervals import Interval, Statistic, bootstrap_interval
+from common.evaluation.rows import Row, RowCollector
+from common.evaluation.table import EvaluationRow, write_evaluation
 from common.files import write_csv
-from common.handlers.distributed import bare_network, is_main_process
 from common.handlers.ef_pictures import draw_agreement, draw_embedding, draw_grad_cam
-from common.handlers.evaluation import EvaluationRow, write_evaluation
-from common.handlers.rows import Row, RowCollector
 from common.metrics import regression as metrics
-from common.metrics.intervals import Interval, Statistic, bootstrap_interval
 from common.networks.ejection_fraction import EjectionFractionNet, WithFeatures
+from common.training.processes import bare_network, is_main_process
 
 GRAD_CAM_CASES = 3
 

@@ -12,16 +12,16 @@ import torch
 from ignite.engine import Engine
 from torch import Tensor, nn
 
-from common.baselines import ClassicalSettings, classical_flows
+from common.baselines.estimates import ClassicalSettings, classical_flows
 from common.errors import UnusableFileError
+from common.evaluation.intervals import Interval, bootstrap_interval
+from common.evaluation.rows import Row, RowCollector
+from common.evaluation.table import EvaluationRow, write_evaluation
 from common.files import write_csv
-from common.handlers.distributed import bare_network, is_main_process
 from common.handlers.elastography_pictures import ShownPair, draw_profile, draw_strains
-from common.handlers.evaluation import EvaluationRow, write_evaluation
-from common.handlers.rows import Row, RowCollector
-from common.handlers.weights import load_weights
-from common.metrics.intervals import Interval, bootstrap_interval
 from common.metrics.strain_case import case_figures
+from common.training.processes import bare_network, is_main_process
+from common.training.weights import load_weights
 from common.transforms.analytic_signal import AnalyticChannels
 from common.transforms.flow_grid import resample_flow
 from common.transforms.strain import AxialStrain

@@ -9,13 +9,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from common.baselines import local_correlation
+from common.baselines.ncc import local_correlation
+from common.data.failures import FailureLog
 from common.errors import UnusableFileError
+from common.evaluation.case_results import CaseResults
 from common.files import replacing, write_json
-from common.handlers.case_results import CaseResults
-from common.handlers.failures import FailureLog
-from common.losses import reliable_pixels
-from common.networks import warp
+from common.losses.elastography import reliable_pixels
+from common.networks.warping import warp
 from common.transforms.b_mode import BMode
 from common.transforms.strain import AxialStrain
 

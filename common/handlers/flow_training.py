@@ -9,7 +9,7 @@ from ignite.engine import Engine, Events
 from monai.engines.utils import IterationEvents
 from torch import Tensor, nn
 
-from common.losses import ElastographyLoss
+from common.losses.elastography import ElastographyLoss
 
 logger = logging.getLogger(__name__)
 

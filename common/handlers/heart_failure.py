@@ -8,14 +8,14 @@ import numpy as np
 from ignite.engine import Engine, Events
 from numpy.typing import NDArray
 
+from common.data.failures import FailureLog
+from common.evaluation import classes
+from common.evaluation.intervals import Statistic, bootstrap_interval
+from common.evaluation.rows import Row, RowCollector
+from common.evaluation.table import EvaluationRow, write_evaluation
 from common.files import replacing, write_csv, write_json
-from common.handlers.distributed import is_main_process
-from common.handlers.evaluation import EvaluationRow, write_evaluation
-from common.handlers.failures import FailureLog
-from common.handlers.rows import Row, RowCollector
-from common.metrics import classes
 from common.metrics import heart_failure as metrics
-from common.metrics.intervals import Statistic, bootstrap_interval
+from common.training.processes import is_main_process
 
 
 def section_row(batch: Any, output: Any) -> Row:
@@ -95,7 +95,7 @@ class HeartFailureEvaluation(RowCollector):
 class HeartFailureResults:
     """Writes `CASE.json` and `CASE.png` of each patient as soon as its sections are through, at last `predictions.csv`.
 
-    The sections of a patient must come one after the other, as :class:`common.readers.CaseStream` gives them.
+    The sections of a patient must come one after the other, as :class:`common.data.CaseStream` gives them.
 
     Args:
         output_dir: folder to write to.

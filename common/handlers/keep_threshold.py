@@ -6,8 +6,8 @@ from typing import Any
 from ignite.engine import Engine, Events
 
 from common.files import write_json
-from common.handlers.distributed import is_main_process
-from common.handlers.keep_best import KeepBest
+from common.training.best_model import KeepBest
+from common.training.processes import is_main_process
 
 
 class KeepThreshold:

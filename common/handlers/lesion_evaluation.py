@@ -10,13 +10,13 @@ import torch
 from ignite.engine import Engine
 from numpy.typing import NDArray
 
+from common.evaluation.intervals import Interval, bootstrap_interval, paired_difference
+from common.evaluation.rows import Row, RowCollector
+from common.evaluation.table import EvaluationRow, write_evaluation
 from common.files import replacing, write_csv
-from common.handlers.distributed import is_main_process
-from common.handlers.evaluation import EvaluationRow, write_evaluation
-from common.handlers.rows import Row, RowCollector
-from common.metrics.intervals import Interval, bootstrap_interval, paired_difference
 from common.metrics.lesion import dice_score, lesion_size, lesion_size_class
 from common.metrics.surface import surface_scores
+from common.training.processes import is_main_process
 
 RULE = "rule"
 SIZE_CLASSES = ("none", "<1%", "1-5%", ">5%")

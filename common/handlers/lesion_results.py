@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from common.data.failures import FailureLog
+from common.evaluation.case_results import CaseResults
+from common.evaluation.rows import Row
 from common.files import write_json
-from common.handlers.case_results import CaseResults
-from common.handlers.failures import FailureLog
 from common.handlers.lesion_picture import draw_lesion_montage
-from common.handlers.rows import Row
 from common.metrics.lesion import lesion_size
 from common.readers.volume_file import voxel_spacing_mm, write_on_grid
 

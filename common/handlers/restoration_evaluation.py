@@ -7,12 +7,12 @@ import numpy as np
 from ignite.engine import Engine
 from numpy.typing import NDArray
 
+from common.evaluation.intervals import bootstrap_interval
+from common.evaluation.restoration import restoration_row
+from common.evaluation.rows import RowCollector
+from common.evaluation.table import EvaluationRow, write_evaluation
 from common.files import write_csv
-from common.handlers.distributed import is_main_process
-from common.handlers.evaluation import EvaluationRow, write_evaluation
-from common.handlers.rows import RowCollector
-from common.metrics.intervals import bootstrap_interval
-from common.metrics.restoration import restoration_row
+from common.training.processes import is_main_process
 
 
 class RestorationEvaluation(RowCollector):

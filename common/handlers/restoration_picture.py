@@ -10,7 +10,7 @@ from ignite.engine import Engine, Events
 from numpy.typing import NDArray
 
 from common.files import replacing
-from common.handlers.distributed import is_main_process
+from common.training.processes import is_main_process
 
 _WHOLE_FRAME = 0.98
 

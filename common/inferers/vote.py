@@ -10,7 +10,7 @@ import torch
 from monai.inferers import Inferer
 from torch import Tensor, nn
 
-from common.handlers.weights import load_weights
+from common.training.weights import load_weights
 from common.transforms.stored_threshold import load_threshold
 
 

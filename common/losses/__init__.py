@@ -13,7 +13,6 @@ from common.losses.elastography import reliable_pixels as reliable_pixels
 from common.losses.end_point import EndPointLoss as EndPointLoss
 from common.losses.end_point import end_point_loss as end_point_loss
 from common.losses.end_point import slope_loss as slope_loss
-from common.losses.gather import gather_with_gradient as gather_with_gradient
 from common.losses.heat_map_loss import HeatMapLoss as HeatMapLoss
 from common.losses.heat_map_loss import heat_map_loss as heat_map_loss
 from common.losses.lesion import LesionLoss as LesionLoss

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from common.networks import warp
+from common.networks.warping import warp
 
 
 class ElastographyTerms(NamedTuple):

@@ -20,9 +20,6 @@ from common.metrics.flow_rows import MeanOf as MeanOf
 from common.metrics.flow_rows import end_point_row as end_point_row
 from common.metrics.heart_failure import patient_auc as patient_auc
 from common.metrics.heart_failure import section_auc as section_auc
-from common.metrics.intervals import Interval as Interval
-from common.metrics.intervals import bootstrap_interval as bootstrap_interval
-from common.metrics.intervals import paired_difference as paired_difference
 from common.metrics.lesion import LesionSize as LesionSize
 from common.metrics.lesion import dice_score as dice_score
 from common.metrics.lesion import lesion_size as lesion_size
@@ -44,9 +41,6 @@ from common.metrics.regression import mean_absolute_error as mean_absolute_error
 from common.metrics.regression import pearson_correlation as pearson_correlation
 from common.metrics.regression import r_squared as r_squared
 from common.metrics.regression import root_mean_square_error as root_mean_square_error
-from common.metrics.restoration import restoration_ratio as restoration_ratio
-from common.metrics.restoration import restoration_row as restoration_row
-from common.metrics.restoration import restored_mse as restored_mse
 from common.metrics.strain_case import case_figures as case_figures
 from common.metrics.strain_case import inclusion_masks as inclusion_masks
 from common.metrics.surface import SurfaceScores as SurfaceScores

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from common.losses import ElastographyLoss
+from common.losses.elastography import ElastographyLoss
 from common.transforms.strain import least_squares_slope
 
 Row = dict[str, Any]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from common.metrics.classes import accuracy, auc
+from common.evaluation.classes import accuracy, auc
 
 Row = dict[str, Any]
 

@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from common.losses import ElastographyLoss
+from common.losses.elastography import ElastographyLoss
 from common.metrics.elastography import contrast_to_noise, error_statistics, strain_ratio, window_metrics
 
 # Background of an inclusion: beyond this many radii from its centre; target: within the first.

@@ -1,8 +1,6 @@
 """Files to tensors and datalists: one module a modality, one function a public dataset layout."""
 
-from common.readers.caching import cached_dataset as cached_dataset
 from common.readers.camus import camus_datalist as camus_datalist
-from common.readers.case_stream import CaseStream as CaseStream
 from common.readers.cine_datalist import acdc_datalist as acdc_datalist
 from common.readers.cine_datalist import cine_cases as cine_cases
 from common.readers.cine_datalist import cine_datalist as cine_datalist
@@ -51,10 +49,6 @@ from common.readers.sector import sector_mask as sector_mask
 from common.readers.slices import SliceDataset as SliceDataset
 from common.readers.slices import brain_slices as brain_slices
 from common.readers.ultrasound_cine import open_ultrasound_cine as open_ultrasound_cine
-from common.readers.ultrasound_dicom import UltrasoundImage as UltrasoundImage
-from common.readers.ultrasound_dicom import UltrasoundRegion as UltrasoundRegion
-from common.readers.ultrasound_dicom import read_ultrasound as read_ultrasound
-from common.readers.ultrasound_dicom import read_ultrasound_header as read_ultrasound_header
 from common.readers.video import FrameSource as FrameSource
 from common.readers.video import open_video as open_video
 from common.readers.volume_file import Grid as Grid

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from common.data.ultrasound_dicom import read_ultrasound, read_ultrasound_header
 from common.errors import UnusableFileError
 from common.readers.doppler_calibration import Box, DopplerCalibration, spectral_calibration
-from common.readers.ultrasound_dicom import read_ultrasound, read_ultrasound_header
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 # Weights of red, green and blue in brightness, ITU-R BT.601.

@@ -21,7 +21,7 @@ def mask_to_region(frames: NDArray[np.uint8], regions: Sequence[Any]) -> NDArray
     Args:
         frames: (T, H, W, 3), RGB.
         regions: items with `min_x, min_y, max_x, max_y, spatial_format, data_type` such as
-            :class:`common.readers.UltrasoundRegion`.
+            :class:`common.data.UltrasoundRegion`.
     """
     height, width = frames.shape[1:3]
     fitting = [r for r in regions if r.spatial_format == TWO_DIMENSIONAL and r.max_x < width and r.max_y < height]

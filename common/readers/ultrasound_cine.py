@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from common.data.ultrasound_dicom import read_ultrasound
 from common.errors import UnusableFileError
 from common.readers.sector import mask_to_region
-from common.readers.ultrasound_dicom import read_ultrasound
 from common.readers.video import FrameSource, open_video
 
 VIDEO_SUFFIXES = (".avi", ".mp4", ".mov", ".mkv", ".m4v", ".wmv", ".mpg", ".mpeg")

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from common.handlers import load_weights
+from common.bundle import installed_bundles_folder, trained_settings
 from common.networks import EjectionFractionNet
 from common.phantoms import simulate_echo
+from common.training import load_weights
 from common.transforms import NormalizeClip, ReadClips
-from common.workflow import installed_bundles_folder, trained_settings
 from tests.benchmarks.clock import side_by_side
 
 pytestmark = [

@@ -4,7 +4,7 @@ import zipfile
 
 import pytest
 
-from common.pack import pack
+from common.commands.pack import pack
 from tests.bundles import harness
 
 

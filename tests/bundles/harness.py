@@ -8,8 +8,8 @@ from pathlib import Path
 
 from monai.bundle import ConfigParser, ConfigWorkflow
 
-from common.demo import read_demo
-from common.workflow import bundle_names, config_paths, installed_bundles_folder
+from common.bundle import bundle_names, config_paths, installed_bundles_folder
+from common.commands.demo import read_demo
 
 BUNDLES = bundle_names()
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from common.plan import read_plan
+from common.commands.plan import read_plan
 from tests.bundles.harness import BUNDLES, root
 
 NUMBER = re.compile(r"(?<![\w.])-?(?:\d+\.?\d*|\.\d+)")

@@ -131,7 +131,7 @@ def test_a_diverged_training_ends_before_anything_else_looks_at_it(bundle, name)
     parser = ConfigParser()
     parser.read_config(str(root(bundle) / "configs" / name))
     assert parser["train#ordered_handlers"][0] == "@train#finite"
-    assert parser["train#finite#_target_"] == "common.handlers.StopIfNotFinite"
+    assert parser["train#finite#_target_"] == "common.training.StopIfNotFinite"
 
 
 @each_config

@@ -4,9 +4,9 @@ import pytest
 import torch
 from monai.bundle import ConfigParser
 
-from common.handlers import save_state
 from common.metrics.doppler_published import METRICS, TABLE_1, published_figure
 from common.networks import BACKBONES, BarlowTwinsEncoder
+from common.training import save_state
 from tests.bundles.harness import root
 
 

@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from common.errors import FailedCasesError
-from common.handlers import save_state
 from common.networks import KeypointUNet
 from common.phantoms import simulate_doppler
+from common.training import save_state
 from tests.bundles import harness
 
 SETTINGS = {"backbone": "MobileNetV2", "spatial_size": [64, 96], "batch_size": 2}

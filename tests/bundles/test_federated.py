@@ -8,7 +8,7 @@ import zipfile
 import pytest
 import torch
 
-from common.pack import pack
+from common.commands.pack import pack
 from tests.bundles.harness import REPOSITORY, overrides, root, simulate, smallest, workflow
 
 BUNDLE = "hie_ladp_seg"

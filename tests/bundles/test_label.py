@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 
+from common.commands.pack import pack
 from common.label.served import ServedBundle
-from common.pack import pack
 from tests.bundles.harness import BUNDLES
 from tests.bundles.label_server import Server, environment, form, label_python
 from tests.bundles.studies import studies, with_weights

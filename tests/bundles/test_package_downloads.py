@@ -11,7 +11,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from common.carried_package import carried_name
+from common.commands.carried_package import carried_name
 from tests.bundles.harness import root, run_command
 
 BUNDLE = "hie_ladp_seg"
@@ -85,7 +85,7 @@ def test_a_damaged_zip_fails_the_check(fetched, damage):
     assert finished.returncode != 0 and f"{BUNDLE}.zip: FAILED" in finished.stdout
 
 
-@pytest.mark.parametrize("name", ["models/model.pt", "configs/inference.json", f"{CARRIED}/workflow.py"])
+@pytest.mark.parametrize("name", ["models/model.pt", "configs/inference.json", f"{CARRIED}/bundle.py"])
 def test_a_changed_file_of_an_unpacked_bundle_fails_the_check(fetched, name):
     path = fetched / BUNDLE / name
     path.write_bytes(one_bit_changed(path.read_bytes()))

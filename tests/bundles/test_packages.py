@@ -11,9 +11,9 @@ import pytest
 import torch
 from monai.bundle import ConfigWorkflow
 
-from common import carried_package
+from common.commands import carried_package
+from common.commands.pack import pack
 from common.files import read_csv
-from common.pack import pack
 from tests.bundles import unpacked
 from tests.bundles.harness import BUNDLES, REPOSITORY, command, overrides, root, run_command, smallest
 

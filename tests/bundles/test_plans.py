@@ -2,7 +2,7 @@
 
 import pytest
 
-from common.plan import read_plan
+from common.commands.plan import read_plan
 from tests.bundles.harness import BUNDLES, root
 
 

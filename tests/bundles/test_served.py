@@ -9,11 +9,11 @@ import pytest
 import SimpleITK as sitk
 import torch
 
+from common.bundle import run_bundle
+from common.commands.pack import pack
 from common.errors import UnusableFileError
 from common.label.served import ServedBundle
 from common.label.training import training_options, training_settings
-from common.pack import pack
-from common.workflow import run_bundle
 from tests.bundles.harness import BUNDLES, workflow
 from tests.bundles.studies import studies, with_weights
 

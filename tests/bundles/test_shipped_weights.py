@@ -5,8 +5,8 @@ import json
 import pytest
 import torch
 
-from common.plan import MODEL, call_phantom, filled, read_plan
-from common.shipped_weights import evaluation_figures, interval_of_part, weights_sha256
+from common.commands.plan import MODEL, call_phantom, filled, read_plan
+from common.commands.shipped_weights import evaluation_figures, interval_of_part, weights_sha256
 from tests.bundles.harness import BUNDLES, root, workflow
 
 MEGABYTE = 1e6

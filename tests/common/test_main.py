@@ -4,7 +4,7 @@ import sys
 import pytest
 
 from common.__main__ import main
-from common.workflow import installed_bundles_folder
+from common.bundle import installed_bundles_folder
 
 
 def test_help_imports_no_torch():

@@ -6,7 +6,8 @@ import pytest
 import torch
 from ignite.engine import Engine
 
-from common.handlers import DopplerEvaluation, FailureLog, doppler_row
+from common.data import FailureLog
+from common.handlers import DopplerEvaluation, doppler_row
 from common.handlers.doppler_results import DopplerResults
 from common.transforms import DecodePeaksd, draw_heat_maps
 

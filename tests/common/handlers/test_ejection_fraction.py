@@ -6,8 +6,9 @@ import torch
 from ignite.engine import Engine
 from PIL import Image
 
+from common.data import FailureLog
 from common.files import read_csv
-from common.handlers import EjectionFractionEvaluation, EjectionFractionResults, FailureLog, mean_label
+from common.handlers import EjectionFractionEvaluation, EjectionFractionResults, mean_label
 from common.handlers.ef_pictures import recorded_frames
 from common.handlers.ef_results import band_of
 from common.networks import EjectionFractionNet, WithFeatures

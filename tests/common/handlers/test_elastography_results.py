@@ -7,7 +7,8 @@ import SimpleITK
 import torch
 from ignite.engine import Engine
 
-from common.handlers import ElastographyResults, FailureLog, quality_map
+from common.data import FailureLog
+from common.handlers import ElastographyResults, quality_map
 from common.phantoms import simulate_rf_ultrasound
 from common.readers import RfSettings, rf_pairs
 from common.transforms import LoadRfPaird

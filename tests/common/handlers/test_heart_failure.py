@@ -3,8 +3,9 @@ import json
 import torch
 from ignite.engine import Engine
 
+from common.data import FailureLog
 from common.files import read_csv
-from common.handlers import FailureLog, HeartFailureEvaluation, HeartFailureResults, section_row
+from common.handlers import HeartFailureEvaluation, HeartFailureResults, section_row
 
 
 def sample(case, section, probability, label=None):

@@ -3,7 +3,8 @@ import json
 from ignite.engine import Engine
 from torch import nn
 
-from common.handlers import KeepBest, KeepThreshold
+from common.handlers import KeepThreshold
+from common.training import KeepBest
 
 
 def test_threshold_is_that_of_the_kept_model(tmp_path):

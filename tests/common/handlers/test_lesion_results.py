@@ -8,9 +8,10 @@ from ignite.engine import Engine
 from monai.data import MetaTensor
 from PIL import Image
 
+from common.data import FailureLog
 from common.errors import FailedCasesError
 from common.files import read_csv
-from common.handlers import FailureLog, LesionResults, NoisePicture, draw_lesion_montage
+from common.handlers import LesionResults, NoisePicture, draw_lesion_montage
 from common.readers import read_volume
 
 

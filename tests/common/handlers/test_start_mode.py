@@ -1,8 +1,9 @@
 import pytest
 import torch
 
-from common.handlers import save_state, start_in_mode
+from common.handlers import start_in_mode
 from common.networks import BarlowTwinsEncoder, KeypointUNet
+from common.training import save_state
 
 
 @pytest.fixture

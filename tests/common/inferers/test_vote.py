@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from common.handlers import save_state
 from common.inferers import FlippedSliceInferer, VotingInferer, vote
+from common.training import save_state
 
 
 class Shift(nn.Module):

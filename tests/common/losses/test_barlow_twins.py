@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from common.losses import BarlowTwinsLoss, barlow_twins_loss, embedding_row, held_out_barlow_twins
-from tests.common.losses.two_processes import run_in_two_processes
+from tests.common.training.two_processes import run_in_two_processes
 from tests.golden_recipe import noise_image
 
 

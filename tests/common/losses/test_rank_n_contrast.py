@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from common.losses import RankNContrastLoss, rank_n_contrast_loss
-from tests.common.losses.two_processes import run_in_two_processes
+from tests.common.training.two_processes import run_in_two_processes
 from tests.golden_recipe import noise_image
 
 # n, width, seed, temperature, loss and 2-norm of the gradient by the published code, float64.

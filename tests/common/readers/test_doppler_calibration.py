@@ -3,8 +3,9 @@ import math
 
 import pytest
 
+from common.data import UltrasoundRegion
 from common.errors import UnusableFileError
-from common.readers import CalibrationError, UltrasoundRegion, peak_velocity_cm_s, spectral_calibration
+from common.readers import CalibrationError, peak_velocity_cm_s, spectral_calibration
 
 SIZE = (600, 800)
 TRACE = UltrasoundRegion(

@@ -5,7 +5,7 @@ from PIL import Image
 from common.errors import UnusableFileError
 from common.readers import CalibrationError, read_doppler
 from common.readers.doppler_image import check_doppler
-from tests.common.readers.test_ultrasound_dicom import region, write
+from tests.common.data.test_ultrasound_dicom import region, write
 
 
 @pytest.fixture

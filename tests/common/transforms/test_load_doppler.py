@@ -6,7 +6,7 @@ from PIL import Image
 from common.readers import DopplerCalibration
 from common.transforms import LoadDopplerd
 from common.transforms.load_doppler import stacked_peaks
-from tests.common.readers.test_ultrasound_dicom import region, write
+from tests.common.data.test_ultrasound_dicom import region, write
 
 
 @pytest.fixture

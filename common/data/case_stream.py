@@ -1,0 +1,63 @@
+"""Cases one after the other: memory does not grow with their number, and a bad one does not end the run."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from torch.utils.data import IterableDataset, get_worker_info
+
+from common.data.failures import FailureLog
+
+Item = Mapping[str, Any]
+
+
+class CaseStream(IterableDataset):
+    """Yields the preprocessed samples of each case; a case that cannot be listed, read or prepared goes to `failures`.
+
+    Nothing is read before the iteration begins, so that a config builds where there is no data.
+
+    Args:
+        data: list of items, each with "case", or the folder that `list_cases` turns into such a list.
+        transform: from an item to a sample, or to several (a list or an iterator, one sample each).
+        failures: where failed cases go.
+        list_cases: from `data` to items; not needed if `data` is a list.
+
+    Raises:
+        ValueError: if `data` is no list and `list_cases` is missing.
+    """
+
+    def __init__(
+        self,
+        data: str | os.PathLike[str] | Sequence[Item],
+        transform: Callable[[Item], Any],
+        failures: FailureLog,
+        list_cases: Callable[[Any], Sequence[Item]] | None = None,
+    ) -> None:
+        if isinstance(data, (str, os.PathLike)) and list_cases is None:
+            raise ValueError(f"list_cases: expected a function that lists the cases of {data}, found None")
+        self.data, self.transform, self.failures, self.list_cases = data, transform, failures, list_cases
+
+    def items(self) -> list[Item]:
+        """Return the items of this run, read from the folder if `data` is one."""
+        is_folder = isinstance(self.data, (str, os.PathLike))
+        return list(self.list_cases(self.data) if is_folder and self.list_cases else self.data)  # type: ignore[arg-type]
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield sample after sample; with workers, each takes every n-th case."""
+        worker = get_worker_info()
+        first, step = (worker.id, worker.num_workers) if worker else (0, 1)
+        seen: set[str] = set()
+        for index, item in enumerate(self.items()):
+            case = str(item["case"])
+            if case in seen:
+                if index % step == first:
+                    self.failures.add(case, "another case has this name already; rename one of them")
+                continue
+            seen.add(case)
+            if index % step == first:
+                yield from self._samples(case, item)
+
+    def _samples(self, case: str, item: Item) -> Iterator[Any]:
+        with self.failures.guard(case):
+            prepared = self.transform(item)
+            yield from [prepared] if isinstance(prepared, Mapping) else prepared

@@ -1,0 +1,72 @@
+import pytest
+from torch.utils.data import DataLoader
+
+from common.data import CaseStream, FailureLog
+
+CASES = [{"case": f"p{n}", "value": n} for n in range(5)]
+
+
+def double(item):
+    if item["value"] == 2:
+        raise ValueError("truncated")
+    return {"case": item["case"], "value": 2 * item["value"]}
+
+
+def sections(item):
+    """Two samples, then trouble in one case."""
+    yield {"case": item["case"], "section": 0}
+    if item["value"] == 2:
+        raise ValueError("second section is damaged")
+    yield {"case": item["case"], "section": 1}
+
+
+@pytest.fixture
+def failures(tmp_path):
+    return FailureLog(tmp_path)
+
+
+def test_a_bad_case_is_named_and_the_others_arrive_in_order(failures):
+    assert [sample["value"] for sample in CaseStream(CASES, double, failures)] == [0, 2, 6, 8]
+    assert failures.failures() == [{"case": "p2", "reason": "truncated"}]
+
+
+def test_workers_share_the_cases_and_the_failures(failures):
+    loader = DataLoader(CaseStream(CASES, double, failures), batch_size=None, num_workers=2)
+    assert sorted(sample["value"] for sample in loader) == [0, 2, 6, 8]
+    assert failures.failures() == [{"case": "p2", "reason": "truncated"}]
+
+
+def test_a_case_may_give_several_samples(failures):
+    samples = list(CaseStream(CASES[:2], sections, failures))
+    assert [(s["case"], s["section"]) for s in samples] == [("p0", 0), ("p0", 1), ("p1", 0), ("p1", 1)]
+    listed = CaseStream(CASES[:1], lambda item: [{"n": 1}, {"n": 2}], failures)
+    assert list(listed) == [{"n": 1}, {"n": 2}]
+
+
+def test_a_case_that_fails_half_way_is_named_and_the_next_one_arrives(failures):
+    samples = list(CaseStream(CASES[1:4], sections, failures))
+    assert [s["case"] for s in samples] == ["p1", "p1", "p2", "p3", "p3"]
+    assert failures.failures() == [{"case": "p2", "reason": "second section is damaged"}]
+
+
+def test_a_second_case_of_one_name_does_not_replace_the_first(failures):
+    stream = CaseStream([CASES[0], CASES[1], {"case": "p0", "value": 9}], double, failures)
+    assert [s["value"] for s in stream] == [0, 2]
+    assert failures.failures()[0]["case"] == "p0" and "rename" in failures.failures()[0]["reason"]
+
+
+def test_nothing_is_listed_before_the_iteration_begins(failures, tmp_path):
+    listed = []
+
+    def list_cases(folder):
+        listed.append(folder)
+        return CASES[:2]
+
+    stream = CaseStream(str(tmp_path / "nowhere"), double, failures, list_cases)
+    assert listed == []
+    assert len(list(stream)) == 2 and listed == [str(tmp_path / "nowhere")]
+
+
+def test_refuses_a_folder_without_a_function_that_lists_it(failures):
+    with pytest.raises(ValueError, match="lists the cases of /data, found None"):
+        CaseStream("/data", double, failures)

@@ -1,0 +1,77 @@
+import pytest
+import torch
+from torch import nn
+
+from common.errors import UnusableFileError
+from common.training import load_state, load_weights, save_state, start_from_pretrained
+
+
+def network(seed, out=3):
+    torch.manual_seed(seed)
+    return nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, out))
+
+
+def same(first, second):
+    a, b = first.state_dict(), second.state_dict()
+    return a.keys() == b.keys() and all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_weights_come_back_exactly(tmp_path):
+    save_state(network(1), tmp_path / "deep" / "model.pt")
+    assert same(load_weights(network(2), tmp_path / "deep" / "model.pt"), network(1))
+
+
+def test_half_precision_halves_the_file_and_comes_back_as_float32_with_whole_counters(tmp_path):
+    wide = nn.Sequential(nn.Linear(64, 512), nn.BatchNorm1d(512))
+    save_state(wide, tmp_path / "full.pt")
+    save_state(wide, tmp_path / "half.pt", half=True)
+    assert (tmp_path / "half.pt").stat().st_size < 0.6 * (tmp_path / "full.pt").stat().st_size
+    state = load_state(tmp_path / "half.pt")
+    assert state["0.weight"].dtype == torch.float32 and state["1.num_batches_tracked"].dtype == torch.int64
+    assert torch.equal(state["0.weight"], wide[0].weight.half().float())
+
+
+def test_a_damaged_file_and_one_of_other_things_are_named(tmp_path):
+    save_state(network(1), tmp_path / "model.pt")
+    whole = (tmp_path / "model.pt").read_bytes()
+    (tmp_path / "cut.pt").write_bytes(whole[: len(whole) // 2])
+    torch.save({"network": {"weight": torch.ones(1)}}, tmp_path / "nested.pt")
+    torch.save(nn.Linear(1, 1), tmp_path / "object.pt")
+    for name in ("cut.pt", "object.pt"):
+        with pytest.raises(UnusableFileError, match=f"{name}: expected a state dict saved by torch.save"):
+            load_state(tmp_path / name)
+    with pytest.raises(UnusableFileError, match="named tensors only, found dict; save a state_dict"):
+        load_state(tmp_path / "nested.pt")
+
+
+def test_missing_weights_name_the_command_that_makes_them(tmp_path):
+    with pytest.raises(FileNotFoundError, match="run `training` of this bundle first"):
+        load_weights(network(1), tmp_path / "model.pt")
+
+
+def test_weights_of_another_network_are_refused_whole(tmp_path):
+    save_state(network(1, out=5), tmp_path / "model.pt")
+    target = network(2)
+    with pytest.raises(UnusableFileError, match=r"found 2 missing or of another shape \(first: 2.weight\)"):
+        load_weights(target, tmp_path / "model.pt")
+    assert same(target, network(2))
+
+
+def test_training_starts_from_the_tensors_that_fit_and_says_how_many(tmp_path, caplog):
+    caplog.set_level("INFO")
+    save_state(network(1, out=5), tmp_path / "pretrained.pt")
+    target = start_from_pretrained(network(2), tmp_path / "pretrained.pt")
+    assert "7 of 9 tensors" in caplog.text
+    assert same(target[:2], network(1, out=5)[:2]) and same(target[2:], network(2)[2:])
+
+
+def test_training_without_first_stage_is_from_scratch_and_names_the_command(tmp_path, caplog):
+    caplog.set_level("INFO")
+    assert same(start_from_pretrained(network(2), tmp_path / "none.pt", "pretraining"), network(2))
+    assert "from scratch" in caplog.text and "`pretraining`" in caplog.text
+
+
+def test_a_first_stage_of_which_nothing_fits_is_refused(tmp_path):
+    torch.save({"other": torch.ones(1)}, tmp_path / "pretrained.pt")
+    with pytest.raises(UnusableFileError, match="found none that fits"):
+        start_from_pretrained(network(2), tmp_path / "pretrained.pt")
