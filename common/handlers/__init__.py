@@ -26,12 +26,6 @@ from common.handlers.flow_training import SkippedPairs as SkippedPairs
 from common.handlers.heart_failure import HeartFailureEvaluation as HeartFailureEvaluation
 from common.handlers.heart_failure import HeartFailureResults as HeartFailureResults
 from common.handlers.heart_failure import section_row as section_row
-from common.handlers.keep_threshold import KeepThreshold as KeepThreshold
-from common.handlers.lesion_evaluation import LesionEvaluation as LesionEvaluation
-from common.handlers.lesion_evaluation import write_lesion_evaluation as write_lesion_evaluation
-from common.handlers.lesion_picture import draw_lesion_montage as draw_lesion_montage
-from common.handlers.lesion_results import LesionResults as LesionResults
-from common.handlers.noise_picture import NoisePicture as NoisePicture
 from common.handlers.restoration_evaluation import RestorationEvaluation as RestorationEvaluation
 from common.handlers.restoration_picture import RestorationPicture as RestorationPicture
 from common.handlers.start_mode import start_in_mode as start_in_mode

@@ -15,9 +15,6 @@ from common.losses.end_point import end_point_loss as end_point_loss
 from common.losses.end_point import slope_loss as slope_loss
 from common.losses.heat_map_loss import HeatMapLoss as HeatMapLoss
 from common.losses.heat_map_loss import heat_map_loss as heat_map_loss
-from common.losses.lesion import LesionLoss as LesionLoss
-from common.losses.lesion import batch_dice_loss as batch_dice_loss
-from common.losses.lesion import focal_loss as focal_loss
 from common.losses.rank_n_contrast import RankNContrastLoss as RankNContrastLoss
 from common.losses.rank_n_contrast import rank_n_contrast_loss as rank_n_contrast_loss
 from common.losses.weighted_bce import WeightedBCELoss as WeightedBCELoss

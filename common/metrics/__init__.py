@@ -20,14 +20,6 @@ from common.metrics.flow_rows import MeanOf as MeanOf
 from common.metrics.flow_rows import end_point_row as end_point_row
 from common.metrics.heart_failure import patient_auc as patient_auc
 from common.metrics.heart_failure import section_auc as section_auc
-from common.metrics.lesion import LesionSize as LesionSize
-from common.metrics.lesion import dice_score as dice_score
-from common.metrics.lesion import lesion_size as lesion_size
-from common.metrics.lesion import lesion_size_class as lesion_size_class
-from common.metrics.lesion_threshold import best_lesion_dice as best_lesion_dice
-from common.metrics.lesion_threshold import best_lesion_threshold as best_lesion_threshold
-from common.metrics.lesion_threshold import dice_by_threshold as dice_by_threshold
-from common.metrics.lesion_threshold import lesion_threshold_row as lesion_threshold_row
 from common.metrics.peak_matching import Tolerance as Tolerance
 from common.metrics.peak_matching import match_peaks as match_peaks
 from common.metrics.peak_matching import peak_tolerance as peak_tolerance
@@ -43,7 +35,5 @@ from common.metrics.regression import r_squared as r_squared
 from common.metrics.regression import root_mean_square_error as root_mean_square_error
 from common.metrics.strain_case import case_figures as case_figures
 from common.metrics.strain_case import inclusion_masks as inclusion_masks
-from common.metrics.surface import SurfaceScores as SurfaceScores
-from common.metrics.surface import surface_scores as surface_scores
 from common.metrics.wave_agreement import ImageCounts as ImageCounts
 from common.metrics.wave_agreement import wave_agreement as wave_agreement

@@ -15,8 +15,5 @@ from common.networks.mobilenet_v2 import MobileNetV2Encoder as MobileNetV2Encode
 from common.networks.restoration_net import CineClassifier as CineClassifier
 from common.networks.restoration_net import CineRestorationNet as CineRestorationNet
 from common.networks.restoration_net import RestorationEncoder as RestorationEncoder
-from common.networks.ternausnet import TernausNet as TernausNet
-from common.networks.ternausnet import load_ternausnet_weights as load_ternausnet_weights
-from common.networks.ternausnet import with_encoder_weights as with_encoder_weights
 from common.networks.uniformer import UniFormer as UniFormer
 from common.networks.warping import warp as warp

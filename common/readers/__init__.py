@@ -33,10 +33,6 @@ from common.readers.echo import echo_datalist as echo_datalist
 from common.readers.echo import ultrasound_cine_datalist as ultrasound_cine_datalist
 from common.readers.echonet import echonet_datalist as echonet_datalist
 from common.readers.hmc_qu import hmc_qu_datalist as hmc_qu_datalist
-from common.readers.neonatal_adc import bonbid_datalist as bonbid_datalist
-from common.readers.neonatal_adc import challenge_datalist as challenge_datalist
-from common.readers.neonatal_adc import neonatal_adc_datalist as neonatal_adc_datalist
-from common.readers.neonatal_adc import two_channel_datalist as two_channel_datalist
 from common.readers.rf_formats import RfRecord as RfRecord
 from common.readers.rf_formats import RfSettings as RfSettings
 from common.readers.rf_formats import read_rf as read_rf
@@ -46,15 +42,6 @@ from common.readers.rf_ultrasound import rf_pairs as rf_pairs
 from common.readers.sector import crop_to_sector as crop_to_sector
 from common.readers.sector import mask_to_region as mask_to_region
 from common.readers.sector import sector_mask as sector_mask
-from common.readers.slices import SliceDataset as SliceDataset
-from common.readers.slices import brain_slices as brain_slices
 from common.readers.ultrasound_cine import open_ultrasound_cine as open_ultrasound_cine
 from common.readers.video import FrameSource as FrameSource
 from common.readers.video import open_video as open_video
-from common.readers.volume_file import Grid as Grid
-from common.readers.volume_file import VolumeReader as VolumeReader
-from common.readers.volume_file import grid_difference as grid_difference
-from common.readers.volume_file import read_grid as read_grid
-from common.readers.volume_file import read_volume as read_volume
-from common.readers.volume_file import voxel_spacing_mm as voxel_spacing_mm
-from common.readers.volume_file import write_on_grid as write_on_grid

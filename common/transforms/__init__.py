@@ -1,17 +1,11 @@
 """Transforms of the five papers as array and dictionary pairs."""
 
-from common.transforms.adc_pair import CheckAdcPair as CheckAdcPair
-from common.transforms.adc_pair import CheckAdcPaird as CheckAdcPaird
-from common.transforms.adc_pair import NormalizeAdcPair as NormalizeAdcPair
-from common.transforms.adc_pair import NormalizeAdcPaird as NormalizeAdcPaird
 from common.transforms.analytic_signal import AnalyticChannels as AnalyticChannels
 from common.transforms.analytic_signal import AnalyticChannelsd as AnalyticChannelsd
 from common.transforms.analytic_signal import analytic_signal as analytic_signal
 from common.transforms.b_mode import BMode as BMode
 from common.transforms.beat import ReadBeat as ReadBeat
 from common.transforms.beat import ReadBeatd as ReadBeatd
-from common.transforms.carvemix import CarveMix as CarveMix
-from common.transforms.carvemix import CarveMixPrepareBatch as CarveMixPrepareBatch
 from common.transforms.check_cine import CheckCine as CheckCine
 from common.transforms.check_cine import CheckCined as CheckCined
 from common.transforms.cine_corruption import CoverFrames as CoverFrames
@@ -30,17 +24,12 @@ from common.transforms.flow_grid import resample_image as resample_image
 from common.transforms.heat_maps import DrawHeatMaps as DrawHeatMaps
 from common.transforms.heat_maps import DrawHeatMapsd as DrawHeatMapsd
 from common.transforms.heat_maps import draw_heat_maps as draw_heat_maps
-from common.transforms.label_aware_noise import LabelAwareNoise as LabelAwareNoise
-from common.transforms.label_aware_noise import LabelAwareNoised as LabelAwareNoised
-from common.transforms.lesion_region import region_of_interest as region_of_interest
-from common.transforms.lesion_region import sample_reach_fraction as sample_reach_fraction
 from common.transforms.load_cine import LoadCineSection as LoadCineSection
 from common.transforms.load_cine import LoadCineSectiond as LoadCineSectiond
 from common.transforms.load_cine import cine_section_tensor as cine_section_tensor
 from common.transforms.load_cine_patient import LoadCinePatient as LoadCinePatient
 from common.transforms.load_doppler import LoadDopplerd as LoadDopplerd
 from common.transforms.load_rf_pair import LoadRfPaird as LoadRfPaird
-from common.transforms.load_volume import LoadVolumed as LoadVolumed
 from common.transforms.peak_decoding import DecodePeaksd as DecodePeaksd
 from common.transforms.peak_decoding import decode_peaks as decode_peaks
 from common.transforms.peak_decoding import keep_best_class as keep_best_class
@@ -48,9 +37,6 @@ from common.transforms.rand_corrupt_cine import RandCorruptCine as RandCorruptCi
 from common.transforms.rand_corrupt_cine import RandCorruptCined as RandCorruptCined
 from common.transforms.resample_time import ResampleTime as ResampleTime
 from common.transforms.resample_time import ResampleTimed as ResampleTimed
-from common.transforms.slice_size import FitSliced as FitSliced
-from common.transforms.slice_size import fit_slices as fit_slices
-from common.transforms.slice_size import unfit_slices as unfit_slices
 from common.transforms.spectral_fit import FitSpectrum as FitSpectrum
 from common.transforms.spectral_fit import FitSpectrumd as FitSpectrumd
 from common.transforms.spectral_fit import to_image as to_image
@@ -60,8 +46,6 @@ from common.transforms.spectral_views import RandGaind as RandGaind
 from common.transforms.spectral_views import RandTraceAffine as RandTraceAffine
 from common.transforms.spectral_views import RandTraceAffined as RandTraceAffined
 from common.transforms.spectral_views import TwoViewsd as TwoViewsd
-from common.transforms.stored_threshold import StoredThresholdd as StoredThresholdd
-from common.transforms.stored_threshold import load_threshold as load_threshold
 from common.transforms.strain import AxialStrain as AxialStrain
 from common.transforms.strain import AxialStraind as AxialStraind
 from common.transforms.strain import least_squares_slope as least_squares_slope

@@ -12,10 +12,7 @@ import torch
 from monai.metrics import compute_average_surface_distance, compute_surface_dice
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
-from common.inferers import FlippedSliceInferer
-from common.metrics import surface_scores
-from common.networks import TernausNet
-from common.transforms import LabelAwareNoise
+from common.adc import FlippedSliceInferer, LabelAwareNoise, TernausNet, surface_scores
 
 pytestmark = pytest.mark.benchmark
 

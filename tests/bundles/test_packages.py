@@ -110,7 +110,7 @@ def _other_version(zip_path, tmp_path, monkeypatch):
     """The zip of another version, whose network adds 7 to what this one says."""
     source = tmp_path / "other" / "common"
     shutil.copytree(carried_package.SOURCE, source, ignore=shutil.ignore_patterns("__pycache__"))
-    module = source / "networks" / "ternausnet.py"
+    module = source / "adc" / "network.py"
     module.write_text(module.read_text().replace("return self.final(", "return 7.0 + self.final("))
     assert "7.0 + self.final(" in module.read_text()
     bundle = tmp_path / "other" / "bundles" / FIRST

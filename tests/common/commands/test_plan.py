@@ -6,7 +6,7 @@ from common.commands.demo import read_demo
 from common.commands.plan import PlanRun, read_plan
 
 PHANTOM = {
-    "_target_": "common.phantoms.simulate_neonatal_adc",
+    "_target_": "common.adc.simulate_neonatal_adc",
     "cases": 1,
     "size": [32, 36, 4],
     "spacing_mm": [3.2, 3.2, 20.0],
