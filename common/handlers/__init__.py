@@ -23,9 +23,4 @@ from common.handlers.elastography_results import quality_map as quality_map
 from common.handlers.flow_training import ClipGradients as ClipGradients
 from common.handlers.flow_training import PrepareFlowBatch as PrepareFlowBatch
 from common.handlers.flow_training import SkippedPairs as SkippedPairs
-from common.handlers.heart_failure import HeartFailureEvaluation as HeartFailureEvaluation
-from common.handlers.heart_failure import HeartFailureResults as HeartFailureResults
-from common.handlers.heart_failure import section_row as section_row
-from common.handlers.restoration_evaluation import RestorationEvaluation as RestorationEvaluation
-from common.handlers.restoration_picture import RestorationPicture as RestorationPicture
 from common.handlers.start_mode import start_in_mode as start_in_mode

@@ -17,7 +17,3 @@ from common.losses.heat_map_loss import HeatMapLoss as HeatMapLoss
 from common.losses.heat_map_loss import heat_map_loss as heat_map_loss
 from common.losses.rank_n_contrast import RankNContrastLoss as RankNContrastLoss
 from common.losses.rank_n_contrast import rank_n_contrast_loss as rank_n_contrast_loss
-from common.losses.weighted_bce import WeightedBCELoss as WeightedBCELoss
-from common.losses.weighted_bce import class_weights as class_weights
-from common.losses.weighted_bce import class_weights_of as class_weights_of
-from common.losses.weighted_bce import weighted_bce_loss as weighted_bce_loss

@@ -18,8 +18,6 @@ from common.metrics.elastography import window_metrics as window_metrics
 from common.metrics.flow_rows import ElastographyRow as ElastographyRow
 from common.metrics.flow_rows import MeanOf as MeanOf
 from common.metrics.flow_rows import end_point_row as end_point_row
-from common.metrics.heart_failure import patient_auc as patient_auc
-from common.metrics.heart_failure import section_auc as section_auc
 from common.metrics.peak_matching import Tolerance as Tolerance
 from common.metrics.peak_matching import match_peaks as match_peaks
 from common.metrics.peak_matching import peak_tolerance as peak_tolerance

@@ -4,7 +4,6 @@ from common.networks.cost_volume import cost_volume as cost_volume
 from common.networks.ejection_fraction import EjectionFractionNet as EjectionFractionNet
 from common.networks.ejection_fraction import WithFeatures as WithFeatures
 from common.networks.ejection_fraction import load_echo_weights as load_echo_weights
-from common.networks.group_norm import group_normalised as group_normalised
 from common.networks.keypoint_unet import BACKBONES as BACKBONES
 from common.networks.keypoint_unet import BarlowTwinsEncoder as BarlowTwinsEncoder
 from common.networks.keypoint_unet import KeypointUNet as KeypointUNet
@@ -12,8 +11,5 @@ from common.networks.liteflownet import LiteFlowNet as LiteFlowNet
 from common.networks.liteflownet import LiteFlowNetLevels as LiteFlowNetLevels
 from common.networks.liteflownet import liteflownet_state_dict as liteflownet_state_dict
 from common.networks.mobilenet_v2 import MobileNetV2Encoder as MobileNetV2Encoder
-from common.networks.restoration_net import CineClassifier as CineClassifier
-from common.networks.restoration_net import CineRestorationNet as CineRestorationNet
-from common.networks.restoration_net import RestorationEncoder as RestorationEncoder
 from common.networks.uniformer import UniFormer as UniFormer
 from common.networks.warping import warp as warp

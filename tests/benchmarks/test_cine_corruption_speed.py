@@ -11,7 +11,7 @@ import pytest
 import torch
 from monai.data import MetaTensor
 
-from common.transforms import CoverFrames, CoverPatches, LocalPixelShuffle
+from common.cine import CoverFrames, CoverPatches, LocalPixelShuffle
 
 pytestmark = pytest.mark.benchmark
 

@@ -6,10 +6,9 @@ import numpy as np
 import pydicom
 import pytest
 
-from common.phantoms import simulate_cine_mr
-from common.phantoms.cine_chest import CineSettings
-from common.phantoms.cine_heart import simulate_heart
-from common.readers import read_cine
+from common.cine import read_cine, simulate_cine_mr
+from common.cine.phantom_chest import CineSettings
+from common.cine.phantom_heart import simulate_heart
 
 pytestmark = pytest.mark.benchmark
 

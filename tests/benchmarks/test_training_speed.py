@@ -5,7 +5,7 @@ import time
 import pytest
 from monai.utils import set_determinism
 
-from common.phantoms import simulate_cine_mr
+from common.cine import simulate_cine_mr
 from tests.bundles.harness import workflow
 
 pytestmark = pytest.mark.benchmark

@@ -37,7 +37,7 @@ def test_a_real_dicom_cine_becomes_a_patch_of_the_papers_size(tmp_path):
 def test_the_rivals_of_table_iii_are_drop_in_networks_with_group_normalisation(name, tmp_path):
     parser = ConfigParser()
     parser.read_config(str(root(BUNDLE) / "configs" / "train.json"))
-    parser["network_def"] = {"_target_": "common.networks.group_normalised", "network": RIVALS[name]}
+    parser["network_def"] = {"_target_": "common.cine.group_normalised", "network": RIVALS[name]}
     network = parser.get_parsed_content("network_def").eval()
     kinds = {type(module).__name__ for module in network.modules()}
     assert "GroupNorm" in kinds and "BatchNorm3d" not in kinds

@@ -1,0 +1,172 @@
+"""Datalists of cine MR: training items a section, inference cases a patient, in any known layout."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from common.cine.folds import PARTS, cine_folds
+from common.cine.layouts import acdc_patients, cine_patients, folder_patients, kaggle_patients, mnms_patients
+from common.cine.patients import CinePatient
+from common.cine.sunnybrook import sunnybrook_patients
+from common.errors import NoDataError, UnusableFileError
+
+_LOG = logging.getLogger(__name__)
+
+
+def cine_datalist(
+    dataset_dir: str | Path,
+    section: str = "training",
+    fold: int = 0,
+    folds: int = 5,
+    seed: int = 0,
+    ef_threshold: float = 50.0,
+    sections: str = "left_ventricle",
+    labelled: bool = True,
+    further_dirs: Sequence[str | Path] = (),
+) -> list[dict[str, Any]]:
+    """Return one item a section of the heart: case, section, image, and label and ef where `labelled`.
+
+    `image` is a list of DICOM paths in order of time, or the path of a 4D NIfTI file; `label` is 1 for HFrEF. A
+    patient without a label, or that cannot be read, is logged by name and left out.
+
+    Args:
+        dataset_dir: Sunnybrook, ACDC, M&Ms, Kaggle 2015, or any folder of patients with labels.csv.
+        section: "training", "validation", "test", several joined by "+", or "all".
+        fold: which of `folds` parts is the test; the next one is the validation.
+        folds: parts of the cross-validation, by patient, with both classes in each.
+        seed: shuffles the patients.
+        ef_threshold: HFrEF is an ejection fraction below it, in percent.
+        sections: "left_ventricle" keeps the sections with a mask or contour of the cavity at end-diastole in patients
+            that have any; "all" keeps every section.
+        labelled: False lists patients without labels too (for stage 1); labelled patients keep their part.
+        further_dirs: folders of any layout whose patients come on top, all of them, whatever the part; for stage 1.
+
+    Raises:
+        NoDataError: if a folder holds no patient, or none is left.
+        ValueError: if a class has too few patients for the split, an argument is not one of its values, or
+            `further_dirs` are given with `labelled`.
+    """
+    parts = _parts(section)
+    if further_dirs and labelled:
+        raise ValueError("further_dirs: expected none where labels are needed; put labelled patients into dataset_dir.")
+    patients = cine_patients(dataset_dir)
+    chosen = _choose(dataset_dir, patients, parts, fold, folds, seed, ef_threshold, labelled)
+    items = _items(dataset_dir, chosen, ef_threshold, sections, labelled)
+    for folder in further_dirs:
+        items += _items(folder, cine_patients(folder), ef_threshold, sections, labelled)
+    return items
+
+
+def cine_cases(dataset_dir: str | Path) -> list[dict[str, str]]:
+    """Return {"case", "image"} of every patient in any layout, or of a single folder or NIfTI file.
+
+    Raises:
+        NoDataError: if there is none.
+    """
+    return [{"case": patient.case, "image": str(patient.image)} for patient in cine_patients(dataset_dir)]
+
+
+def sunnybrook_datalist(dataset_dir: str | Path, **options: Any) -> list[dict[str, Any]]:
+    """Return the items of every Sunnybrook patient; options as :func:`cine_datalist` without the split."""
+    return _layout_datalist(sunnybrook_patients, dataset_dir, **options)
+
+
+def acdc_datalist(dataset_dir: str | Path, **options: Any) -> list[dict[str, Any]]:
+    """Return the items of every ACDC patient; options as :func:`cine_datalist` without the split."""
+    return _layout_datalist(acdc_patients, dataset_dir, **options)
+
+
+def mnms_datalist(dataset_dir: str | Path, **options: Any) -> list[dict[str, Any]]:
+    """Return the items of every M&Ms patient; options as :func:`cine_datalist` without the split."""
+    return _layout_datalist(mnms_patients, dataset_dir, **options)
+
+
+def kaggle_datalist(dataset_dir: str | Path, **options: Any) -> list[dict[str, Any]]:
+    """Return the items of every Kaggle 2015 patient; options as :func:`cine_datalist` without the split."""
+    return _layout_datalist(kaggle_patients, dataset_dir, **options)
+
+
+def folder_datalist(dataset_dir: str | Path, **options: Any) -> list[dict[str, Any]]:
+    """Return the items of every patient of a plain folder with labels.csv; options as :func:`cine_datalist`."""
+    return _layout_datalist(folder_patients, dataset_dir, **options)
+
+
+def _layout_datalist(
+    find: Callable[[Path], list[CinePatient]],
+    dataset_dir: str | Path,
+    ef_threshold: float = 50.0,
+    sections: str = "left_ventricle",
+    labelled: bool = True,
+) -> list[dict[str, Any]]:
+    patients = find(Path(dataset_dir))
+    chosen = _choose(dataset_dir, patients, PARTS, 0, 0, 0, ef_threshold, labelled)
+    return _items(dataset_dir, chosen, ef_threshold, sections, labelled)
+
+
+def _parts(section: str) -> tuple[str, ...]:
+    parts = PARTS if section == "all" else tuple(section.split("+"))
+    if not set(parts) <= set(PARTS):
+        raise ValueError(f'expected section {", ".join(PARTS)}, several joined by "+", or all; found {section!r}.')
+    return parts
+
+
+def _choose(
+    dataset_dir: str | Path,
+    patients: list[CinePatient],
+    parts: tuple[str, ...],
+    fold: int,
+    folds: int,
+    seed: int,
+    ef_threshold: float,
+    labelled: bool,
+) -> list[CinePatient]:
+    """Return the patients of the wanted parts; those without a label are left out where one is needed."""
+    everyone = set(parts) == set(PARTS)
+    if everyone and not labelled:
+        return patients
+    labels: dict[str, int | None] = {}
+    for patient in tqdm(patients, desc="labels", unit="patient", leave=False, disable=len(patients) < 20):
+        try:
+            labels[patient.case] = patient.label(ef_threshold)
+        except UnusableFileError as error:
+            _LOG.warning("%s: left out: %s", patient.case, error)
+    if labelled:
+        unknown = sorted(case for case, label in labels.items() if label is None)
+        if unknown:
+            _LOG.warning("%s: %d patients without a label: %s", dataset_dir, len(unknown), ", ".join(unknown))
+        labels = {case: label for case, label in labels.items() if label is not None}
+    if not labels:
+        raise NoDataError(
+            f"{dataset_dir}: expected patients with an ejection fraction (masks, contours, a table, or labels.csv with "
+            f"patient_id and ef), found none among {len(patients)}."
+        )
+    if everyone:
+        return [patient for patient in patients if patient.case in labels]
+    wanted = cine_folds(labels, fold, folds, seed, strict=labelled)
+    return [patient for patient in patients if wanted.get(patient.case) in parts]
+
+
+def _items(
+    dataset_dir: str | Path, patients: list[CinePatient], ef_threshold: float, sections: str, labelled: bool
+) -> list[dict[str, Any]]:
+    if sections not in ("left_ventricle", "all"):
+        raise ValueError(f"expected sections left_ventricle or all, found {sections!r}.")
+    items: list[dict[str, Any]] = []
+    failed = []
+    for patient in tqdm(patients, desc="sections", unit="patient", leave=False, disable=len(patients) < 20):
+        try:
+            items += patient.items(ef_threshold, sections, labelled)
+        except (UnusableFileError, NoDataError) as error:
+            failed.append(patient.case)
+            _LOG.warning("%s: left out: %s", patient.case, error)
+    if not items:
+        raise NoDataError(
+            f"{dataset_dir}: expected sections to work on, found none in {len(patients)} patients"
+            + (f" ({', '.join(failed)} cannot be read)." if failed else "; add patients.")
+        )
+    return items
