@@ -21,16 +21,6 @@ from common.metrics.flow_rows import end_point_row as end_point_row
 from common.metrics.peak_matching import Tolerance as Tolerance
 from common.metrics.peak_matching import match_peaks as match_peaks
 from common.metrics.peak_matching import peak_tolerance as peak_tolerance
-from common.metrics.regression import Agreement as Agreement
-from common.metrics.regression import Band as Band
-from common.metrics.regression import area_under_curve_below as area_under_curve_below
-from common.metrics.regression import bland_altman as bland_altman
-from common.metrics.regression import error_by_band as error_by_band
-from common.metrics.regression import feature_order_correlation as feature_order_correlation
-from common.metrics.regression import mean_absolute_error as mean_absolute_error
-from common.metrics.regression import pearson_correlation as pearson_correlation
-from common.metrics.regression import r_squared as r_squared
-from common.metrics.regression import root_mean_square_error as root_mean_square_error
 from common.metrics.strain_case import case_figures as case_figures
 from common.metrics.strain_case import inclusion_masks as inclusion_masks
 from common.metrics.wave_agreement import ImageCounts as ImageCounts

@@ -1,9 +1,6 @@
 """Networks of the five papers, readable from their published checkpoints by key."""
 
 from common.networks.cost_volume import cost_volume as cost_volume
-from common.networks.ejection_fraction import EjectionFractionNet as EjectionFractionNet
-from common.networks.ejection_fraction import WithFeatures as WithFeatures
-from common.networks.ejection_fraction import load_echo_weights as load_echo_weights
 from common.networks.keypoint_unet import BACKBONES as BACKBONES
 from common.networks.keypoint_unet import BarlowTwinsEncoder as BarlowTwinsEncoder
 from common.networks.keypoint_unet import KeypointUNet as KeypointUNet
@@ -11,5 +8,4 @@ from common.networks.liteflownet import LiteFlowNet as LiteFlowNet
 from common.networks.liteflownet import LiteFlowNetLevels as LiteFlowNetLevels
 from common.networks.liteflownet import liteflownet_state_dict as liteflownet_state_dict
 from common.networks.mobilenet_v2 import MobileNetV2Encoder as MobileNetV2Encoder
-from common.networks.uniformer import UniFormer as UniFormer
 from common.networks.warping import warp as warp

@@ -1,7 +1,6 @@
 """Simulated data with known answers, written in the layouts of public datasets."""
 
 from common.phantoms.doppler import simulate_doppler as simulate_doppler
-from common.phantoms.echo import simulate_echo as simulate_echo
 from common.phantoms.elastic_inclusion import CircularInclusion as CircularInclusion
 from common.phantoms.rf_ultrasound import Disturbance as Disturbance
 from common.phantoms.rf_ultrasound import RfAcquisition as RfAcquisition

@@ -1,6 +1,5 @@
 """Files to tensors and datalists: one module a modality, one function a public dataset layout."""
 
-from common.readers.camus import camus_datalist as camus_datalist
 from common.readers.doppler_calibration import CalibrationError as CalibrationError
 from common.readers.doppler_calibration import DopplerCalibration as DopplerCalibration
 from common.readers.doppler_calibration import peak_velocity_cm_s as peak_velocity_cm_s
@@ -13,20 +12,9 @@ from common.readers.doppler_labels import WAVES as WAVES
 from common.readers.doppler_labels import DopplerLabel as DopplerLabel
 from common.readers.doppler_labels import doppler_label as doppler_label
 from common.readers.doppler_labels import read_label_rows as read_label_rows
-from common.readers.echo import echo_cases as echo_cases
-from common.readers.echo import echo_datalist as echo_datalist
-from common.readers.echo import ultrasound_cine_datalist as ultrasound_cine_datalist
-from common.readers.echonet import echonet_datalist as echonet_datalist
-from common.readers.hmc_qu import hmc_qu_datalist as hmc_qu_datalist
 from common.readers.rf_formats import RfRecord as RfRecord
 from common.readers.rf_formats import RfSettings as RfSettings
 from common.readers.rf_formats import read_rf as read_rf
 from common.readers.rf_ultrasound import rf_csv_pairs as rf_csv_pairs
 from common.readers.rf_ultrasound import rf_datalist as rf_datalist
 from common.readers.rf_ultrasound import rf_pairs as rf_pairs
-from common.readers.sector import crop_to_sector as crop_to_sector
-from common.readers.sector import mask_to_region as mask_to_region
-from common.readers.sector import sector_mask as sector_mask
-from common.readers.ultrasound_cine import open_ultrasound_cine as open_ultrasound_cine
-from common.readers.video import FrameSource as FrameSource
-from common.readers.video import open_video as open_video

@@ -4,14 +4,6 @@ from common.transforms.analytic_signal import AnalyticChannels as AnalyticChanne
 from common.transforms.analytic_signal import AnalyticChannelsd as AnalyticChannelsd
 from common.transforms.analytic_signal import analytic_signal as analytic_signal
 from common.transforms.b_mode import BMode as BMode
-from common.transforms.beat import ReadBeat as ReadBeat
-from common.transforms.beat import ReadBeatd as ReadBeatd
-from common.transforms.clip_views import NormalizeClip as NormalizeClip
-from common.transforms.clip_views import NormalizeClipd as NormalizeClipd
-from common.transforms.clip_views import RandPadCrop as RandPadCrop
-from common.transforms.clip_views import RandPadCropd as RandPadCropd
-from common.transforms.clips import ReadClips as ReadClips
-from common.transforms.clips import ReadClipsd as ReadClipsd
 from common.transforms.flow_grid import RestoreFlowd as RestoreFlowd
 from common.transforms.flow_grid import RfPairToImaged as RfPairToImaged
 from common.transforms.flow_grid import resample_flow as resample_flow

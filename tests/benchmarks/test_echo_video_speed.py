@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from common.phantoms import simulate_echo
-from common.transforms import ReadClips
-from common.transforms.clips import square_frames
+from common.echo import ReadClips, simulate_echo
+from common.echo.clips import square_frames
 from tests.benchmarks.clock import side_by_side
 
 pytestmark = pytest.mark.benchmark

@@ -5,7 +5,7 @@ from functools import partial
 import pytest
 import torch
 
-from common.losses import rank_n_contrast_loss
+from common.echo import rank_n_contrast_loss
 from tests.benchmarks.clock import side_by_side
 
 pytestmark = pytest.mark.benchmark

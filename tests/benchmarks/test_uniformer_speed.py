@@ -9,10 +9,8 @@ import pytest
 import torch
 
 from common.bundle import installed_bundles_folder, trained_settings
-from common.networks import EjectionFractionNet
-from common.phantoms import simulate_echo
+from common.echo import EjectionFractionNet, NormalizeClip, ReadClips, simulate_echo
 from common.training import load_weights
-from common.transforms import NormalizeClip, ReadClips
 from tests.benchmarks.clock import side_by_side
 
 pytestmark = [

@@ -5,8 +5,8 @@ import json
 import pytest
 import torch
 
+from common.echo import simulate_echo
 from common.files import read_csv
-from common.phantoms import simulate_echo
 from tests.bundles.harness import overrides, smallest, workflow
 
 BUNDLE = "echo_coreecho"

@@ -1,0 +1,70 @@
+"""What an inference of ejection fractions leaves behind: one JSON and one picture a video, one table."""
+
+import os
+from typing import Any
+
+import numpy as np
+import torch
+
+from common.data.failures import FailureLog
+from common.echo.evaluation import ejection_fraction_row
+from common.echo.figures import draw_clip
+from common.echo.scores import EF_BANDS
+from common.evaluation.case_results import CaseResults
+from common.files import write_json
+
+COLUMNS = ("case", "ef_percent", "spread", "lowest", "highest", "band", "clips_disagree", "plausible")
+# Hearts outside these have hardly been recorded: another view, or weights of other pictures (EchoNet has 7 to 97 %).
+PLAUSIBLE_EF_PERCENT = (5.0, 90.0)
+
+
+class EjectionFractionResults(CaseResults):
+    """Writes `CASE.json` and `CASE.png` of each video as soon as its clips are through, at last `predictions.csv`.
+
+    Args:
+        output_dir: folder to write to.
+        failures: where a video goes whose results cannot be written.
+        disagreement: EF points between the lowest and the highest clip from which the clips are said to disagree.
+        source: which weights made the result, named in every JSON file.
+    """
+
+    def __init__(
+        self,
+        output_dir: str | os.PathLike[str],
+        failures: FailureLog,
+        disagreement: float = 10.0,
+        source: str = "",
+    ) -> None:
+        super().__init__(output_dir, failures, COLUMNS)
+        self.disagreement, self.source = disagreement, str(source)
+
+    def write_case(self, item: Any, result: Any) -> dict[str, Any]:
+        """Write JSON and picture of one video and return its row."""
+        row = ejection_fraction_row(item, result)
+        clips, ef = row["clips"], row["predicted"]
+        if not np.isfinite(ef):
+            raise ValueError(f"expected a finite EF, found {ef}; check the weights and the video")
+        video = {
+            "case": row["case"],
+            "ef_percent": round(ef, 2),
+            "spread": round(row["spread"], 2),
+            "lowest": min(clips),
+            "highest": max(clips),
+            "band": band_of(ef),
+            "clips_disagree": max(clips) - min(clips) > self.disagreement,
+            "plausible": PLAUSIBLE_EF_PERCENT[0] <= ef <= PLAUSIBLE_EF_PERCENT[1],
+        }
+        note = "Research use only; not a medical device."
+        write_json(self.folder / f"{row['case']}.json", {**video, "clips": clips, "weights": self.source, "note": note})
+        warning = ", CLIPS DISAGREE" if video["clips_disagree"] else ""
+        warning += "" if video["plausible"] else ", NOT PLAUSIBLE"
+        title = f"{row['case']}: EF {ef:.0f} % ({min(clips):.0f} to {max(clips):.0f} over {len(clips)} clips){warning}"
+        draw_clip(self.folder / f"{row['case']}.png", torch.as_tensor(item["image"][0]).cpu(), title)
+        return video
+
+
+def band_of(ef_percent: float) -> str:
+    """Return the band of an EF: reduced below 40 %, mildly reduced below 50 %, otherwise preserved."""
+    names = ("reduced", "mildly reduced", "preserved")
+    inside = [name for name, (_, high) in zip(names, EF_BANDS, strict=True) if ef_percent < high]
+    return inside[0] if inside else names[-1]

@@ -1,0 +1,215 @@
+import logging
+
+import openpyxl
+import pytest
+
+from common.echo import (
+    camus_datalist,
+    echo_datalist,
+    echonet_datalist,
+    hmc_qu_datalist,
+    simulate_echo,
+    ultrasound_cine_datalist,
+)
+from common.errors import NoDataError, UnusableFileError
+from common.files import read_csv, write_csv
+
+TINY = {"size": 16, "frames": (6, 6)}
+
+
+@pytest.fixture
+def echonet(tmp_path):
+    simulate_echo(tmp_path, cases=9, **TINY)
+    return tmp_path
+
+
+def change(table, index, **cells):
+    rows = read_csv(table)
+    rows[index].update(cells)
+    write_csv(table, rows)
+    return rows[index]["FileName"]
+
+
+def test_divides_echonet_as_its_table_does(echonet):
+    sections = {name: echonet_datalist(echonet, name) for name in ("training", "validation", "test", "development")}
+    assert [len(items) for items in sections.values()] == [5, 2, 2, 7]
+    assert {item["case"] for item in sections["development"]}.isdisjoint(item["case"] for item in sections["test"])
+    row = read_csv(echonet / "FileList.csv")[0]
+    item = next(item for item in echonet_datalist(echonet) if item["case"] == row["FileName"])
+    assert item["label"] == float(row["EF"]) and item["fps"] == 50
+
+
+def test_takes_file_names_with_and_without_suffix(echonet):
+    name = read_csv(echonet / "FileList.csv")[0]["FileName"]
+    before = echonet_datalist(echonet)
+    change(echonet / "FileList.csv", 0, FileName=f"{name}.avi")
+    assert echonet_datalist(echonet) == before
+
+
+@pytest.mark.parametrize("ef", ["", "nan", "-3", "101", "normal"])
+def test_leaves_out_an_impossible_ef_by_name(echonet, caplog, ef):
+    name = change(echonet / "FileList.csv", 4, EF=ef)
+    with caplog.at_level(logging.WARNING):
+        assert len(echonet_datalist(echonet)) == 8
+    assert f"left out {name}: expected EF as a number from 0 to 100, found {ef!r}" in caplog.text
+    unlabelled = next(i for i in echonet_datalist(echonet, labelled=False) if i["case"] == name)
+    assert "label" not in unlabelled
+
+
+def test_leaves_out_rows_without_video_and_videos_without_row(echonet, caplog):
+    name = change(echonet / "FileList.csv", 2, FileName="0XGONE")
+    with caplog.at_level(logging.WARNING):
+        assert len(echonet_datalist(echonet, traced=False)) == 8
+    assert "left out 0XGONE: no video of this name in Videos" in caplog.text
+    assert "no row in FileList.csv" in caplog.text and name == "0XGONE"
+
+
+def test_leaves_out_videos_without_two_traced_frames(echonet, caplog):
+    name = read_csv(echonet / "FileList.csv")[3]["FileName"]
+    rows = read_csv(echonet / "VolumeTracings.csv")
+    frames = sorted({row["Frame"] for row in rows if row["FileName"] == f"{name}.avi"})
+    kept = [row for row in rows if (row["FileName"], row["Frame"]) != (f"{name}.avi", frames[0])]
+    write_csv(echonet / "VolumeTracings.csv", kept)
+    with caplog.at_level(logging.WARNING):
+        assert name not in {item["case"] for item in echonet_datalist(echonet)}
+    assert "fewer than 2 traced frames" in caplog.text
+    assert name in {item["case"] for item in echonet_datalist(echonet, traced=False)}
+
+
+def test_divides_pediatric_by_its_fold_numbers(tmp_path):
+    simulate_echo(tmp_path / "A4C", cases=10, **TINY)
+    rows = read_csv(tmp_path / "A4C" / "FileList.csv")
+    write_csv(tmp_path / "A4C" / "FileList.csv", [{**row, "Split": str(n)} for n, row in enumerate(rows)])
+    found = {
+        name: [i["fold"] for i in echo_datalist(tmp_path, name, fold=9)] for name in ("training", "validation", "test")
+    }
+    assert found == {"training": list(range(1, 9)), "validation": [0], "test": [9]}
+
+
+def test_names_a_missing_column(echonet):
+    rows = read_csv(echonet / "FileList.csv")
+    write_csv(echonet / "FileList.csv", [{k: v for k, v in row.items() if k != "EF"} for row in rows])
+    with pytest.raises(UnusableFileError, match=r"expected the columns FileName, EF, Split"):
+        echonet_datalist(echonet)
+
+
+@pytest.mark.parametrize("layout", ["camus", "camus_mhd"])
+def test_divides_camus_into_blocks_of_fifty_patients(tmp_path, layout):
+    simulate_echo(tmp_path, cases=20, layout=layout, **TINY)
+    items = camus_datalist(tmp_path)
+    assert [item["fold"] for item in items] == [n // 2 for n in range(20)]
+    assert items[2]["case"] == "patient0051"
+    assert {i["fold"] for i in camus_datalist(tmp_path, "test", fold=4)} == {4}
+    assert {i["fold"] for i in camus_datalist(tmp_path, "training", fold=9)} == set(range(1, 9))
+    assert {item["quality"] for item in items} <= {"Good", "Medium", "Poor"}
+
+
+def test_orders_camus_from_diastole_to_systole(tmp_path):
+    simulate_echo(tmp_path, cases=2, layout="camus", **TINY)
+    info = tmp_path / "database_nifti" / "patient0001" / "Info_4CH.cfg"
+    text = info.read_text().splitlines()
+    count = int(next(line for line in text if line.startswith("NbFrame")).split(":")[1])
+    rest = [line for line in text if not line.startswith(("ED:", "ES:"))]
+    info.write_text("\n".join([f"ED: {count}", "ES: 1", *rest]))
+    assert camus_datalist(tmp_path)[0]["frame_range"] == (count - 1, 0)
+    info.write_text("\n".join(["ED: 1", f"ES: {count}", *rest]))
+    assert camus_datalist(tmp_path)[0]["frame_range"] == (0, count - 1)
+
+
+@pytest.mark.parametrize(
+    ("change_to", "reason"),
+    [
+        ({"ES": "99"}, "expected ED and ES in 1 to"),
+        ({"ED": None}, "expected whole numbers ED, ES and NbFrame"),
+        ({"EF": "no"}, "expected EF"),
+    ],
+)
+def test_leaves_out_a_camus_patient_with_a_wrong_info_file(tmp_path, caplog, change_to, reason):
+    simulate_echo(tmp_path, cases=2, layout="camus", **TINY)
+    info = tmp_path / "database_nifti" / "patient0001" / "Info_4CH.cfg"
+    (key, value), lines = next(iter(change_to.items())), info.read_text().splitlines()
+    kept = [line for line in lines if not line.startswith(f"{key}:")]
+    info.write_text("\n".join(kept + ([f"{key}: {value}"] if value else [])))
+    with caplog.at_level(logging.WARNING):
+        assert [item["case"] for item in camus_datalist(tmp_path)] == ["patient0251"]
+    assert "left out patient0001: " + reason in caplog.text
+
+
+def test_leaves_out_a_camus_patient_without_its_sequence(tmp_path, caplog):
+    simulate_echo(tmp_path, cases=2, layout="camus", **TINY)
+    next((tmp_path / "database_nifti" / "patient0001").glob("*.nii.gz")).unlink()
+    with caplog.at_level(logging.WARNING):
+        assert len(camus_datalist(tmp_path)) == 1
+    assert "patient0001_4CH_half_sequence.nii.gz or" in caplog.text
+
+
+def sheet(path, edit):
+    book = openpyxl.load_workbook(path)
+    edit(book.worksheets[0])
+    book.save(path)
+    book.close()
+
+
+def test_spreads_infarctions_evenly_over_the_folds_of_hmc_qu(tmp_path):
+    simulate_echo(tmp_path, cases=15, layout="hmc_qu", **TINY)
+    items = hmc_qu_datalist(tmp_path)
+    counts = [sum(i["label"] for i in hmc_qu_datalist(tmp_path, "test", fold)) for fold in range(5)]
+    assert sum(counts) == sum(item["label"] for item in items) and max(counts) - min(counts) <= 1
+    assert {len(hmc_qu_datalist(tmp_path, "test", fold)) for fold in range(5)} == {3}
+
+
+def test_finds_the_header_of_hmc_qu_where_it_was_shifted(tmp_path):
+    simulate_echo(tmp_path, cases=4, layout="hmc_qu", **TINY)
+    before = hmc_qu_datalist(tmp_path)
+    sheet(tmp_path / "A4C.xlsx", lambda page: (page.insert_rows(1, 2), page.insert_cols(1)))
+    assert hmc_qu_datalist(tmp_path) == before
+    sheet(tmp_path / "A4C.xlsx", lambda page: page.delete_rows(4))
+    with pytest.raises(UnusableFileError, match="expected a header cell ECHO"):
+        hmc_qu_datalist(tmp_path)
+
+
+def test_counts_hmc_qu_frames_from_one_and_any_segment_as_infarction(tmp_path):
+    simulate_echo(tmp_path, cases=2, layout="hmc_qu", **TINY)
+    cells = ["es00001 _4ch_1", "non-MI", "non-MI", "MI", "non-MI", "non-MI", "non-MI", 4, None, 20, "ü"]
+    sheet(tmp_path / "A4C.xlsx", lambda page: [page.cell(3, n + 1, cell) for n, cell in enumerate(cells)])
+    item = hmc_qu_datalist(tmp_path)[0]
+    assert (item["label"], item["frame_range"]) == (1, (3, 19))
+
+
+def test_takes_only_masked_hmc_qu_cases_unless_told(tmp_path):
+    simulate_echo(tmp_path, cases=3, layout="hmc_qu", **TINY)
+    sheet(tmp_path / "A4C.xlsx", lambda page: page.cell(4, 11, "û"))
+    assert len(hmc_qu_datalist(tmp_path)) == 2
+    assert len(hmc_qu_datalist(tmp_path, masked=False)) == 3
+
+
+def test_leaves_out_wrong_rows_of_hmc_qu(tmp_path, caplog):
+    simulate_echo(tmp_path, cases=4, layout="hmc_qu", **TINY)
+    wrong = [(3, 2, "maybe"), (4, 1, "ES09999"), (5, 10, 0)]
+    sheet(tmp_path / "A4C.xlsx", lambda page: [page.cell(*place) for place in wrong])
+    with caplog.at_level(logging.WARNING):
+        assert len(hmc_qu_datalist(tmp_path)) == 1
+    for reason in ("six cells 'MI' or 'non-MI'", "no video of this name", "a cycle of frames counted from 1"):
+        assert reason in caplog.text
+
+
+def test_takes_a_plain_folder_where_no_label_is_needed(echonet, tmp_path):
+    plain = tmp_path / "Videos"
+    (plain / "notes.txt").write_text("x")
+    assert len(echo_datalist(plain, "all", labelled=False)) == 9
+    one = ultrasound_cine_datalist(next(plain.glob("*.avi")))
+    assert len(one) == 1 and not one[0]["case"].endswith(".avi")
+
+
+def test_names_the_layouts_and_the_command_where_nothing_is_found(tmp_path):
+    with pytest.raises(NoDataError, match=r"(?s)EchoNet.*CAMUS.*HMC-QU.*python -m common simulate echo_coreecho"):
+        echo_datalist(tmp_path)
+    with pytest.raises(NoDataError, match="plain folders"):
+        echo_datalist(tmp_path, "all", labelled=False)
+
+
+def test_names_an_unknown_section_or_fold(echonet, tmp_path):
+    with pytest.raises(ValueError, match=r"expected one of training, .* found 'train'"):
+        echonet_datalist(echonet, "train")
+    with pytest.raises(ValueError, match="expected a number from 0 to 9, found 10"):
+        camus_datalist(tmp_path, fold=10)
