@@ -12,9 +12,3 @@ from common.readers.doppler_labels import WAVES as WAVES
 from common.readers.doppler_labels import DopplerLabel as DopplerLabel
 from common.readers.doppler_labels import doppler_label as doppler_label
 from common.readers.doppler_labels import read_label_rows as read_label_rows
-from common.readers.rf_formats import RfRecord as RfRecord
-from common.readers.rf_formats import RfSettings as RfSettings
-from common.readers.rf_formats import read_rf as read_rf
-from common.readers.rf_ultrasound import rf_csv_pairs as rf_csv_pairs
-from common.readers.rf_ultrasound import rf_datalist as rf_datalist
-from common.readers.rf_ultrasound import rf_pairs as rf_pairs

@@ -1,18 +1,9 @@
 """Transforms of the five papers as array and dictionary pairs."""
 
-from common.transforms.analytic_signal import AnalyticChannels as AnalyticChannels
-from common.transforms.analytic_signal import AnalyticChannelsd as AnalyticChannelsd
-from common.transforms.analytic_signal import analytic_signal as analytic_signal
-from common.transforms.b_mode import BMode as BMode
-from common.transforms.flow_grid import RestoreFlowd as RestoreFlowd
-from common.transforms.flow_grid import RfPairToImaged as RfPairToImaged
-from common.transforms.flow_grid import resample_flow as resample_flow
-from common.transforms.flow_grid import resample_image as resample_image
 from common.transforms.heat_maps import DrawHeatMaps as DrawHeatMaps
 from common.transforms.heat_maps import DrawHeatMapsd as DrawHeatMapsd
 from common.transforms.heat_maps import draw_heat_maps as draw_heat_maps
 from common.transforms.load_doppler import LoadDopplerd as LoadDopplerd
-from common.transforms.load_rf_pair import LoadRfPaird as LoadRfPaird
 from common.transforms.peak_decoding import DecodePeaksd as DecodePeaksd
 from common.transforms.peak_decoding import decode_peaks as decode_peaks
 from common.transforms.peak_decoding import keep_best_class as keep_best_class
@@ -25,6 +16,3 @@ from common.transforms.spectral_views import RandGaind as RandGaind
 from common.transforms.spectral_views import RandTraceAffine as RandTraceAffine
 from common.transforms.spectral_views import RandTraceAffined as RandTraceAffined
 from common.transforms.spectral_views import TwoViewsd as TwoViewsd
-from common.transforms.strain import AxialStrain as AxialStrain
-from common.transforms.strain import AxialStraind as AxialStraind
-from common.transforms.strain import least_squares_slope as least_squares_slope

@@ -9,10 +9,18 @@ import numpy as np
 import pytest
 import torch
 
-import common.networks.liteflownet as liteflownet
-from common.baselines import Track, glue_displacement, track_by_correlation
-from common.networks import LiteFlowNet, cost_volume
-from common.phantoms import Disturbance, RfAcquisition, SmoothMotion, rf_pair
+import common.rf.network as liteflownet
+from common.rf import (
+    Disturbance,
+    LiteFlowNet,
+    RfAcquisition,
+    SmoothMotion,
+    Track,
+    cost_volume,
+    glue_displacement,
+    rf_pair,
+    track_by_correlation,
+)
 
 pytestmark = pytest.mark.benchmark
 
@@ -74,7 +82,7 @@ def test_network_forward_at_the_papers_size(benchmark, monkeypatch):
 
 def training_step(checkpointing, height, width):
     """One unsupervised step, both ways; seconds and peak memory in GiB. Runs in a process of its own."""
-    from common.losses import ElastographyLoss
+    from common.rf import ElastographyLoss
 
     torch.manual_seed(0)
     network = LiteFlowNet(both_ways=True, checkpointing=checkpointing)
@@ -127,7 +135,7 @@ def direct_solution(first, second, start):
     from scipy.sparse import block_array, diags_array, eye_array, kron
     from scipy.sparse.linalg import spsolve
 
-    from common.baselines import glue
+    from common.rf import glue
 
     settings = glue.GlueSettings()
     scale = np.abs(first).max()

@@ -5,8 +5,7 @@ import pytest
 import SimpleITK
 from scipy.io import savemat
 
-from common.metrics import error_statistics
-from common.phantoms import Disturbance, RfAcquisition, rf_pair
+from common.rf import Disturbance, RfAcquisition, error_statistics, rf_pair
 from tests.bundles.harness import root, workflow
 
 ARRAY = RfAcquisition(samples=1024, lines=64)

@@ -1,0 +1,92 @@
+"""Images on the network's grid, and displacement from one grid to another with its values rescaled."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
+
+import torch
+from monai.config import KeysCollection
+from monai.transforms import MapTransform
+from torch import Tensor
+from torch.nn.functional import interpolate
+
+from common.rf.analytic_signal import AnalyticChannels
+
+
+def resample_flow(flow: Tensor, size: Sequence[int]) -> Tensor:
+    """Return displacement (..., 2 n, H, W) on a grid of `size`, its values in pixels of that grid.
+
+    Args:
+        flow: channels in turn lateral (along W) and axial (along H), pixels of the present grid.
+        size: (H, W) of the new grid over the same field of view.
+    """
+    factors = torch.tensor([size[1] / flow.shape[-1], size[0] / flow.shape[-2]], dtype=flow.dtype, device=flow.device)
+    factors = factors.repeat(flow.shape[-3] // 2)[:, None, None]
+    return resample_image(flow, size) * factors
+
+
+def resample_image(image: Tensor, size: Sequence[int]) -> Tensor:
+    """Return an image (..., C, H, W) on a grid of `size` over the same field of view, bilinear."""
+    if tuple(image.shape[-2:]) == tuple(size):
+        return image
+    batch = image if image.dim() == 4 else image[None]
+    resampled = interpolate(batch, size=[int(size[0]), int(size[1])], mode="bilinear", align_corners=False)
+    return resampled if image.dim() == 4 else resampled[0]
+
+
+class RfPairToImaged(MapTransform):
+    """Turn the frames under `keys` (pre, post) into one `image` of stacked channels on the network's grid.
+
+    A `flow` beside them is brought to that grid; `frame_size` (2) keeps the size of the frames.
+
+    Args:
+        keys: the first and the second frame, (1, H, W) each.
+        grid_size: (H, W) of the network's grid; a None entry keeps the size of the frames along that axis.
+        channels, scaling: see :class:`common.rf.AnalyticChannels`.
+        flow_key: displacement to bring along, if it is there.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection = ("pre", "post"),
+        grid_size: Sequence[int | None] = (1920, 768),
+        channels: Sequence[str] = ("imaginary", "rf", "envelope"),
+        scaling: str = "min_max",
+        flow_key: str = "flow",
+    ) -> None:
+        super().__init__(keys)
+        if len(self.keys) != 2:
+            raise ValueError(f"keys: expected those of two frames, found {self.keys}")
+        self.grid_size, self.flow_key = tuple(grid_size), flow_key
+        self.convert = AnalyticChannels(channels, scaling)
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Add `image` and `frame_size`; the input mapping is left as it was."""
+        d = dict(data)
+        frames = [d[key] for key in self.keys]
+        size = [wanted or have for wanted, have in zip(self.grid_size, frames[0].shape[-2:], strict=True)]
+        d["image"] = torch.cat([resample_image(self.convert(frame), size) for frame in frames])
+        d["frame_size"] = torch.tensor(frames[0].shape[-2:])
+        if self.flow_key in d:
+            d[self.flow_key] = resample_flow(d[self.flow_key], size)
+        return d
+
+
+class RestoreFlowd(MapTransform):
+    """Bring the displacement under `keys` from the network's grid back to that of the frames, values rescaled.
+
+    Args:
+        keys: displacement (2 n, H, W).
+        size_key: entry with the size of the frames, as :class:`RfPairToImaged` wrote it.
+    """
+
+    def __init__(self, keys: KeysCollection, size_key: str = "frame_size", allow_missing_keys: bool = False) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.size_key = size_key
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Restore the grid; the input mapping is left as it was."""
+        d = dict(data)
+        size = [int(side) for side in d[self.size_key]]
+        for key in self.key_iterator(d):
+            d[key] = resample_flow(d[key].float(), size)
+        return d

@@ -1,0 +1,95 @@
+"""From an item of an RF datalist to the tensors of a frame pair and, if simulated, its exact motion."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from monai.transforms import Transform
+from numpy.typing import NDArray
+
+from common.errors import UnusableFileError
+from common.rf.formats import RfRecord, RfSettings, read_rf
+
+
+class LoadRfPaird(Transform):
+    """Read both frames of a pair.
+
+    Adds to the item: `pre`, `post` (1, H, W) RF, axial first; `sample_mm`, `pitch_mm`, `frame_interval_s` (NaN where
+    neither file nor settings say them); and for simulated pairs `flow` (2, H, W), the exact displacement, lateral in
+    lines and axial in samples, `strain` (1, H, W), and `inclusion` (5) = [axial mm, lateral mm, radius mm, modulus
+    ratio, strain] (NaN if there is none).
+
+    Args:
+        settings: how files are read.
+        depth_samples: first sample and the sample after the last to keep, as in a slice; None keeps all. Near the
+            probe and in the depth there may be no echo of tissue.
+        needs_answer: True refuses pairs without the exact displacement (supervised training).
+    """
+
+    def __init__(
+        self,
+        settings: RfSettings | None = None,
+        depth_samples: Sequence[int | None] | None = None,
+        needs_answer: bool = False,
+    ) -> None:
+        self.settings, self.needs_answer = settings, needs_answer
+        self.depth = slice(*depth_samples) if depth_samples else slice(None)
+
+    def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the item with both frames.
+
+        Raises:
+            UnusableFileError: if a file cannot serve, has no such frame, the frames differ in size, or one is constant.
+        """
+        before = read_rf(data["pre"], self.settings)
+        after = before if data["post"] == data["pre"] else read_rf(data["post"], self.settings)
+        pre = self._frame(data["pre"], before, data.get("pre_frame", 0))
+        post = self._frame(data["post"], after, data.get("post_frame", 1 if after is before else 0))
+        if pre.shape != post.shape:
+            raise UnusableFileError(
+                f"{data['post']}: expected a frame of {pre.shape[0]} samples x {pre.shape[1]} lines as in "
+                f"{data['pre']}, found {post.shape[0]} x {post.shape[1]}"
+            )
+        d = {**data, "pre": _tensor(pre), "post": _tensor(post), "pre_path": str(data["pre"])}
+        for name in ("sample_mm", "pitch_mm", "frame_interval_s"):
+            value = getattr(before, name)
+            d[name] = float("nan") if value is None else float(value)
+        d["first_sample"] = self.depth.indices(before.frames.shape[1])[0]
+        return {**d, **self._answer(data, before)}
+
+    def _frame(self, path: Any, record: RfRecord, index: int) -> NDArray:
+        if not index < len(record.frames):
+            raise UnusableFileError(
+                f"{path}: expected at least {index + 1} frames, found {len(record.frames)}; a pair needs two frames, "
+                "in one file or in two"
+            )
+        frame = record.frames[index][self.depth]
+        if frame.size == 0:
+            raise UnusableFileError(f"{path}: no sample is left of {record.frames.shape[1]} by depth_samples")
+        if frame.min() == frame.max():
+            raise UnusableFileError(f"{path}: frame {index + 1} is constant ({frame.flat[0]}); record it again")
+        return frame
+
+    def _answer(self, data: Mapping[str, Any], record: RfRecord) -> dict[str, Any]:
+        known = record.answers
+        if not {"axial_mm", "lateral_mm", "axial_strain"} <= set(known):
+            if self.needs_answer:
+                raise UnusableFileError(
+                    f"{data['pre']}: expected the exact displacement (axial_mm, lateral_mm, axial_strain) beside the "
+                    "frames; supervised training needs simulated pairs"
+                )
+            return {}
+        if record.sample_mm is None or record.pitch_mm is None:
+            raise UnusableFileError(f"{data['pre']}: expected fs_hz, sound_speed_m_s and pitch_m beside axial_mm")
+        flow = np.stack([known["lateral_mm"] / record.pitch_mm, known["axial_mm"] / record.sample_mm])
+        inclusion = np.asarray(known.get("inclusion", np.full(5, np.nan)), dtype=np.float32).ravel()
+        return {
+            "flow": torch.from_numpy(flow[:, self.depth].astype(np.float32)),
+            "strain": _tensor(np.asarray(known["axial_strain"])[self.depth]),
+            "inclusion": torch.from_numpy(inclusion),
+        }
+
+
+def _tensor(frame: NDArray) -> torch.Tensor:
+    return torch.from_numpy(np.ascontiguousarray(frame, dtype=np.float32))[None]

@@ -1,0 +1,130 @@
+"""Unsupervised loss of displacement in ultrasound elastography: data, smoothness, and the pixels that count."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from common.rf.warping import warp
+
+
+class ElastographyTerms(NamedTuple):
+    """Terms of the loss for each pair (B,), and the share of reliable pixels in [0, 1]."""
+
+    data: Tensor
+    first_order: Tensor
+    second_order: Tensor
+    reliable_share: Tensor
+
+
+def charbonnier(difference: Tensor, epsilon: float = 0.01, exponent: float = 0.2) -> Tensor:
+    """Return the generalised Charbonnier penalty (x^2 + epsilon)^exponent (eq. 3)."""
+    return (difference.square() + epsilon).pow(exponent)
+
+
+def reliable_pixels(
+    forward: Tensor, backward: Tensor, tolerance_pixels: float = 1.0, warp_backward: bool = False
+) -> Tensor:
+    """Return where forward and backward displacement cancel (eq. 4): (B, 1, H, W), 1 or 0, without gradient.
+
+    Args:
+        forward: (B, 2, H, W) displacement from the first to the second image, pixels.
+        backward: the same from the second to the first.
+        tolerance_pixels: largest length of the sum (alpha).
+        warp_backward: compare with the backward displacement at the place the forward one leads to, instead of at the
+            same pixel as printed. The printed form differs from 0 by strain times displacement even for exact fields:
+            .2 pixels at 1 % and 20 pixels, 4 pixels at 4 % and 95 pixels.
+    """
+    with torch.no_grad():
+        opposite = warp(backward, forward, padding="border") if warp_backward else backward
+        gap = (forward + opposite).square().sum(1, keepdim=True).sqrt()
+        return (gap < tolerance_pixels).to(forward.dtype)
+
+
+class ElastographyLoss(nn.Module):
+    """Mean over pairs of data term and smoothness of the axial displacement, over reliable pixels only.
+
+    Args:
+        axial_weight: lambda 1, of the axial derivative about its mean.
+        lateral_weight: lambda 2, of the lateral derivative about its mean.
+        curvature_weight: lambda 3, of the second axial derivative.
+        epsilon: constant of the Charbonnier penalty. The paper says "a small number"; .01 is that of the network's
+            published fine-tuning.
+        exponent: gamma.
+        tolerance_pixels: alpha of eq. 4.
+        warp_backward: see :func:`reliable_pixels`.
+        least_reliable: share of reliable pixels below which a pair is skipped: it adds nothing to the loss.
+
+    After each call `last_terms` holds the :class:`ElastographyTerms` without gradient.
+
+    References:
+        Tehrani, Mirzaei and Rivaz, Semi-supervised training of optical flow convolutional neural networks in
+        ultrasound elastography, MICCAI 2020, eq. 2 to 7, https://arxiv.org/abs/2007.01421
+    """
+
+    last_terms: ElastographyTerms | None = None
+
+    def __init__(
+        self,
+        axial_weight: float = 0.5,
+        lateral_weight: float = 0.005,
+        curvature_weight: float = 0.2,
+        epsilon: float = 0.01,
+        exponent: float = 0.2,
+        tolerance_pixels: float = 1.0,
+        warp_backward: bool = False,
+        least_reliable: float = 0.5,
+    ) -> None:
+        super().__init__()
+        if epsilon <= 0:
+            raise ValueError(f"epsilon: expected a positive number (else the slope at 0 is infinite), found {epsilon}")
+        self.weights = (axial_weight, lateral_weight, curvature_weight)
+        self.epsilon, self.exponent = epsilon, exponent
+        self.tolerance_pixels, self.warp_backward = tolerance_pixels, warp_backward
+        self.least_reliable = least_reliable
+
+    def forward(self, flows: Tensor, image: Tensor) -> Tensor:
+        """Return the loss of a batch.
+
+        Args:
+            flows: (B, 4, H, W): forward displacement (lateral, axial), then backward; pixels.
+            image: (B, 2 C, H, W): the first image's channels, then the second's.
+
+        Raises:
+            ValueError: if `flows` has not 4 channels or `image` an odd number.
+        """
+        if flows.shape[1] != 4 or image.shape[1] % 2:
+            raise ValueError(
+                "flows, image: expected 4 channels (forward, backward) and an even number (two images), "
+                f"found {flows.shape[1]} and {image.shape[1]}"
+            )
+        terms = self.terms(flows, image)
+        self.last_terms = ElastographyTerms(*(term.detach() for term in terms))
+        kept = (terms.reliable_share >= self.least_reliable).to(flows.dtype)
+        total = terms.data + terms.first_order + terms.second_order
+        return (kept * total).sum() / kept.sum().clamp_min(1)
+
+    def terms(self, flows: Tensor, image: Tensor) -> ElastographyTerms:
+        """Return the terms of each pair; see :meth:`forward` for the arguments."""
+        forward, backward = flows[:, :2], flows[:, 2:].detach()
+        reliable = reliable_pixels(forward, backward, self.tolerance_pixels, self.warp_backward)
+        first, second = image.chunk(2, dim=1)
+        axial = forward[:, 1:]
+        along, across = axial.diff(dim=2), axial.diff(dim=3)
+        # A difference counts where every pixel it is made of is reliable.
+        pairs, sides = reliable[:, :, 1:] * reliable[:, :, :-1], reliable[:, :, :, 1:] * reliable[:, :, :, :-1]
+        data = self._penalty(first - warp(second, forward, padding="border"), reliable)
+        slopes = self.weights[0] * self._penalty(along - _mean(along, pairs), pairs)
+        slopes = slopes + self.weights[1] * self._penalty(across - _mean(across, sides), sides)
+        curvature = self.weights[2] * self._penalty(along.diff(dim=2), pairs[:, :, 1:] * pairs[:, :, :-1])
+        return ElastographyTerms(data, slopes, curvature, reliable.mean((1, 2, 3)))
+
+    def _penalty(self, difference: Tensor, reliable: Tensor) -> Tensor:
+        penalty = charbonnier(difference, self.epsilon, self.exponent).mean(1, keepdim=True)
+        return _mean(penalty, reliable).flatten()
+
+
+def _mean(values: Tensor, reliable: Tensor) -> Tensor:
+    """Return the mean over reliable pixels (B, 1, 1, 1); 0 where there are none."""
+    total = (values * reliable).sum((1, 2, 3), keepdim=True)
+    return total / reliable.sum((1, 2, 3), keepdim=True).clamp_min(1)

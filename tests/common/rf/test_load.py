@@ -1,0 +1,75 @@
+import numpy as np
+import pytest
+import torch
+from scipy.io import loadmat, savemat
+
+from common.errors import UnusableFileError
+from common.rf import LoadRfPaird, RfSettings, rf_pairs, simulate_rf_ultrasound
+
+FRAMES = np.random.default_rng(0).normal(size=(3, 30, 7)).astype(np.float32)
+
+
+@pytest.fixture
+def sequence(tmp_path):
+    np.save(tmp_path / "s.npy", FRAMES)
+    return {"case": "s", "pre": str(tmp_path / "s.npy"), "post": str(tmp_path / "s.npy")}
+
+
+def test_reads_the_frames_that_the_item_names(sequence):
+    result = LoadRfPaird()({**sequence, "pre_frame": 2, "post_frame": 0})
+    assert torch.equal(result["pre"][0], torch.from_numpy(FRAMES[2]))
+    assert torch.equal(result["post"][0], torch.from_numpy(FRAMES[0]))
+    assert np.isnan(result["sample_mm"]) and np.isnan(result["pitch_mm"])
+
+
+def test_depth_is_cut_as_a_slice(sequence):
+    result = LoadRfPaird(depth_samples=[5, -3])({**sequence, "pre_frame": 0, "post_frame": 1})
+    assert torch.equal(result["post"][0], torch.from_numpy(FRAMES[1, 5:-3]))
+    assert result["first_sample"] == 5
+
+
+def test_exact_motion_is_in_samples_and_lines(tmp_path):
+    (path,) = simulate_rf_ultrasound(tmp_path, cases=1, samples=128, lines=8)
+    (item,) = rf_pairs(tmp_path)
+    result = LoadRfPaird(needs_answer=True, depth_samples=[10, None])(item)
+    content = loadmat(path)
+    sample_mm = content["sound_speed_m_s"].item() / (2 * content["fs_hz"].item()) * 1e3
+    assert result["flow"].shape == (2, 118, 8) and result["strain"].shape == (1, 118, 8)
+    np.testing.assert_allclose(result["flow"][1], content["axial_mm"][10:] / sample_mm, rtol=1e-5)
+    np.testing.assert_allclose(result["flow"][0], content["lateral_mm"][10:] / 0.3, rtol=1e-5)
+    np.testing.assert_allclose(result["inclusion"], content["inclusion"][0], rtol=1e-6)
+
+
+def test_settings_reach_the_reader(tmp_path):
+    FRAMES[:2].tofile(tmp_path / "a.raw")
+    item = {"case": "a", "pre": str(tmp_path / "a.raw"), "post": str(tmp_path / "a.raw"), "pre_frame": 0}
+    settings = RfSettings(raw_shape=(2, 30, 7), sampling_mhz=40.0, sound_speed_m_s=1540.0, pitch_mm=0.3)
+    assert LoadRfPaird(settings)(item)["sample_mm"] == pytest.approx(1540 / 80e6 * 1e3)
+
+
+def test_frames_of_different_size_are_refused(tmp_path, sequence):
+    np.save(tmp_path / "b.npy", FRAMES[:, :20])
+    with pytest.raises(UnusableFileError, match=r"30 samples x 7 lines.*found 20 x 7"):
+        LoadRfPaird()({**sequence, "post": str(tmp_path / "b.npy")})
+
+
+def test_one_frame_is_no_pair(tmp_path):
+    np.save(tmp_path / "one.npy", FRAMES[0])
+    with pytest.raises(UnusableFileError, match="a pair needs two frames"):
+        LoadRfPaird()(rf_pairs(tmp_path)[0])
+
+
+def test_constant_frame_is_refused(tmp_path):
+    savemat(tmp_path / "a.mat", {"Im1": FRAMES[0], "Im2": np.full((30, 7), 3.0)})
+    with pytest.raises(UnusableFileError, match="frame 2 is constant"):
+        LoadRfPaird()(rf_pairs(tmp_path)[0])
+
+
+def test_depth_that_leaves_nothing_is_refused(sequence):
+    with pytest.raises(UnusableFileError, match="no sample is left of 30"):
+        LoadRfPaird(depth_samples=[40, None])(sequence)
+
+
+def test_supervised_training_needs_the_answer(sequence):
+    with pytest.raises(UnusableFileError, match="simulated pairs"):
+        LoadRfPaird(needs_answer=True)(sequence)

@@ -1,0 +1,32 @@
+"""The RF of a human forearm under hand-held compression, read as it is distributed."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from common.rf import LoadRfPaird, RfSettings, rf_datalist, track_by_correlation
+
+ARM = Path(__file__).resolve().parents[3] / "../shared/data/arm_rf"
+pytestmark = [
+    pytest.mark.real_data,
+    pytest.mark.skipif(not ARM.is_dir(), reason="the arm RF is not beside this checkout"),
+]
+SETTINGS = RfSettings(raw_shape=(2000, 128), sampling_mhz=40.0, sound_speed_m_s=1540.0, frame_interval_ms=43.0)
+
+
+def test_three_sequences_of_six_frames_give_fifteen_consecutive_pairs():
+    items = rf_datalist(ARM, "all", settings=SETTINGS)
+    assert len(items) == 15
+    assert {item["sequence"] for item in items} == {"299", "300", "304"}
+    assert len(rf_datalist(ARM, "all", pairs="first", sequences="304", settings=SETTINGS)) == 5
+
+
+@pytest.mark.parametrize("sequence", ["299", "300", "304"])
+def test_first_two_frames_match_after_a_few_samples_of_motion(sequence):
+    item = rf_datalist(ARM, "all", sequences=sequence, settings=SETTINGS)[0]
+    pair = LoadRfPaird(SETTINGS, depth_samples=[100, -300])(item)
+    assert pair["pre"].shape == (1, 1600, 128) and np.isnan(pair["pitch_mm"])
+    track = track_by_correlation(pair["pre"][0].numpy(), pair["post"][0].numpy(), search=(30, 0))
+    assert np.median(track.correlation) > 0.8
+    assert 0.1 < abs(np.median(track.axial)) < 15

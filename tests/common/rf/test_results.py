@@ -1,0 +1,101 @@
+import csv
+import json
+
+import numpy as np
+import pytest
+import SimpleITK
+import torch
+from ignite.engine import Engine
+
+from common.data import FailureLog
+from common.rf import ElastographyResults, LoadRfPaird, RfSettings, quality_map, rf_pairs, simulate_rf_ultrasound
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("rf")
+    settings = {"samples": 320, "lines": 40, "strain_percent": (1.0, 1.0), "shift_samples": 0.5}
+    simulate_rf_ultrasound(folder, cases=2, noise_db=(40, 40), decorrelation=(0, 0), **settings)
+    return folder
+
+
+def pair(folder, index=0, **settings):
+    return LoadRfPaird(RfSettings(frame_interval_ms=20.0), needs_answer=True, **settings)(rf_pairs(folder)[index])
+
+
+def exact(item):
+    return torch.cat([item["flow"], -item["flow"]])
+
+
+def write(output, items, flows, **settings):
+    failures = FailureLog(output)
+    handler = ElastographyResults(output, failures, window=21, **settings)
+
+    def give(engine, batch):
+        engine.state.batch = [batch[0]]
+        return [{"pred": batch[1]}]
+
+    engine = Engine(give)
+    handler.attach(engine)
+    engine.run(list(zip(items, flows, strict=True)))
+    with (output / "predictions.csv").open() as stream:
+        return list(csv.DictReader(stream)), failures.failures()
+
+
+@pytest.mark.parametrize("image_format", [".nii.gz", ".mha"])
+def test_images_hold_millimetres_and_geometry(folder, tmp_path, image_format):
+    item = pair(folder, depth_samples=[20, None])
+    write(tmp_path, [item], [exact(item)], image_format=image_format)
+    image = SimpleITK.ReadImage(str(tmp_path / f"{item['case']}_displacement{image_format}"))
+    assert image.GetSize() == (40, 300)
+    assert image.GetSpacing() == pytest.approx((0.3, item["sample_mm"]), rel=1e-5)
+    assert image.GetOrigin()[1] == pytest.approx(20 * item["sample_mm"], rel=1e-5)
+    values = SimpleITK.GetArrayFromImage(image)
+    np.testing.assert_allclose(values[..., 1], item["flow"][1] * item["sample_mm"], rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(values[..., 0], item["flow"][0] * 0.3, rtol=1e-4, atol=1e-6)
+    strain = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(tmp_path / f"{item['case']}_strain{image_format}")))
+    np.testing.assert_allclose(np.median(strain), np.median(item["strain"]), rtol=0.05)
+    assert (tmp_path / f"{item['case']}.png").stat().st_size > 10_000
+
+
+def test_table_has_displacement_and_velocity(folder, tmp_path):
+    item = pair(folder)
+    (row,), failures = write(tmp_path, [item], [exact(item)])
+    axial = float(item["flow"][1].mean()) * item["sample_mm"]
+    assert float(row["mean_axial_displacement_mm"]) == pytest.approx(axial, abs=1e-4)
+    assert float(row["mean_axial_velocity_mm_s"]) == pytest.approx(axial / 0.02, abs=1e-3)
+    assert row["remark"] == "" and failures == []
+    result = json.loads((tmp_path / f"{item['case']}.json").read_text())
+    assert {key: str(value) for key, value in result.items() if key in row} == row
+    assert "not a medical device" in result["note"]
+
+
+def test_frames_without_overlap_are_marked(folder, tmp_path):
+    item, other = pair(folder, 0), pair(folder, 1)
+    mixed = {**item, "post": other["post"]}
+    (row,), _ = write(tmp_path, [mixed], [exact(item)])
+    assert "do not match" in row["remark"]
+    assert float(row["median_correlation"]) < 0.5
+    good = quality_map(item["pre"], item["post"], exact(item))
+    assert np.median(good) > 0.9 > 0.5 > np.median(quality_map(mixed["pre"], mixed["post"], exact(item)))
+
+
+def test_quality_is_zero_where_both_ways_disagree(folder):
+    item = pair(folder)
+    flow = exact(item)
+    flow[3, :, 20:] += 3
+    quality = quality_map(item["pre"], item["post"], flow)
+    assert not quality[:, 22:].any() and quality[:, :18].any()
+
+
+def test_without_geometry_a_pair_fails_with_the_remedy_and_the_others_are_written(folder, tmp_path):
+    items = [pair(folder, 0), pair(folder, 1)]
+    items[0] = {**items[0], "sample_mm": float("nan")}
+    rows, failures = write(tmp_path, items, [exact(item) for item in items])
+    assert len(rows) == 1
+    assert "sampling_mhz" in failures[0]["reason"]
+
+
+def test_refuses_other_image_formats(tmp_path):
+    with pytest.raises(ValueError, match=r"'\.png'"):
+        ElastographyResults(tmp_path, FailureLog(tmp_path), image_format=".png")
