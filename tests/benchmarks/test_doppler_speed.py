@@ -5,9 +5,7 @@ import time
 import pytest
 import torch
 
-from common.losses import barlow_twins_loss
-from common.networks import BACKBONES, BarlowTwinsEncoder, KeypointUNet
-from common.transforms import decode_peaks, draw_heat_maps
+from common.doppler import BACKBONES, BarlowTwinsEncoder, KeypointUNet, barlow_twins_loss, decode_peaks, draw_heat_maps
 
 pytestmark = pytest.mark.benchmark
 

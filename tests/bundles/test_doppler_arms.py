@@ -4,8 +4,8 @@ import pytest
 import torch
 from monai.bundle import ConfigParser
 
-from common.metrics.doppler_published import METRICS, TABLE_1, published_figure
-from common.networks import BACKBONES, BarlowTwinsEncoder
+from common.doppler import BACKBONES, BarlowTwinsEncoder
+from common.doppler.published import METRICS, TABLE_1, published_figure
 from common.training import save_state
 from tests.bundles.harness import root
 

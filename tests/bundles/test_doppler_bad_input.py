@@ -7,9 +7,8 @@ import pydicom
 import pytest
 from PIL import Image
 
+from common.doppler import KeypointUNet, simulate_doppler
 from common.errors import FailedCasesError
-from common.networks import KeypointUNet
-from common.phantoms import simulate_doppler
 from common.training import save_state
 from tests.bundles import harness
 

@@ -5,9 +5,7 @@ import csv
 import pytest
 import torch
 
-from common.phantoms import simulate_doppler
-from common.readers import doppler_datalist
-from common.transforms import FitSpectrumd, LoadDopplerd, draw_heat_maps
+from common.doppler import FitSpectrumd, LoadDopplerd, doppler_datalist, draw_heat_maps, simulate_doppler
 from tests.bundles import harness
 
 SIZE = [256, 512]

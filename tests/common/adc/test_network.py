@@ -6,8 +6,8 @@ import torch
 from torch.nn import functional
 
 from common.adc import TernausNet, load_ternausnet_weights, with_encoder_weights
+from common.doppler import KeypointUNet
 from common.errors import UnusableFileError
-from common.networks import KeypointUNet
 from tests.golden_recipe import filled_state_dict, noise_image
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "ternausnet11.npz"

@@ -11,8 +11,8 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import UID, ExplicitVRLittleEndian, JPEGBaseline8Bit, JPEGLosslessSV1, generate_uid
 
 from common.data import UltrasoundRegion, read_ultrasound, read_ultrasound_header
+from common.doppler.phantom_dicom import save_dicom
 from common.errors import UnusableFileError
-from common.phantoms.dicom_file import save_dicom
 
 
 def write(path, frames, photometric="RGB", syntax=ExplicitVRLittleEndian, pixel_data=None, **elements):

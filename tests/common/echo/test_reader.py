@@ -4,9 +4,9 @@ from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
+from common.doppler.phantom_dicom import save_dicom
 from common.echo import open_ultrasound_cine
 from common.errors import UnusableFileError
-from common.phantoms.dicom_file import save_dicom
 
 ULTRASOUND_MULTI_FRAME = "1.2.840.10008.5.1.4.1.1.3.1"
 

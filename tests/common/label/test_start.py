@@ -4,8 +4,8 @@ import pytest
 
 from common.__main__ import main
 from common.bundle import installed_bundles_folder
+from common.doppler.reader import PICTURE_SUFFIXES
 from common.label.start import SUFFIXES, environment, start
-from common.readers.doppler_image import PICTURE_SUFFIXES
 from common.rf.formats import rf_suffixes
 
 

@@ -1,0 +1,58 @@
+import math
+
+import pytest
+
+from common.doppler import Beat, Peak, pair_beats, summarise_beats
+
+
+def at(*columns, velocity=80.0):
+    return [Peak(x, 5.0, 0.9, velocity) for x in columns]
+
+
+def columns(beats):
+    return [(beat.e.x if beat.e else None, beat.a.x if beat.a else None) for beat in beats]
+
+
+def test_each_e_takes_the_a_that_follows_it():
+    assert columns(pair_beats(at(210, 10, 110), at(60, 160))) == [(10, 60), (110, 160), (210, None)]
+
+
+def test_an_a_before_the_first_e_stays_alone():
+    assert columns(pair_beats(at(50, 150), at(10, 100))) == [(None, 10), (50, 100), (150, None)]
+
+
+def test_of_two_a_waves_the_nearer_one_counts_and_the_other_stays_alone():
+    assert columns(pair_beats(at(10, 110, 210), at(60, 80))) == [(10, 60), (None, 80), (110, None), (210, None)]
+
+
+def test_an_a_beyond_a_missed_e_is_not_paired_over_it():
+    # The E at 210 was missed: the A at 260 is 150 columns, one and a half beats, behind the E at 110.
+    assert columns(pair_beats(at(10, 110, 310, 410), at(260))) == [
+        (10, None), (110, None), (None, 260), (310, None), (410, None),
+    ]  # fmt: skip
+
+
+def test_a_single_e_is_limited_by_time_where_it_is_known():
+    assert columns(pair_beats(at(10), at(330), seconds_per_px=0.005)) == [(10, None), (None, 330)]
+    assert columns(pair_beats(at(10), at(330))) == [(10, 330)]
+
+
+def test_fibrillation_has_beats_without_a():
+    assert columns(pair_beats(at(10, 90, 200), [])) == [(10, None), (90, None), (200, None)]
+
+
+def test_means_count_each_wave_and_the_ratio_counts_whole_beats():
+    beats = [Beat(*at(10, velocity=90), *at(60, velocity=60)), Beat(*at(110, velocity=60), None)]
+    assert summarise_beats(beats) == {
+        "e_mean_cm_s": 75.0, "a_mean_cm_s": 60.0, "e_to_a": 1.5, "e_waves": 2, "a_waves": 1, "beats_with_both": 1,
+    }  # fmt: skip
+    assert beats[0].e_to_a == pytest.approx(1.5) and math.isnan(beats[1].e_to_a)
+
+
+def test_without_calibration_there_is_no_velocity():
+    summary = summarise_beats(pair_beats([Peak(1, 2, 0.5)], [Peak(3, 2, 0.5)]))
+    assert summary["e_mean_cm_s"] is None and summary["e_to_a"] is None and summary["e_waves"] == 1
+
+
+def test_nothing_found_gives_no_beat():
+    assert pair_beats([], []) == [] and summarise_beats([])["e_mean_cm_s"] is None

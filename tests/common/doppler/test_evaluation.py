@@ -1,0 +1,159 @@
+import csv
+import json
+import math
+
+import pytest
+import torch
+from ignite.engine import Engine
+
+from common.data import FailureLog
+from common.doppler import DecodePeaksd, DopplerEvaluation, doppler_row, draw_heat_maps
+from common.doppler.results import DopplerResults
+
+NOWHERE = [math.nan, math.nan]
+# 200 x 100 trace at (40, 300) of the screen, drawn at 0.5: network (x, y) = ((X + 0.5 - 40) / 2 - 0.5, ...).
+PLACEMENT = torch.tensor([40.0, 300.0, 0.5, 0.5], dtype=torch.float64)
+BOX = torch.tensor([40, 300, 239, 399])
+
+
+def sample(case, e, a, calibration=(390.0, 0.8, 0.005), found=None):
+    """Batch item and output of an image whose peaks stand at network points `e` and `a`; `found` differs from them."""
+    peaks = torch.tensor([e + [NOWHERE] * (4 - len(e)), a + [NOWHERE] * (4 - len(a))])
+    image = draw_heat_maps(peaks, (50, 100), 5.0).sum(0, keepdim=True).clamp(0, 1)
+    item = {
+        "case": case, "image": image, "peaks": peaks, "placement": PLACEMENT, "box": BOX,
+        "calibration": torch.tensor(calibration, dtype=torch.float64),
+    }  # fmt: skip
+    seen = peaks if found is None else torch.tensor([w + [NOWHERE] * (4 - len(w)) for w in found])
+    maps = draw_heat_maps(seen, (50, 100), 2.0)
+    return item, DecodePeaksd("pred", min_distance_px=5)({"pred": maps, "placement": PLACEMENT})
+
+
+def run(handler, samples):
+    engine = Engine(lambda engine, batch: [output for _, output in samples])
+    handler.attach(engine)
+    engine.run([[item for item, _ in samples]])
+    return handler
+
+
+def rows_of(path):
+    with path.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def test_rows_hold_positions_in_the_image_and_velocities():
+    row = doppler_row(*sample("a", [[10.0, 20.0]], [[30.0, 28.0]]))
+    ((x, y, confidence, velocity),) = row["found"]["E"]
+    assert (x, y) == pytest.approx((60.5, 340.5), abs=0.01) and confidence == pytest.approx(1)
+    assert velocity == pytest.approx((390 - 340.5) * 0.8, abs=0.01)
+    assert row["expert"]["A"][0][3] == pytest.approx((390 - 356.5) * 0.8, abs=0.01)
+    assert row["trace_size"] == (100, 200) and row["seconds_per_px"] == 0.005
+
+
+@pytest.fixture
+def evaluated(tmp_path):
+    samples = [
+        sample("a", [[10.0, 20.0], [60.0, 22.0]], [[30.0, 28.0]]),
+        # One E two rows too high (3.2 cm/s in the image), one E missed, one A where there is none.
+        sample("b", [[10.0, 20.0], [60.0, 22.0]], [], found=[[[10.0, 18.0]], [[30.0, 28.0]]]),
+    ]
+    run(DopplerEvaluation(tmp_path, "ResNet50 frozen", resamples=20), samples)
+    return tmp_path
+
+
+def test_table_counts_pools_and_quotes_the_paper(evaluated):
+    table = {(r["method"], r["metric"]): r for r in json.loads((evaluated / "evaluation.json").read_text())}
+    model = {metric: row for (method, metric), row in table.items() if method == "ResNet50 frozen"}
+    assert model["E precision"]["value"] == 1 and model["E recall"]["value"] == 0.75
+    assert model["A precision"]["value"] == 0.5 and model["A recall"]["value"] == 1
+    assert model["E bias (cm/s)"]["value"] == pytest.approx(3.2 / 3, abs=0.02)
+    assert model["E F1"]["published"] == 0.78 and model["A SD (cm/s)"]["published"] == 11.34
+    assert model["E F1"]["cases"] == 2
+    assert {method for method, _ in table} == {"ResNet50 frozen", "outline trace"}
+
+
+def test_every_peak_is_in_the_table_with_its_state(evaluated):
+    peaks = rows_of(evaluated / "peaks.csv")
+    states = sorted((p["case"], p["wave"], p["status"]) for p in peaks)
+    assert states == [
+        ("a", "A", "matched"), ("a", "E", "matched"), ("a", "E", "matched"),
+        ("b", "A", "false"), ("b", "E", "matched"), ("b", "E", "missed"),
+    ]  # fmt: skip
+
+
+def test_table_1_has_the_layout_of_the_paper_and_its_figures(evaluated):
+    lines = (evaluated / "table1.md").read_text().splitlines()
+    assert lines[0].startswith("| Model | E P/R/F1 | A P/R/F1")
+    assert lines[2].startswith("| ResNet50 frozen | 1.00/0.75/0.86 | 0.50/1.00/0.67 | 1.07±")
+    assert lines[3] == (
+        "| ResNet50 frozen (published, other images) | 0.71/0.86/0.78 | 0.81/0.71/0.75 | 1.45±6.40 | 0.17±11.34 |"
+    )
+
+
+def test_more_tolerance_never_finds_less(evaluated):
+    sweep = rows_of(evaluated / "tolerance_sweep.csv")
+    for wave in "EA":
+        recalls = [float(row["recall"]) for row in sweep if row["wave"] == wave]
+        assert recalls == sorted(recalls) and len(recalls) == 7
+
+
+@pytest.mark.parametrize("name", ["bland_altman_E.png", "bland_altman_A.png", "tolerance_sweep.png"])
+def test_pictures_are_there(evaluated, name):
+    assert (evaluated / name).stat().st_size > 5000
+
+
+def test_nothing_found_and_nothing_to_find_still_gives_tables(tmp_path):
+    item, output = sample("a", [[10.0, 20.0]], [])
+    output["points"] = torch.full_like(output["points"], math.nan)
+    run(DopplerEvaluation(tmp_path, resamples=20), [(item, output)])
+    table = json.loads((tmp_path / "evaluation.json").read_text())
+    assert next(r for r in table if r["metric"] == "E recall")["value"] == 0
+    assert next(r for r in table if r["metric"] == "A F1")["value"] is None
+
+
+def results(tmp_path, *samples):
+    return run(DopplerResults(tmp_path, FailureLog(tmp_path), "model.pt"), list(samples))
+
+
+def unlabelled(*arguments, **settings):
+    item, output = sample(*arguments, **settings)
+    return {key: value for key, value in item.items() if key != "peaks"}, output
+
+
+def test_inference_writes_beats_means_and_ratio(tmp_path):
+    results(tmp_path, unlabelled("a", [[10.0, 20.0], [60.0, 22.0]], [[30.0, 28.0], [80.0, 30.0]]))
+    content = json.loads((tmp_path / "a.json").read_text())
+    e, a = [39.6, 36.4], [26.8, 23.6]  # (390 - (300 + 2 (y + 0.5) - 0.5)) * 0.8
+    assert [beat["E"]["velocity_cm_s"] for beat in content["beats"]] == pytest.approx(e, abs=0.01)
+    assert content["e_mean_cm_s"] == pytest.approx(sum(e) / 2, abs=0.01)
+    assert content["e_to_a"] == pytest.approx(sum(e) / sum(a), abs=0.001)
+    assert content["unit"] == "cm/s" and content["weights"] == "model.pt" and content["note"] == ""
+    (prediction,) = rows_of(tmp_path / "predictions.csv")
+    assert prediction["case"] == "a" and prediction["beats_with_both"] == "2"
+    assert len(rows_of(tmp_path / "beats.csv")) == 4
+    assert (tmp_path / "a.png").stat().st_size > 10000
+
+
+def test_without_calibration_pixels_are_given_and_it_says_so(tmp_path):
+    results(tmp_path, unlabelled("a", [[10.0, 20.0]], [[30.0, 28.0]], calibration=(math.nan,) * 3))
+    content = json.loads((tmp_path / "a.json").read_text())
+    assert content["unit"] == "px" and content["e_mean_cm_s"] is None and "no calibration" in content["note"]
+    assert content["beats"][0]["E"]["x"] == pytest.approx(60.5, abs=0.01)
+    assert content["beats"][0]["E"]["velocity_cm_s"] is None
+    assert "no calibration" in rows_of(tmp_path / "predictions.csv")[0]["note"]
+
+
+def test_an_empty_spectrum_is_a_result_that_says_so(tmp_path):
+    item, output = unlabelled("a", [[10.0, 20.0]], [])
+    output["points"] = torch.full_like(output["points"], math.nan)
+    results(tmp_path, (item, output))
+    content = json.loads((tmp_path / "a.json").read_text())
+    assert content["beats"] == [] and content["note"] == "no wave found"
+
+
+def test_a_result_that_cannot_be_written_does_not_stop_the_others(tmp_path):
+    broken, output = unlabelled("b", [[10.0, 20.0]], [])
+    broken["calibration"] = torch.tensor([1.0])
+    handler = results(tmp_path, (broken, output), unlabelled("a", [[10.0, 20.0]], []))
+    assert [row["case"] for row in handler.rows] == ["a"]
+    assert [row["case"] for row in FailureLog(tmp_path).failures()] == ["b"]
