@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from common.bundle import bundle_names, bundle_roots, installed_bundles_folder
+from .bundle import bundle_names, bundle_roots, installed_bundles_folder
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if unknown:
         parser.error(f"expected bundles among {', '.join(bundle_names())}, found {', '.join(sorted(unknown))}")
     if options.verb == "simulate":
-        from common.commands.demo import simulate
+        from .commands.demo import simulate
 
         return simulate(options.bundle, options.directory, settings)
     if options.verb == "weights":
@@ -28,10 +28,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.verb == "pack":
         return _pack(options)
     if options.verb == "ablate":
-        from common.commands.ablation import ablate
+        from .commands.ablation import ablate
 
         return ablate(options.bundle, options.output)
-    from common.commands.demo import demo
+    from .commands.demo import demo
 
     return demo(options.bundles or bundle_names(), options.output)
 
@@ -92,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _label(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
-    from common.label.start import start
+    from .label.start import start
 
     folder = options.bundles or installed_bundles_folder()
     try:
@@ -106,8 +106,8 @@ def _label(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
 
 
 def _weights(options: argparse.Namespace) -> int:
-    from common.commands.shipped_weights import make_weights
-    from common.errors import NoDataError
+    from .commands.shipped_weights import make_weights
+    from .errors import NoDataError
 
     try:
         return make_weights(options.bundle, options.output, options.real_data)
@@ -117,8 +117,8 @@ def _weights(options: argparse.Namespace) -> int:
 
 
 def _pack(options: argparse.Namespace) -> int:
-    from common.commands.pack import pack
-    from common.errors import NoWeightsError
+    from .commands.pack import pack
+    from .errors import NoWeightsError
 
     try:
         paths = pack(options.bundles or bundle_names(), options.output, options.without_weights)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from common.errors import UnusableFileError
+from .errors import UnusableFileError
 
 BUNDLES_FOLDER = "bundles"
 

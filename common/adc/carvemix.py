@@ -10,7 +10,7 @@ from monai.transforms import Randomizable
 from monai.utils import CommonKeys
 from torch import Tensor
 
-from common.adc.region import region_of_interest, sample_reach_fraction
+from .region import region_of_interest, sample_reach_fraction
 
 
 class CarveMix(Randomizable):

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from common.adc.volumes import has_volume_suffix
-from common.errors import NoDataError, UnusableFileError
-from common.files import read_csv
+from ..errors import NoDataError, UnusableFileError
+from ..files import read_csv
+from .volumes import has_volume_suffix
 
 Item = dict[str, Any]
 

@@ -10,13 +10,13 @@ import torch
 from ignite.engine import Engine
 from numpy.typing import NDArray
 
-from common.adc.scores import dice_score, lesion_size, lesion_size_class
-from common.adc.surface import surface_scores
-from common.evaluation.intervals import Interval, bootstrap_interval, paired_difference
-from common.evaluation.rows import Row, RowCollector
-from common.evaluation.table import EvaluationRow, write_evaluation
-from common.files import replacing, write_csv
-from common.training.processes import is_main_process
+from ..evaluation.intervals import Interval, bootstrap_interval, paired_difference
+from ..evaluation.rows import Row, RowCollector
+from ..evaluation.table import EvaluationRow, write_evaluation
+from ..files import replacing, write_csv
+from ..training.processes import is_main_process
+from .scores import dice_score, lesion_size, lesion_size_class
+from .surface import surface_scores
 
 RULE = "rule"
 SIZE_CLASSES = ("none", "<1%", "1-5%", ">5%")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from common.files import replacing
+from ..files import replacing
 
 Volume = NDArray[np.floating]
 Mask = NDArray[np.bool_]

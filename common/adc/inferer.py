@@ -8,8 +8,8 @@ from monai.data import MetaTensor
 from monai.inferers import Inferer
 from torch import Tensor
 
-from common.adc.slice_size import fit_slices, unfit_slices
-from common.adc.slices import brain_slices
+from .slice_size import fit_slices, unfit_slices
+from .slices import brain_slices
 
 # Axes of (N, C, H, W) that are flipped, one entry a view: the flips of the paper's training.
 FLIPS = ((), (2,), (3,), (2, 3))

@@ -5,9 +5,9 @@ from typing import Any
 
 from ignite.engine import Engine, Events
 
-from common.files import write_json
-from common.training.best_model import KeepBest
-from common.training.processes import is_main_process
+from ..files import write_json
+from ..training.best_model import KeepBest
+from ..training.processes import is_main_process
 
 
 class KeepThreshold:

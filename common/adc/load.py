@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from monai.config import KeysCollection
 from monai.transforms import LoadImaged
 
-from common.adc.volumes import VolumeReader
+from .volumes import VolumeReader
 
 
 class LoadVolumed(LoadImaged):

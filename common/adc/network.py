@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from common.errors import UnusableFileError
+from ..errors import UnusableFileError
 
 logger = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from monai.transforms import MapTransform, Randomizable
 from monai.utils.enums import TransformBackends
 from torch import Tensor
 
-from common.adc.region import region_of_interest, sample_reach_fraction
+from .region import region_of_interest, sample_reach_fraction
 
 OBJECTIVES = ("ladp", "ddp", "dae")
 

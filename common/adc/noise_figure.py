@@ -9,8 +9,8 @@ import torch
 from ignite.engine import Engine, Events
 from numpy.typing import NDArray
 
-from common.files import replacing
-from common.training.processes import is_main_process
+from ..files import replacing
+from ..training.processes import is_main_process
 
 
 class NoisePicture:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from tqdm import tqdm
 
-from common.files import replacing
+from ..files import replacing
 
 Volume = NDArray[np.float64]
 

@@ -8,13 +8,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from common.adc.figures import draw_lesion_montage
-from common.adc.scores import lesion_size
-from common.adc.volumes import voxel_spacing_mm, write_on_grid
-from common.data.failures import FailureLog
-from common.evaluation.case_results import CaseResults
-from common.evaluation.rows import Row
-from common.files import write_json
+from ..data.failures import FailureLog
+from ..evaluation.case_results import CaseResults
+from ..evaluation.rows import Row
+from ..files import write_json
+from .figures import draw_lesion_montage
+from .scores import lesion_size
+from .volumes import voxel_spacing_mm, write_on_grid
 
 COLUMNS = ("case", "lesion_ml", "percent_of_brain", "mask")
 _SUFFIXES = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd")

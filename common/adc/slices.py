@@ -9,7 +9,7 @@ from monai.data import Dataset
 from torch import Tensor
 from tqdm import tqdm
 
-from common.errors import NoDataError
+from ..errors import NoDataError
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from monai.config import KeysCollection
 from monai.transforms import MapTransform
 from torch import Tensor
 
-from common.errors import UnusableFileError
+from ..errors import UnusableFileError
 
 
 def load_threshold(path: str | os.PathLike[str]) -> float:

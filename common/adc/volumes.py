@@ -11,8 +11,8 @@ from monai.data import ImageReader
 from monai.utils.enums import MetaKeys, SpaceKeys
 from numpy.typing import NDArray
 
-from common.errors import UnusableFileError
-from common.files import replacing
+from ..errors import UnusableFileError
+from ..files import replacing
 
 PathLike = str | os.PathLike[str]
 Values = NDArray[np.float64]

@@ -10,8 +10,8 @@ import torch
 from monai.inferers import Inferer
 from torch import Tensor, nn
 
-from common.adc.stored_threshold import load_threshold
-from common.training.weights import load_weights
+from ..training.weights import load_weights
+from .stored_threshold import load_threshold
 
 
 def vote(masks: Sequence[Tensor]) -> Tensor:

@@ -9,11 +9,11 @@ from typing import Any
 
 from tqdm import tqdm
 
-from common.cine.folds import PARTS, cine_folds
-from common.cine.layouts import acdc_patients, cine_patients, folder_patients, kaggle_patients, mnms_patients
-from common.cine.patients import CinePatient
-from common.cine.sunnybrook import sunnybrook_patients
-from common.errors import NoDataError, UnusableFileError
+from ..errors import NoDataError, UnusableFileError
+from .folds import PARTS, cine_folds
+from .layouts import acdc_patients, cine_patients, folder_patients, kaggle_patients, mnms_patients
+from .patients import CinePatient
+from .sunnybrook import sunnybrook_patients
 
 _LOG = logging.getLogger(__name__)
 

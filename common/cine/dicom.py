@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from common.cine.frames import CineFrame, read_frame
-from common.cine.reader import Cine, drop_faulty, pixel_fault
-from common.cine.stacks import arrange_sections, section_fault, thickness_mm, time_ms
-from common.errors import NoDataError, UnusableFileError
+from ..errors import NoDataError, UnusableFileError
+from .frames import CineFrame, read_frame
+from .stacks import arrange_sections, section_fault, thickness_mm, time_ms
+from .volume import Cine, drop_faulty, pixel_fault
 
 _LOG = logging.getLogger(__name__)
 _NOT_IMAGES = {".txt", ".csv", ".json", ".xml", ".md", ".pdf", ".cfg", ".png", ".jpg", ".mat", ".gz", ".nii", ".zip"}

@@ -8,14 +8,14 @@ import numpy as np
 from ignite.engine import Engine, Events
 from numpy.typing import NDArray
 
-from common.cine import scores as metrics
-from common.data.failures import FailureLog
-from common.evaluation import classes
-from common.evaluation.intervals import Statistic, bootstrap_interval
-from common.evaluation.rows import Row, RowCollector
-from common.evaluation.table import EvaluationRow, write_evaluation
-from common.files import replacing, write_csv, write_json
-from common.training.processes import is_main_process
+from ..data.failures import FailureLog
+from ..evaluation import classes
+from ..evaluation.intervals import Statistic, bootstrap_interval
+from ..evaluation.rows import Row, RowCollector
+from ..evaluation.table import EvaluationRow, write_evaluation
+from ..files import replacing, write_csv, write_json
+from ..training.processes import is_main_process
+from . import scores as metrics
 
 
 def section_row(batch: Any, output: Any) -> Row:

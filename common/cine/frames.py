@@ -12,7 +12,7 @@ import numpy as np
 import pydicom
 from pydicom.errors import InvalidDicomError
 
-from common.errors import UnusableFileError
+from ..errors import UnusableFileError
 
 _TAGS = {
     "modality": 0x00080060,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from common.errors import UnusableFileError
+from ..errors import UnusableFileError
 
 
 def hf_class(ef_percent: float, threshold_percent: float = 50.0) -> int:

@@ -11,12 +11,12 @@ from pathlib import Path
 import nibabel
 import numpy as np
 
-from common.cine.labels import ejection_fraction, ejection_fraction_from_masks
-from common.cine.nifti import is_nifti
-from common.cine.patients import CinePatient, Measurement
-from common.cine.sunnybrook import sunnybrook_patients
-from common.errors import NoDataError, UnusableFileError
-from common.files import read_csv
+from ..errors import NoDataError, UnusableFileError
+from ..files import read_csv
+from .labels import ejection_fraction, ejection_fraction_from_masks
+from .nifti import is_nifti
+from .patients import CinePatient, Measurement
+from .sunnybrook import sunnybrook_patients
 
 _LOG = logging.getLogger(__name__)
 _ACDC_CAVITY, _MNMS_CAVITY = 3, 1

@@ -1,4 +1,4 @@
-"""Load one section of a cardiac cine as a tensor of one channel, rows, columns and frames."""
+"""Cine MR to tensors: one section for training, all sections of a patient for inference."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from monai.config.type_definitions import KeysCollection
 from monai.data.meta_tensor import MetaTensor
 from monai.transforms.transform import MapTransform, Transform
 
-from common.cine.dicom import read_dicom_section
-from common.cine.nifti import read_nifti_section
-from common.cine.reader import Cine
+from .dicom import read_dicom_section
+from .nifti import read_nifti_section
+from .reader import read_cine
+from .volume import Cine
 
 
 class LoadCineSection(Transform):
@@ -70,3 +71,23 @@ def cine_section_tensor(cine: Cine, name: str, index: int = 0) -> MetaTensor:
         "trigger_times_ms": torch.from_numpy(np.asarray(times, dtype=np.float64)),
     }
     return MetaTensor(frames, affine=torch.from_numpy(affine), meta=meta)
+
+
+class LoadCinePatient(Transform):
+    """Turns {"case", "image": folder or 4D NIfTI} into a list of {"case", "section", "image": (1, H, W, T) tensor}.
+
+    Every file is read once; the transforms that follow in a Compose work on each section.
+    """
+
+    def __call__(self, item: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Return the patient's usable sections in their order along the normal.
+
+        Raises:
+            NoDataError: if there is no file.
+            UnusableFileError: if no section is usable.
+        """
+        cine = read_cine(item["image"])
+        return [
+            {"case": item["case"], "section": index, "image": cine_section_tensor(cine, str(item["case"]), index)}
+            for index in range(len(cine.frames))
+        ]

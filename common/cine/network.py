@@ -1,4 +1,4 @@
-"""The encoder, decoder and classifier of SSLHF: ten and ten 3D convolutions, four poolings."""
+"""Networks of heart-failure classification: the restoration net, the classifier on its encoder, normalised rivals."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from monai.networks.layers.factories import Norm
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
 POOLS = ((2, 2, 2), (2, 2, 2), (2, 2, 2), (2, 2, 1))
@@ -169,3 +170,27 @@ class CineClassifier(nn.Module):
     def forward(self, image: Tensor) -> Tensor:
         """Return the logits of `image`."""
         return self.classifier(self.pool(self.encoder(image)[4]).flatten(1))
+
+
+def group_normalised(network: nn.Module, groups: int = 8) -> nn.Module:
+    """Return `network` with every batch normalisation replaced by a group normalisation of the same width.
+
+    Args:
+        network: any module; changed in place, because its weights are.
+        groups: groups a layer; every width must be a multiple.
+
+    Raises:
+        ValueError: if a width is no multiple of `groups`.
+
+    References:
+        Zhong et al., EMBC 2021, section IV.E: batch 4, batch normalisation changed to group normalisation.
+        Wu and He, Group Normalization, ECCV 2018, https://arxiv.org/abs/1803.08494
+    """
+    for name, child in network.named_children():
+        if not isinstance(child, _BatchNorm):
+            group_normalised(child, groups)
+            continue
+        if child.num_features % groups:
+            raise ValueError(f"groups: expected a divisor of {child.num_features} channels ({name}), found {groups}")
+        setattr(network, name, nn.GroupNorm(groups, child.num_features, child.eps, child.affine))
+    return network

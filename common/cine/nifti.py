@@ -10,8 +10,8 @@ from typing import Any
 import nibabel
 import numpy as np
 
-from common.cine.reader import Cine, drop_faulty, pixel_fault
-from common.errors import UnusableFileError
+from ..errors import UnusableFileError
+from .volume import Cine, drop_faulty, pixel_fault
 
 _MILLISECONDS = {"sec": 1000.0, "msec": 1.0, "usec": 0.001}
 _UNREADABLE = (EOFError, OSError, zlib.error, ValueError, nibabel.filebasedimages.ImageFileError)

@@ -9,11 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from common.cine.dicom import dicom_files, read_frames
-from common.cine.labels import hf_class
-from common.cine.nifti import is_nifti, open_cine_nifti
-from common.cine.stacks import SectionStack, arrange_sections
-from common.errors import UnusableFileError
+from ..errors import UnusableFileError
+from .dicom import dicom_files, read_frames
+from .labels import hf_class
+from .nifti import is_nifti, open_cine_nifti
+from .stacks import SectionStack, arrange_sections
 
 _LOG = logging.getLogger(__name__)
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from common.cine.phantom_chest import CineSettings
-from common.cine.phantom_heart import simulate_heart
-from common.cine.phantom_writers import write_acdc_patient, write_dicom_patient
-from common.files import write_csv
+from ..files import write_csv
+from .phantom_chest import CineSettings
+from .phantom_heart import simulate_heart
+from .phantom_writers import write_acdc_patient, write_dicom_patient
 
 _REDUCED_EF, _PRESERVED_EF = (15.0, 45.0), (52.0, 72.0)
 

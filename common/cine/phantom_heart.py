@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from common.cine.phantom_chest import BLOOD, MUSCLE, CineSettings, chest_signal, sensitivity, smooth_noise
+from .phantom_chest import BLOOD, MUSCLE, CineSettings, chest_signal, sensitivity, smooth_noise
 
 BACKGROUND, RIGHT_VENTRICLE, MYOCARDIUM, LEFT_VENTRICLE = range(4)
 

@@ -11,8 +11,8 @@ import pydicom
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 
-from common.cine.phantom_heart import SimulatedCine
-from common.files import replacing
+from ..files import replacing
+from .phantom_heart import SimulatedCine
 
 
 def write_acdc_patient(folder: Path, cine: SimulatedCine, reduced: bool) -> None:

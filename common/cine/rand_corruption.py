@@ -8,7 +8,7 @@ from monai.config import KeysCollection, NdarrayOrTensor
 from monai.transforms import MapTransform, Randomizable
 from monai.utils import ensure_tuple_rep
 
-from common.cine.corruption import CineCorruption, CoverFrames, CoverPatches, LocalPixelShuffle
+from .corruption import CineCorruption, CoverFrames, CoverPatches, LocalPixelShuffle
 
 
 class RandCorruptCine(CineCorruption):

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from common.evaluation.classes import accuracy, auc
+from ..evaluation.classes import accuracy, auc
 
 Row = dict[str, Any]
 

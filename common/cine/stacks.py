@@ -11,9 +11,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from common.cine.frames import CineFrame
-from common.cine.reader import no_usable_section, report_skipped
-from common.errors import UnusableFileError
+from ..errors import UnusableFileError
+from .frames import CineFrame
+from .volume import no_usable_section, report_skipped
 
 _Value = TypeVar("_Value", int, tuple[int, int])
 _LOG = logging.getLogger(__name__)

@@ -7,10 +7,10 @@ import re
 from functools import partial
 from pathlib import Path
 
-from common.cine.labels import diastolic_sections, ejection_fraction_from_contours, read_contours
-from common.cine.patients import CinePatient, Measurement
-from common.errors import UnusableFileError
-from common.files import read_csv
+from ..errors import UnusableFileError
+from ..files import read_csv
+from .labels import diastolic_sections, ejection_fraction_from_contours, read_contours
+from .patients import CinePatient, Measurement
 
 _LOG = logging.getLogger(__name__)
 # Pairs of the data set's own patient table, for copies of single patients that come without it.

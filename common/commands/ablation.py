@@ -1,6 +1,6 @@
 """A paper's claim put to the test: arms that differ in one thing, each trained by several seeds, in one table.
 
-`configs/ablation.json` is a plan (see `plan.py`) with `steps` by name, `arms` (name -> names of steps, the last one
+`studies/ablation.json` is a plan (see `plan.py`) with `steps` by name, `arms` (name -> names of steps, the last one
 an evaluation), `seeds`, and `metrics` (names in the evaluation's table). Every arm and seed has its own folder of
 models; the first arm is compared with each of the others.
 """
@@ -10,10 +10,10 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from common.commands.plan import PlanRun, read_plan, say
-from common.commands.report import evaluation_lines
-from common.evaluation.intervals import seed_interval
-from common.evaluation.table import EvaluationRow, read_evaluation, write_evaluation
+from ..evaluation.intervals import seed_interval
+from ..evaluation.table import EvaluationRow, read_evaluation, write_evaluation
+from .plan import PlanRun, read_plan, say
+from .report import evaluation_lines
 
 Figures = dict[str, dict[str, list[float]]]
 

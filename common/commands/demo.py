@@ -1,4 +1,4 @@
-"""Every stage of a bundle on simulated data by its `configs/demo.json` (a plan, see `plan.py`), with a report.
+"""Every stage of a bundle on simulated data by its `studies/demo.json` (a plan, see `plan.py`), with a report.
 
 Where the bundle has weights, the demo begins with an inference by them on a few new cases, before anything is trained:
 `first_look` in `demo.json` says how those cases differ from the held-out cohort of `weights.json`.
@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from common.bundle import installed_bundles_folder
-from common.commands.plan import MODEL, PlanRun, call_phantom, read_plan, say
-from common.commands.report import evaluation_lines, write_report
+from ..bundle import installed_bundles_folder
+from .plan import MODEL, PlanRun, call_phantom, read_plan, say
+from .report import evaluation_lines, write_report
 
 FIRST_LOOK = {
     "name": "first_look",

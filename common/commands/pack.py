@@ -6,10 +6,10 @@ import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from common.bundle import command_line, installed_bundles_folder
-from common.commands.carried_package import carried_name, carried_sources, mentioned, renamed
-from common.errors import NoWeightsError
-from common.files import replacing
+from ..bundle import command_line, installed_bundles_folder
+from ..errors import NoWeightsError
+from ..files import replacing
+from .carried_package import carried_name, carried_sources, renamed
 
 WEIGHTS = "model.pt"
 MODEL_FILES = ("model.json", WEIGHTS, "model.ts", "pretrained.json", "pretrained.pt", "threshold.json")
@@ -52,10 +52,9 @@ def bundle_contents(root: Path) -> Iterator[tuple[str, bytes]]:
     version = json.loads((root / "configs" / "metadata.json").read_text(encoding="utf-8"))["version"]
     package = carried_name(root.name, version)
     texts = _texts(root)
-    names = {name for text in texts.values() for name in mentioned(text)}
     files = {path: renamed(text, package).encode() for path, text in texts.items()}
     folder = package.replace(".", "/")
-    files |= {f"{folder}/{path}": text.encode() for path, text in carried_sources(names, package).items()}
+    files |= {f"{folder}/{path}": data for path, data in carried_sources("\n".join(texts.values())).items()}
     other = [root / "LICENSE", *(root / "models" / name for name in MODEL_FILES), *(root / "docs").glob("[!.]*")]
     unread = {path.relative_to(root).as_posix(): path for path in other if path.is_file()}
     for path in sorted(files | unread):
@@ -63,10 +62,9 @@ def bundle_contents(root: Path) -> Iterator[tuple[str, bytes]]:
 
 
 def _texts(root: Path) -> dict[str, str]:
-    """Return the files that may name parts of `common`: configs that serve outside the repository, and docs."""
+    """Return the files that may name parts of `common`; plans of `studies/` simulate and stay with the repository."""
     paths = [*(root / "configs").glob("*.json"), *(root / "configs").glob("*.conf"), *(root / "docs").glob("*.md")]
-    texts = {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in paths}
-    return {path: text for path, text in texts.items() if '"simulate":' not in text}
+    return {path.relative_to(root).as_posix(): path.read_text(encoding="utf-8") for path in paths}
 
 
 def _pack(root: Path, output: Path) -> Path:

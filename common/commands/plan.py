@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from common.bundle import BUNDLES_FOLDER, command_line, installed_bundles_folder, run_bundle
-from common.commands.report import Step
-from common.files import write_json
+from ..bundle import BUNDLES_FOLDER, command_line, installed_bundles_folder, run_bundle
+from ..files import write_json
+from .report import Step
 
 MODEL = "models/model.pt"
 NEW, BEGUN, FINISHED = "new", "begun", "finished"
@@ -23,7 +23,7 @@ _CLOCKS = {"seconds": time.perf_counter, "cpu_seconds": time.process_time}
 
 def read_plan(bundle: str, name: str) -> dict[str, Any]:
     """Return the content of the bundle's `configs/NAME.json`."""
-    path = installed_bundles_folder() / bundle / "configs" / f"{name}.json"
+    path = installed_bundles_folder() / bundle / "studies" / f"{name}.json"
     return json.loads(path.read_text(encoding="utf-8"))
 
 

@@ -1,6 +1,6 @@
 """The weights that a bundle ships: made anew by one command, scored on a fixed cohort, and described in its metadata.
 
-`configs/weights.json` is a plan (see `plan.py`) whose steps end with the weights in `{work}/models`. Its `held_out`
+`studies/weights.json` is a plan (see `plan.py`) whose steps end with the weights in `{work}/models`. Its `held_out`
 fixes the cohort that no training sees: `simulate` (phantom call of another seed), `part` (settings of that call that
 write its first cases only), `evaluation` (the step) and `figures` (name in `eval_metrics` -> method and metric of the
 evaluation's table). `comparisons` (name -> `steps`: names of the plan's own, and `evaluation`: overrides) are models
@@ -18,14 +18,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from common.bundle import installed_bundles_folder
-from common.commands.ablation import arm_steps
-from common.commands.plan import TRAININGS, PlanRun, filled, read_plan, say
-from common.commands.report import evaluation_lines
-from common.errors import NoDataError
-from common.evaluation.table import read_evaluation
-from common.files import read_csv, write_json
-from common.training.history import draw_history
+from ..bundle import installed_bundles_folder
+from ..errors import NoDataError
+from ..evaluation.table import read_evaluation
+from ..files import read_csv, write_json
+from ..training.history import draw_history
+from .ablation import arm_steps
+from .plan import TRAININGS, PlanRun, filled, read_plan, say
+from .report import evaluation_lines
 
 LIBRARIES = ("torch", "monai", "pytorch-ignite", "numpy")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch.utils.data import IterableDataset, get_worker_info
 
-from common.data.failures import FailureLog
+from .failures import FailureLog
 
 Item = Mapping[str, Any]
 

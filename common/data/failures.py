@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from common.errors import FailedCasesError
-from common.files import write_csv
+from ..errors import FailedCasesError
+from ..files import write_csv
 
 logger = logging.getLogger(__name__)
 

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from common.errors import UnusableFileError
+from ..errors import UnusableFileError
 
 SECTIONS = ("training", "validation", "test", "development", "all")
 NAMED_IN_LOG = 10

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from common.errors import UnusableFileError
+from ..errors import UnusableFileError
 
 ULTRASOUND_CLASSES = {
     "1.2.840.10008.5.1.4.1.1.3",

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from common.training.gather import gather_with_gradient
+from ..training.gather import gather_with_gradient
 
 # Variance floor of the batch normalisation in the authors' code: a constant feature becomes 0 instead of NaN.
 EPSILON = 1e-5

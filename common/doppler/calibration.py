@@ -5,8 +5,8 @@ import os
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from common.data.ultrasound_dicom import UltrasoundRegion
-from common.errors import UnusableFileError
+from ..data.ultrasound_dicom import UltrasoundRegion
+from ..errors import UnusableFileError
 
 SPECTRAL = 3
 SECONDS = 4

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from common.doppler.calibration import DopplerCalibration
-from common.doppler.labels import DopplerLabel, Row, doppler_label, read_label_rows, row_calibration
-from common.doppler.reader import PICTURE_SUFFIXES, check_doppler
-from common.errors import NoDataError, UnusableFileError
+from ..errors import NoDataError, UnusableFileError
+from .calibration import DopplerCalibration
+from .labels import DopplerLabel, Row, doppler_label, read_label_rows, row_calibration
+from .reader import PICTURE_SUFFIXES, check_doppler
 
 _LOG = logging.getLogger(__name__)
 

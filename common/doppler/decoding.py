@@ -10,7 +10,7 @@ from monai.utils import TransformBackends
 from torch import Tensor
 from torch.nn import functional
 
-from common.doppler.fit import to_image
+from .fit import to_image
 
 
 def decode_peaks(

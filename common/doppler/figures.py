@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from common.doppler.beats import Beat, Peak
-from common.doppler.peaks import WAVES, PeakRow
-from common.files import replacing
+from ..files import replacing
+from .beats import Beat, Peak
+from .rows import WAVES, PeakRow
 
 COLOURS = {"E": "#ff9d3c", "A": "#4fc3f7"}
 NOTE = "research use only, not a medical device"

@@ -5,9 +5,9 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from common.doppler.calibration import DopplerCalibration
-from common.errors import UnusableFileError
-from common.files import read_csv
+from ..errors import UnusableFileError
+from ..files import read_csv
+from .calibration import DopplerCalibration
 
 WAVES = ("E", "A")
 LONG_COLUMNS = {"filename", "wave", "x", "y"}

@@ -10,8 +10,8 @@ from monai.transforms import MapTransform
 from monai.utils import TransformBackends
 from torch import Tensor
 
-from common.doppler.labels import WAVES
-from common.doppler.reader import read_doppler
+from .labels import WAVES
+from .reader import read_doppler
 
 
 class LoadDopplerd(MapTransform):

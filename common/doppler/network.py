@@ -7,7 +7,7 @@ import torch
 from monai.networks.nets.flexible_unet import FLEXUNET_BACKBONE, FlexibleUNet
 from torch import Tensor, nn
 
-from common.doppler.mobilenet_v2 import MobileNetV2Encoder
+from .mobilenet_v2 import MobileNetV2Encoder
 
 Backbone = Literal["EfficientNetB0", "MobileNetV2", "ResNet50"]
 

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from common.doppler.phantom_screen import DopplerScreen, draw_screen
-from common.doppler.phantom_writers import write_doppler_dicom
-from common.files import replacing, write_csv
+from ..files import replacing, write_csv
+from .phantom_screen import DopplerScreen, draw_screen
+from .phantom_writers import write_doppler_dicom
 
 FORMS = ("dicom", "png")
 

@@ -1,15 +1,15 @@
-"""A simulated Doppler screen as an ultrasound DICOM file, in the ways that scanners write one."""
+"""Simulated Doppler screens as files: DICOM with calibrated regions, PNG with a table."""
 
 import io
+import os
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from common.doppler.phantom_dicom import save_dicom
-from common.doppler.phantom_screen import DopplerScreen, TraceLayout
-from common.files import replacing
+from ..files import replacing
+from .phantom_screen import DopplerScreen, TraceLayout
 
 ULTRASOUND_IMAGE = "1.2.840.10008.5.1.4.1.1.6.1"
 ULTRASOUND_MULTIFRAME = "1.2.840.10008.5.1.4.1.1.3.1"
@@ -140,3 +140,14 @@ def _ecg(layout: TraceLayout) -> Any:
     item.PhysicalUnitsXDirection, item.PhysicalUnitsYDirection = 4, 0
     item.PhysicalDeltaX, item.PhysicalDeltaY = layout.seconds_per_px, 1.0
     return item
+
+
+def save_dicom(dataset: Any, path: str | os.PathLike[str]) -> None:
+    """Write `dataset`, in little endian with explicit types, as a file with preamble and meta information."""
+    import pydicom
+
+    if int(pydicom.__version_info__[0]) < 3:
+        dataset.is_little_endian, dataset.is_implicit_VR = True, False
+        dataset.save_as(path, write_like_original=False)
+    else:
+        dataset.save_as(path, enforce_file_format=True)

@@ -7,9 +7,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from common.data.ultrasound_dicom import read_ultrasound, read_ultrasound_header
-from common.doppler.calibration import Box, DopplerCalibration, spectral_calibration
-from common.errors import UnusableFileError
+from ..data.ultrasound_dicom import read_ultrasound, read_ultrasound_header
+from ..errors import UnusableFileError
+from .calibration import Box, DopplerCalibration, spectral_calibration
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 # Weights of red, green and blue in brightness, ITU-R BT.601.

@@ -6,13 +6,13 @@ from typing import Any
 import torch
 from ignite.engine import Engine
 
-from common.data.failures import FailureLog
-from common.doppler.beats import Beat, Peak, pair_beats, summarise_beats
-from common.doppler.figures import draw_trace
-from common.doppler.rows import doppler_row
-from common.evaluation.case_results import CaseResults
-from common.evaluation.rows import Row
-from common.files import write_csv, write_json
+from ..data.failures import FailureLog
+from ..evaluation.case_results import CaseResults
+from ..evaluation.rows import Row
+from ..files import write_csv, write_json
+from .beats import Beat, Peak, pair_beats, summarise_beats
+from .figures import draw_trace
+from .rows import doppler_row
 
 COLUMNS = ("case", "e_mean_cm_s", "a_mean_cm_s", "e_to_a", "e_waves", "a_waves", "beats_with_both", "note")
 BEAT_COLUMNS = ("case", "beat", "wave", "x", "y", "velocity_cm_s", "confidence")

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from common.evaluation.intervals import Interval, bootstrap_interval
+from ..evaluation.intervals import Interval, bootstrap_interval
 
 
 class ImageCounts(NamedTuple):

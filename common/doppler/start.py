@@ -5,7 +5,7 @@ from pathlib import Path
 
 from torch import nn
 
-from common.training.weights import start_from_pretrained
+from ..training.weights import start_from_pretrained
 
 MODES = ("unfrozen", "frozen", "supervised")
 

@@ -10,9 +10,9 @@ from monai.config.type_definitions import KeysCollection
 from monai.transforms.transform import MapTransform, Transform
 from torch import Tensor
 
-from common.echo.clips import square_frames
-from common.echo.reader import open_ultrasound_cine
-from common.errors import UnusableFileError
+from ..errors import UnusableFileError
+from .clips import square_frames
+from .reader import open_ultrasound_cine
 
 
 def resample_in_time(clip: Tensor, frames: int) -> Tensor:

@@ -5,8 +5,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from common.data.listing import log_skipped, percent, section_of_folds
-from common.errors import UnusableFileError
+from ..data.listing import log_skipped, percent, section_of_folds
+from ..errors import UnusableFileError
 
 # 500 patients in ten contiguous blocks of 50 numbers.
 CAMUS_FOLDS = 10

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from common.echo.reader import open_ultrasound_cine
-from common.echo.video import FrameSource
-from common.errors import UnusableFileError
-from common.files import read_csv
+from ..errors import UnusableFileError
+from ..files import read_csv
+from .reader import open_ultrasound_cine
+from .video import FrameSource
 
 
 def start_positions(frame_count: int, frames: int, stride: int) -> int:

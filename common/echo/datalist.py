@@ -4,11 +4,11 @@ import os
 from pathlib import Path
 from typing import Any
 
-from common.echo.camus import camus_datalist, camus_root
-from common.echo.echonet import echonet_datalist, is_echonet
-from common.echo.hmc_qu import hmc_qu_datalist, is_hmc_qu
-from common.echo.reader import is_ultrasound_cine
-from common.errors import NoDataError
+from ..errors import NoDataError
+from .camus import camus_datalist, camus_root
+from .echonet import echonet_datalist, is_echonet
+from .hmc_qu import hmc_qu_datalist, is_hmc_qu
+from .reader import is_ultrasound_cine
 
 UNDERSTOOD = (
     "EchoNet-Dynamic or -Pediatric (FileList.csv, Videos/*.avi), CAMUS (database_nifti/patientNNNN or "

@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from common.data.listing import check_section, log_skipped, percent, section_of_folds
-from common.errors import UnusableFileError
-from common.files import read_csv
+from ..data.listing import check_section, log_skipped, percent, section_of_folds
+from ..errors import UnusableFileError
+from ..files import read_csv
 
 SPLITS = {"training": ("TRAIN",), "validation": ("VAL",), "test": ("TEST",), "development": ("TRAIN", "VAL")}
 # The published data sets leave out videos with fewer than two traced frames.

@@ -9,14 +9,14 @@ import torch
 from ignite.engine import Engine, Events
 from torch import Tensor
 
-from common.echo import scores as metrics
-from common.echo.figures import draw_agreement, draw_embedding, draw_grad_cam
-from common.echo.network import EjectionFractionNet, WithFeatures
-from common.evaluation.intervals import Interval, Statistic, bootstrap_interval
-from common.evaluation.rows import Row, RowCollector
-from common.evaluation.table import EvaluationRow, write_evaluation
-from common.files import write_csv
-from common.training.processes import bare_network, is_main_process
+from ..evaluation.intervals import Interval, Statistic, bootstrap_interval
+from ..evaluation.rows import Row, RowCollector
+from ..evaluation.table import EvaluationRow, write_evaluation
+from ..files import write_csv
+from ..training.processes import bare_network, is_main_process
+from . import scores as metrics
+from .figures import draw_agreement, draw_embedding, draw_grad_cam
+from .network import EjectionFractionNet, WithFeatures
 
 GRAD_CAM_CASES = 3
 

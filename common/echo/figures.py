@@ -9,9 +9,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from common.echo.network import EjectionFractionNet
-from common.echo.scores import bland_altman, mean_absolute_error, r_squared
-from common.files import replacing
+from ..files import replacing
+from .network import EjectionFractionNet
+from .scores import bland_altman, mean_absolute_error, r_squared
 
 NOTE = "research use only, not a medical device"
 SHOWN_FRAMES = 6

@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from common.data.listing import check_section, log_skipped, section_of_folds
-from common.errors import UnusableFileError
+from ..data.listing import check_section, log_skipped, section_of_folds
+from ..errors import UnusableFileError
 
 HMC_QU_FOLDS = 5
 SEGMENTS = 6

@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from common.echo.rank_n_contrast import RankNContrastLoss
+from .rank_n_contrast import RankNContrastLoss
 
 
 class RepresentationRegressionLoss(nn.Module):

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from common.echo.uniformer import UNIFORMER_SMALL_DEPTHS, UNIFORMER_SMALL_WIDTHS, UniFormer
-from common.errors import UnusableFileError
+from ..errors import UnusableFileError
+from .uniformer import UNIFORMER_SMALL_DEPTHS, UNIFORMER_SMALL_WIDTHS, UniFormer
 
 # The first bias of the last layer: the mean EF of EchoNet-Dynamic's training cases, in percent.
 MEAN_EF_PERCENT = 55.6

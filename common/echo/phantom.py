@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from common.echo import phantom_writers as echo_layouts
-from common.echo.phantom_heart import Heart, Probe
+from . import phantom_writers as echo_layouts
+from .phantom_heart import Heart, Probe
 
 # One in ten cases each is for validation and test, at least two.
 HELD_OUT_SHARE = 0.1

@@ -8,7 +8,7 @@ from monai.engines.utils import PrepareBatch
 from monai.inferers.inferer import Inferer
 from torch import Tensor
 
-from common.training.precision import MixedPrecisionInferer
+from ..training.precision import MixedPrecisionInferer
 
 
 class PrepareViews(PrepareBatch):

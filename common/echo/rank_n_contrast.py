@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from common.training.gather import gather_with_gradient
+from ..training.gather import gather_with_gradient
 
 
 def rank_n_contrast_loss(features: Tensor, labels: Tensor, temperature: float = 1.0) -> Tensor:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from common.data.ultrasound_dicom import read_ultrasound
-from common.echo.sector import mask_to_region
-from common.echo.video import FrameSource, open_video
-from common.errors import UnusableFileError
+from ..data.ultrasound_dicom import read_ultrasound
+from ..errors import UnusableFileError
+from .sector import mask_to_region
+from .video import FrameSource, open_video
 
 VIDEO_SUFFIXES = (".avi", ".mp4", ".mov", ".mkv", ".m4v", ".wmv", ".mpg", ".mpeg")
 VOLUME_SUFFIXES = (".nii", ".nii.gz", ".mhd", ".mha")

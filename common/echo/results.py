@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from common.data.failures import FailureLog
-from common.echo.evaluation import ejection_fraction_row
-from common.echo.figures import draw_clip
-from common.echo.scores import EF_BANDS
-from common.evaluation.case_results import CaseResults
-from common.files import write_json
+from ..data.failures import FailureLog
+from ..evaluation.case_results import CaseResults
+from ..files import write_json
+from .evaluation import ejection_fraction_row
+from .figures import draw_clip
+from .scores import EF_BANDS
 
 COLUMNS = ("case", "ef_percent", "spread", "lowest", "highest", "band", "clips_disagree", "plausible")
 # Hearts outside these have hardly been recorded: another view, or weights of other pictures (EchoNet has 7 to 97 %).

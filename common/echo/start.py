@@ -4,7 +4,7 @@ import logging
 import os
 from pathlib import Path
 
-from common.echo.network import EjectionFractionNet, load_echo_weights
+from .network import EjectionFractionNet, load_echo_weights
 
 logger = logging.getLogger(__name__)
 

@@ -9,13 +9,13 @@ import numpy as np
 from ignite.engine import Engine
 from numpy.typing import NDArray
 
-from common.echo import scores as regression
-from common.evaluation.classes import accuracy, f1_score, precision, sensitivity, specificity
-from common.evaluation.intervals import Statistic, bootstrap_interval
-from common.evaluation.rows import Row, RowCollector
-from common.evaluation.table import EvaluationRow, write_evaluation
-from common.files import read_csv, write_csv
-from common.training.processes import is_main_process
+from ..evaluation.classes import accuracy, f1_score, precision, sensitivity, specificity
+from ..evaluation.intervals import Statistic, bootstrap_interval
+from ..evaluation.rows import Row, RowCollector
+from ..evaluation.table import EvaluationRow, write_evaluation
+from ..files import read_csv, write_csv
+from ..training.processes import is_main_process
+from . import scores as regression
 
 # Correlation and MAE of the paper's fine-tuning (table 4), and its five scores on HMC-QU (table 5).
 CAMUS_PUBLISHED = {"Good and Medium": (0.807, 5.29), "Poor": (0.693, 6.81)}

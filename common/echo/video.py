@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from common.errors import UnusableFileError
+from ..errors import UnusableFileError
 
 # A header may count one frame more than the file holds (a stream closed early); more is a truncated file.
 TOLERATED_MISSING_FRAMES = 1

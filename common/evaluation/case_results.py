@@ -8,8 +8,8 @@ from typing import Any
 
 from ignite.engine import Engine, Events
 
-from common.data.failures import FailureLog
-from common.files import write_csv
+from ..data.failures import FailureLog
+from ..files import write_csv
 
 
 class CaseResults(ABC):

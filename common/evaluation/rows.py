@@ -5,7 +5,7 @@ from typing import Any
 
 from ignite.engine import Engine, Events
 
-from common.training.processes import gather_rows
+from ..training.processes import gather_rows
 
 Row = dict[str, Any]
 RowFunction = Callable[[Any, Any], Row]

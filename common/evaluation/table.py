@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from common.evaluation.intervals import Interval
-from common.files import write_csv, write_json
+from ..files import write_csv, write_json
+from .intervals import Interval
 
 COLUMNS = ("method", "metric", "value", "low", "high", "cases", "published")
 

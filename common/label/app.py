@@ -14,9 +14,9 @@ from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.infer_v2 import InferTask
 from monailabel.interfaces.tasks.train import TrainTask
 
-from common.bundle import bundle_roots, run_bundle
-from common.label.served import Answer, ServedBundle
-from common.label.training import training_options, training_settings
+from ..bundle import bundle_roots, run_bundle
+from .served import Answer, ServedBundle
+from .training import training_options, training_settings
 
 logger = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 from monai.bundle import ConfigParser
 
-from common.errors import UnusableFileError
-from common.files import read_csv
+from ..errors import UnusableFileError
+from ..files import read_csv
 
 Setting = bool | int | float | None
 

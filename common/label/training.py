@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from common.label.served import ServedBundle, make_importable
+from .served import ServedBundle, make_importable
 
 OPTIONS = ("max_epochs", "batch_size", "learning_rate")
 VALIDATION_SHARE = "val_split"

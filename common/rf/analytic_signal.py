@@ -1,4 +1,4 @@
-"""Envelope, RF and imaginary part of the analytic signal: what a network sees of a radio-frequency frame."""
+"""The analytic signal of RF lines: channels of the network, and the B-mode image."""
 
 from collections.abc import Hashable, Mapping, Sequence
 
@@ -95,3 +95,27 @@ class AnalyticChannelsd(MapTransform):
         for key in self.key_iterator(d):
             d[key] = self.convert(d[key])
         return d
+
+
+class BMode(Transform):
+    """Turn RF (..., H, W), axial first, into its log-compressed envelope in decibels below the brightest pixel.
+
+    Args:
+        dynamic_range_db: positive; the result lies in [-`dynamic_range_db`, 0].
+    """
+
+    backend = [TransformBackends.TORCH]  # noqa: RUF012
+
+    def __init__(self, dynamic_range_db: float = 50.0) -> None:
+        if dynamic_range_db <= 0:
+            raise ValueError(f"dynamic_range_db: expected a positive number, found {dynamic_range_db}")
+        self.dynamic_range_db = dynamic_range_db
+
+    def __call__(self, rf: NdarrayOrTensor) -> Tensor:
+        """Return the image in dB; a frame without signal is at the lower end everywhere."""
+        envelope = analytic_signal(convert_to_tensor(rf, dtype=torch.float32, track_meta=False)).abs()
+        largest = envelope.amax()
+        if largest == 0:
+            return torch.full_like(envelope, -self.dynamic_range_db)
+        floor = 10 ** (-self.dynamic_range_db / 20)
+        return 20 * torch.log10((envelope / largest).clamp_min(floor))

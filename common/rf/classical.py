@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from common.rf.glue import GlueSettings, glue_displacement
-from common.rf.ncc import track_by_correlation
+from .glue import GlueSettings, glue_displacement
+from .ncc import track_by_correlation
 
 _GLUE = {"GLUE": GlueSettings(), "GLUE, weak lateral": GlueSettings(5.0, 0.05, 1.0, 0.1)}
 

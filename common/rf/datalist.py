@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from common.errors import NoDataError, UnusableFileError
-from common.files import read_csv
-from common.rf.formats import RfSettings, read_rf, rf_suffixes
+from ..errors import NoDataError, UnusableFileError
+from ..files import read_csv
+from .formats import RfSettings, read_rf, rf_suffixes
 
 _SECTIONS = ("training", "validation", "test")
 _PAIRS_FILE = "pairs.csv"

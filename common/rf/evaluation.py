@@ -12,19 +12,19 @@ import torch
 from ignite.engine import Engine
 from torch import Tensor, nn
 
-from common.errors import UnusableFileError
-from common.evaluation.intervals import Interval, bootstrap_interval
-from common.evaluation.rows import Row, RowCollector
-from common.evaluation.table import EvaluationRow, write_evaluation
-from common.files import write_csv
-from common.rf.analytic_signal import AnalyticChannels
-from common.rf.classical import ClassicalSettings, classical_flows
-from common.rf.figures import ShownPair, draw_profile, draw_strains
-from common.rf.grid import resample_flow
-from common.rf.strain import AxialStrain
-from common.rf.strain_case import case_figures
-from common.training.processes import bare_network, is_main_process
-from common.training.weights import load_weights
+from ..errors import UnusableFileError
+from ..evaluation.intervals import Interval, bootstrap_interval
+from ..evaluation.rows import Row, RowCollector
+from ..evaluation.table import EvaluationRow, write_evaluation
+from ..files import write_csv
+from ..training.processes import bare_network, is_main_process
+from ..training.weights import load_weights
+from .analytic_signal import AnalyticChannels
+from .classical import ClassicalSettings, classical_flows
+from .figures import ShownPair, draw_profile, draw_strains
+from .grid import resample_flow
+from .strain import AxialStrain
+from .strain_case import case_figures
 
 _LABELS = {
     "cnr": "CNR",

@@ -10,8 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from common.files import replacing
-from common.rf.b_mode import BMode
+from ..files import replacing
+from .analytic_signal import BMode
 
 _NOTE = "research use only, not a medical device"
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from common.errors import UnusableFileError
+from ..errors import UnusableFileError
 
 # Names under which laboratories store RF, tried in this order; two names are the two frames of a pair.
 KNOWN_VARIABLES: tuple[tuple[str, ...], ...] = (

@@ -8,7 +8,7 @@ from scipy.fft import dctn, idctn
 from scipy.ndimage import map_coordinates, spline_filter
 from scipy.sparse.linalg import LinearOperator, cg
 
-from common.rf.ncc import Track
+from .ncc import Track
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from monai.transforms import MapTransform
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from common.rf.analytic_signal import AnalyticChannels
+from .analytic_signal import AnalyticChannels
 
 
 def resample_flow(flow: Tensor, size: Sequence[int]) -> Tensor:

@@ -8,8 +8,8 @@ import torch
 from monai.transforms import Transform
 from numpy.typing import NDArray
 
-from common.errors import UnusableFileError
-from common.rf.formats import RfRecord, RfSettings, read_rf
+from ..errors import UnusableFileError
+from .formats import RfRecord, RfSettings, read_rf
 
 
 class LoadRfPaird(Transform):

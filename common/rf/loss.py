@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from common.rf.warping import warp
+from .warping import warp
 
 
 class ElastographyTerms(NamedTuple):

@@ -9,8 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv_transpose2d, interpolate, leaky_relu, unfold
 from torch.utils.checkpoint import checkpoint
 
-from common.rf.cost_volume import cost_volume
-from common.rf.warping import warp
+from .warping import cost_volume, warp
 
 # Inside the network flow is in units of 20 full-resolution pixels.
 _FLOW_SCALE = 20.0

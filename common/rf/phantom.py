@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from common.files import replacing
-from common.rf.phantom_inclusion import CircularInclusion
-from common.rf.phantom_motion import SmoothMotion
+from ..files import replacing
+from .phantom_inclusion import CircularInclusion
+from .phantom_motion import SmoothMotion
 
 # Scatterers lie on an axial grid this many times finer than the samples, shared linearly between two of its points.
 _FINE = 8

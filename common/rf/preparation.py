@@ -9,7 +9,7 @@ from ignite.engine import Engine, Events
 from monai.engines.utils import IterationEvents
 from torch import Tensor, nn
 
-from common.rf.loss import ElastographyLoss
+from .loss import ElastographyLoss
 
 logger = logging.getLogger(__name__)
 

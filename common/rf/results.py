@@ -9,15 +9,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from common.data.failures import FailureLog
-from common.errors import UnusableFileError
-from common.evaluation.case_results import CaseResults
-from common.files import replacing, write_json
-from common.rf.b_mode import BMode
-from common.rf.loss import reliable_pixels
-from common.rf.ncc import local_correlation
-from common.rf.strain import AxialStrain
-from common.rf.warping import warp
+from ..data.failures import FailureLog
+from ..errors import UnusableFileError
+from ..evaluation.case_results import CaseResults
+from ..files import replacing, write_json
+from .analytic_signal import BMode
+from .loss import reliable_pixels
+from .ncc import local_correlation
+from .strain import AxialStrain
+from .warping import warp
 
 _COLUMNS = [
     "case",

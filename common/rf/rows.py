@@ -6,8 +6,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from common.rf.loss import ElastographyLoss
-from common.rf.strain import least_squares_slope
+from .loss import ElastographyLoss
+from .strain import least_squares_slope
 
 Row = dict[str, Any]
 

@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from common.rf.loss import ElastographyLoss
-from common.rf.scores import contrast_to_noise, error_statistics, strain_ratio, window_metrics
+from .loss import ElastographyLoss
+from .scores import contrast_to_noise, error_statistics, strain_ratio, window_metrics
 
 # Background of an inclusion: beyond this many radii from its centre; target: within the first.
 _TARGET_RADII, _BACKGROUND_RADII = 0.8, 1.5

@@ -10,9 +10,9 @@ from typing import Any
 from ignite.engine import Engine, Events
 from torch import nn
 
-from common.files import write_json
-from common.training.processes import is_main_process
-from common.training.weights import save_state
+from ..files import write_json
+from .processes import is_main_process
+from .weights import save_state
 
 logger = logging.getLogger(__name__)
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from common.bundle import run_bundle
-from common.files import read_csv
+from ..bundle import run_bundle
+from ..files import read_csv
 
 logger = logging.getLogger(__name__)
 

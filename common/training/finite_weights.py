@@ -3,8 +3,8 @@
 from ignite.engine import Engine, Events
 from torch import nn
 
-from common.errors import DivergedError
-from common.training.processes import bare_network
+from ..errors import DivergedError
+from .processes import bare_network
 
 
 class StopIfNotFinite:

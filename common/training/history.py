@@ -9,8 +9,8 @@ from typing import Any
 from ignite.engine import Engine, Events
 from torch.optim import Optimizer
 
-from common.files import replacing, write_csv
-from common.training.processes import is_main_process
+from ..files import replacing, write_csv
+from .processes import is_main_process
 
 _WIDE_RATIO = 20
 _NOT_DRAWN = ("epoch", "seconds", "learning_rate")

@@ -5,7 +5,7 @@ from typing import Any
 from ignite.engine import Engine
 from ignite.handlers import ProgressBar as IgniteProgressBar
 
-from common.training.processes import is_main_process
+from .processes import is_main_process
 
 
 class ProgressBar(IgniteProgressBar):

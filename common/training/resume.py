@@ -10,9 +10,9 @@ import torch
 from ignite.engine import Engine, Events
 from torch import nn
 
-from common.errors import UnusableFileError
-from common.files import replacing
-from common.training.processes import bare_network, is_main_process
+from ..errors import UnusableFileError
+from ..files import replacing
+from .processes import bare_network, is_main_process
 
 logger = logging.getLogger(__name__)
 

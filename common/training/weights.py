@@ -8,9 +8,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from common.errors import UnusableFileError
-from common.files import replacing
-from common.training.processes import bare_network
+from ..errors import UnusableFileError
+from ..files import replacing
+from .processes import bare_network
 
 logger = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ import torch
 from monai.bundle import ConfigParser
 
 from common.doppler import BACKBONES, BarlowTwinsEncoder
-from common.doppler.published import METRICS, TABLE_1, published_figure
+from common.doppler.evaluation import METRICS, TABLE_1, published_figure
 from common.training import save_state
 from tests.bundles.harness import root
 

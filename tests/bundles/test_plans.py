@@ -7,7 +7,7 @@ from tests.bundles.harness import BUNDLES, root
 
 
 def with_plan(name):
-    return [bundle for bundle in BUNDLES if (root(bundle) / "configs" / f"{name}.json").is_file()]
+    return [bundle for bundle in BUNDLES if (root(bundle) / "studies" / f"{name}.json").is_file()]
 
 
 def test_every_bundle_has_the_commands_that_make_its_weights_and_test_its_claim():

@@ -11,7 +11,7 @@ from tests.bundles.harness import BUNDLES, root, workflow
 
 MEGABYTE = 1e6
 WITH_WEIGHTS = [bundle for bundle in BUNDLES if (root(bundle) / MODEL).is_file()]
-WITH_PLAN = [bundle for bundle in BUNDLES if (root(bundle) / "configs" / "weights.json").is_file()]
+WITH_PLAN = [bundle for bundle in BUNDLES if (root(bundle) / "studies" / "weights.json").is_file()]
 FILES = [path for bundle in BUNDLES for path in sorted((root(bundle) / "models").glob("*.pt"))]
 each_file = pytest.mark.parametrize("path", FILES, ids=[f"{p.parent.parent.name}-{p.stem}" for p in FILES])
 

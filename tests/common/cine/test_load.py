@@ -1,5 +1,3 @@
-"""One section as a tensor: shape, values, geometry, the input untouched."""
-
 from pathlib import Path
 
 import numpy as np

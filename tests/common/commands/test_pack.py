@@ -56,8 +56,7 @@ def test_a_zip_holds_the_bundle_and_nothing_that_others_should_not_see(bundles, 
     assert {name.split("/")[0] for name in names} == {BUNDLE}
     inside = {name.removeprefix(f"{BUNDLE}/") for name in names}
     plain = {name for name in inside if not name.startswith(f"{PACKAGE.replace('.', '/')}/")}
-    plans = {"ablation.json", "demo.json", "weights.json"}  # they simulate
-    configs = {path.name for path in (bundles / BUNDLE / "configs").iterdir()} - plans
+    configs = {path.name for path in (bundles / BUNDLE / "configs").iterdir()}
     docs = {f"docs/{path.name}" for path in (bundles / BUNDLE / "docs").iterdir()} - {"docs/.hidden"}
     models = {"models/model.pt", "models/model.json", "models/pretrained.pt"}
     assert plain == {"LICENSE"} | {f"configs/{name}" for name in configs} | docs | models

@@ -34,10 +34,11 @@ def toy(tmp_path, monkeypatch):
     """A bundle whose training writes down the word and the folders that it was given."""
     configs = tmp_path / "bundles" / "toy" / "configs"
     configs.mkdir(parents=True)
+    (configs.parent / "studies").mkdir()
     (configs / "train.json").write_text(json.dumps(CONFIG))
     for module in ("common.commands.plan", "common.commands.demo"):
         monkeypatch.setattr(f"{module}.installed_bundles_folder", lambda: tmp_path / "bundles")
-    return configs
+    return configs.parent
 
 
 def run_steps(work, specs):
@@ -93,12 +94,12 @@ def test_a_training_that_was_interrupted_is_resumed_and_one_with_other_settings_
 def test_a_demo_begins_with_the_shipped_weights_only_where_there_are_some(toy):
     demo = {"simulate": [{**PHANTOM, "directory": "{work}/data"}], "steps": [{**STEP, "name": "training"}]}
     demo["first_look"] = {"simulate": {"cases": 2, "seed": 5}, "overrides": {"word": "w"}}
-    (toy / "demo.json").write_text(json.dumps(demo))
+    (toy / "studies" / "demo.json").write_text(json.dumps(demo))
     weights = {"held_out": {"simulate": {**PHANTOM, "cases": 40, "seed": 9, "directory": "{work}/held_out"}}}
-    (toy / "weights.json").write_text(json.dumps(weights))
+    (toy / "studies" / "weights.json").write_text(json.dumps(weights))
     assert [step["name"] for step in read_demo("toy")["steps"]] == ["training"]
-    (toy.parent / "models").mkdir()
-    (toy.parent / "models" / "model.pt").write_bytes(b"")
+    (toy / "models").mkdir()
+    (toy / "models" / "model.pt").write_bytes(b"")
     plan = read_demo("toy")
     assert [step["name"] for step in plan["steps"]] == ["first_look", "training"]
     assert plan["simulate"][0]["directory"] == "{work}/data"
@@ -107,5 +108,5 @@ def test_a_demo_begins_with_the_shipped_weights_only_where_there_are_some(toy):
 
 
 def test_plans_are_read_by_name(toy):
-    (toy / "weights.json").write_text('{"title": "t"}')
+    (toy / "studies" / "weights.json").write_text('{"title": "t"}')
     assert read_plan("toy", "weights") == {"title": "t"}

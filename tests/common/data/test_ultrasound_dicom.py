@@ -11,7 +11,7 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import UID, ExplicitVRLittleEndian, JPEGBaseline8Bit, JPEGLosslessSV1, generate_uid
 
 from common.data import UltrasoundRegion, read_ultrasound, read_ultrasound_header
-from common.doppler.phantom_dicom import save_dicom
+from common.doppler.phantom_writers import save_dicom
 from common.errors import UnusableFileError
 
 

@@ -4,7 +4,7 @@ from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from common.doppler.phantom_dicom import save_dicom
+from common.doppler.phantom_writers import save_dicom
 from common.echo import open_ultrasound_cine
 from common.errors import UnusableFileError
 

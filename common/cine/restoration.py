@@ -1,4 +1,4 @@
-"""Original, corrupted and restored frames side by side: one corrupted in space, one in time."""
+"""What the first stage's evaluation writes: errors before and after restoration, and a figure."""
 
 import os
 from pathlib import Path
@@ -9,8 +9,51 @@ import torch
 from ignite.engine import Engine, Events
 from numpy.typing import NDArray
 
-from common.files import replacing
-from common.training.processes import is_main_process
+from ..evaluation.intervals import bootstrap_interval
+from ..evaluation.restoration import restoration_row
+from ..evaluation.rows import RowCollector
+from ..evaluation.table import EvaluationRow, write_evaluation
+from ..files import replacing, write_csv
+from ..training.processes import is_main_process
+
+
+class RestorationEvaluation(RowCollector):
+    """Writes `sections.csv`, `evaluation.csv` and `evaluation.json`: errors of the sections before and after.
+
+    The corrupted sections themselves stand beside the restored ones as the baseline. Intervals are over sections.
+
+    Args:
+        output_dir: folder to write to.
+        method: the model's name in the table.
+    """
+
+    def __init__(self, output_dir: str | os.PathLike[str], method: str = "model") -> None:
+        super().__init__(restoration_row)
+        self.folder, self.method = Path(output_dir), method
+
+    def finish(self, engine: Engine) -> None:
+        """Write the tables, on the main process."""
+        if not is_main_process():
+            return
+        write_csv(self.folder / "sections.csv", self.rows)
+        corrupted, restored = (
+            np.array([row[f"{kind}_mse"] for row in self.rows]) for kind in ("corrupted", "restored")
+        )
+        rows = [
+            EvaluationRow(self.method, "MSE (z-scored)", bootstrap_interval(_mean, restored)),
+            EvaluationRow(self.method, "MSE, restored / corrupted", bootstrap_interval(_ratio, restored, corrupted)),
+            EvaluationRow("no restoration", "MSE (z-scored)", bootstrap_interval(_mean, corrupted)),
+        ]
+        write_evaluation(self.folder, rows)
+
+
+def _mean(values: NDArray) -> float:
+    return float(values.mean())
+
+
+def _ratio(restored: NDArray, corrupted: NDArray) -> float:
+    return float(restored.sum() / corrupted.sum())
+
 
 _WHOLE_FRAME = 0.98
 
