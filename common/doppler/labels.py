@@ -5,8 +5,8 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+from ..data.tables import read_table
 from ..errors import UnusableFileError
-from ..files import read_csv
 from .calibration import DopplerCalibration
 
 WAVES = ("E", "A")
@@ -40,10 +40,7 @@ def read_label_rows(path: str | os.PathLike[str]) -> dict[str, list[Row]]:
     Raises:
         UnusableFileError: if the columns are of neither form, or the file is no text.
     """
-    try:
-        rows = read_csv(path)
-    except (UnicodeDecodeError, ValueError) as error:
-        raise UnusableFileError(f"{path}: expected a CSV file in UTF-8, found {error}.") from error
+    rows = read_table(path)
     columns = set(rows[0]) if rows else set()
     if rows and not (columns >= LONG_COLUMNS or columns >= WIDE_COLUMNS):
         raise UnusableFileError(
