@@ -1,7 +1,7 @@
 """Cases one after the other: memory does not grow with their number, and a bad one does not end the run."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from torch.utils.data import IterableDataset, get_worker_info
@@ -18,7 +18,8 @@ class CaseStream(IterableDataset):
 
     Args:
         data: list of items, each with "case", or the folder that `list_cases` turns into such a list.
-        transform: from an item to a sample, or to several (a list or an iterator, one sample each).
+        transform: from an item to a sample, or to several (a list or an iterator, one sample each); several get
+            `parts`, their number in the last one and 0 in the others, by which results know when a case is complete.
         failures: where failed cases go.
         list_cases: from `data` to items; not needed if `data` is a list.
 
@@ -60,4 +61,15 @@ class CaseStream(IterableDataset):
     def _samples(self, case: str, item: Item) -> Iterator[Any]:
         with self.failures.guard(case):
             prepared = self.transform(item)
-            yield from [prepared] if isinstance(prepared, Mapping) else prepared
+            yield from [prepared] if isinstance(prepared, Mapping) else _numbered(prepared)
+
+
+def _numbered(samples: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield the samples of one case with `parts`: their number in the last one, 0 in the others."""
+    waiting, count = None, 0
+    for sample in samples:
+        if waiting is not None:
+            yield {**waiting, "parts": 0}
+        waiting, count = sample, count + 1
+    if waiting is not None:
+        yield {**waiting, "parts": count}
