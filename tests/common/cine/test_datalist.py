@@ -98,7 +98,7 @@ def test_labels_csv_without_its_columns_is_refused(tmp_path):
 
 
 def test_misspelt_options_are_refused(acdc):
-    with pytest.raises(ValueError, match="expected section training, validation, test"):
+    with pytest.raises(ValueError, match="split: expected training, validation, test"):
         cine_datalist(acdc, "train")
     with pytest.raises(ValueError, match="expected sections left_ventricle or all"):
         cine_datalist(acdc, sections="lv")
