@@ -10,7 +10,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-
 PARTIAL = ".partial"  # folder of files that are being written: no pattern of ours looks into it
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 

@@ -50,7 +50,8 @@ class LesionResults(CaseResults):
         }
         threshold = getattr(self.decision, "threshold", None)
         self.write_json(case, {**row, "probability": files["probability"].name, "threshold": threshold})
-        self._draw(case, item, result, f"{case}: lesion {size.volume_ml:.2f} ml, {size.percent_of_brain:.2f} % of the brain")
+        found = f"lesion {size.volume_ml:.2f} ml, {size.percent_of_brain:.2f} % of the brain"
+        self._draw(case, item, result, f"{case}: {found}")
         return row
 
     def _draw(self, case: str, item: Any, result: Any, title: str) -> None:

@@ -34,7 +34,7 @@ class FailureLog:
 
     def add(self, case: str, error: BaseException | str) -> None:
         """Note that `case` failed; the reason is logged at once. Data loader workers may call it."""
-        reason = _reason(error)
+        reason = reason_of(error)
         logger.error(f"{case} failed: {reason}")
         self._table.parent.mkdir(parents=True, exist_ok=True)
         append_csv(self._table, {"case": case, "reason": reason}, COLUMNS)
@@ -69,7 +69,7 @@ class FailureLog:
             raise FailedCasesError(f"{len(rows)} cases failed, their reasons are in {self._table}: {named}")
 
 
-def _reason(error: BaseException | str) -> str:
+def reason_of(error: BaseException | str) -> str:
     """Return the message of `error`; of an error inside a MONAI transform the one that the transform raised."""
     while isinstance(error, RuntimeError) and str(error).startswith("applying transform") and error.__cause__:
         error = error.__cause__

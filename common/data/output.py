@@ -26,7 +26,7 @@ def safe_name(case: str) -> str:
     A case that keeps to this is its own file name; another one gets a part of its hash, so that two stay apart.
     """
     name = re.sub(r"[^\w.-]+", "_", case, flags=re.ASCII).lstrip(".-_")[:_LONGEST_NAME].rstrip(".")
-    if name == case:
+    if name and name == case:
         return name
     return f"{name or 'case'}-{hashlib.sha256(case.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
 
@@ -78,7 +78,7 @@ class OutputFolder:
         path = self.folder / name
         if name not in self._written:
             if path.exists():
-                raise OutputFolderError(f"{path}: expected to write a new file, found one of yours; choose another output_dir")
+                raise OutputFolderError(f"{path}: expected to write a new file, found one of yours; use another folder")
             self._written.add(name)
             self.folder.mkdir(parents=True, exist_ok=True)
             with (self.folder / _WRITTEN).open("a", encoding="utf-8") as stream:

@@ -76,7 +76,7 @@ class EvaluatedVideos:
 
     def draw(self, folder: Path, rows: list[Row], method: str = "model") -> None:
         """Write `agreement.png`, `embedding.png` and `grad_cam.png`."""
-        predicted, label, features = (np.array([row[key] for row in rows]) for key in ("predicted", "label", "features"))
+        predicted, label, features = _columns(rows)
         draw_agreement(folder / "agreement.png", predicted, label)
         draw_embedding(folder / "embedding.png", features, label)
         draw_grad_cam(folder / "grad_cam.png", self.network, self._shown)
@@ -105,7 +105,7 @@ def ejection_fraction_table(
         constant: EF in percent that the constant predictor says (the training cases' mean).
         resamples: draws of the bootstrap.
     """
-    predicted, label, features = (np.array([row[key] for row in rows]) for key in ("predicted", "label", "features"))
+    predicted, label, features = _columns(rows)
     same = np.full(len(label), constant)
     figures: list[tuple[str, str, Statistic, np.ndarray]] = [
         (method, "MAE (EF points)", scores.mean_absolute_error, predicted),
@@ -137,6 +137,10 @@ def _bands(method: str, predicted: np.ndarray, label: np.ndarray, resamples: int
             found = bootstrap_interval(scores.mean_absolute_error, *values, resamples=resamples)
             rows.append(EvaluationRow(method, name, found))
     return rows
+
+
+def _columns(rows: list[Row]) -> list[np.ndarray]:
+    return [np.array([row[key] for row in rows]) for key in ("predicted", "label", "features")]
 
 
 class _Below:

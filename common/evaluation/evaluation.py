@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from ignite.engine import Engine
 
@@ -63,7 +62,8 @@ class Evaluation(RowCollector):
             self.draw(self.folder, rows, self.method)
 
     def _beside_published(self, row: EvaluationRow) -> EvaluationRow:
-        known = self.published.get(MODEL if row.method == self.method else row.method, {})
+        by_role = self.published.get(MODEL, {}) if row.method == self.method else {}
+        known = self.published.get(row.method, by_role)
         return row._replace(published=known.get(row.metric, row.published))
 
 
