@@ -127,7 +127,7 @@ class _Done:
 
     @contextmanager
     def step(self, name: str, spec: Any) -> Iterator[str]:
-        """Yield the state in which a step is found; note its beginning and, with the seconds of the last go, its end."""
+        """Yield the state in which a step is found; note its beginning and, with the seconds it took, its end."""
         self.code = hashlib.sha256((self.code + json.dumps(spec, sort_keys=True)).encode()).hexdigest()
         entry = {"fingerprint": self.code}  # a step that runs again makes every later one run again
         known = self.known.get(name, {})
