@@ -16,7 +16,7 @@ pytestmark = pytest.mark.benchmark
 @pytest.fixture(scope="module")
 def patient(tmp_path_factory):
     folder = tmp_path_factory.mktemp("patient")
-    simulate_cine_mr(folder, cases=1, layout="dicom", size=256, frames=20, sections=12)
+    simulate_cine_mr(folder, cases=1, layout="dicom", size=256, frames=20, slices=12)
     return folder / "patient001"
 
 
@@ -44,6 +44,6 @@ def test_one_pass_over_240_files(benchmark, patient):
     benchmark.extra_info["times faster than reading twice"] = round(ratio, 2)
 
 
-def test_simulating_a_patient_of_10_sections_20_frames(benchmark):
-    settings = CineSettings(size=128, frames=20, sections=10)
+def test_simulating_a_patient_of_10_slices_20_frames(benchmark):
+    settings = CineSettings(size=128, frames=20, slices=10)
     benchmark.pedantic(lambda: simulate_heart(np.random.default_rng(0), 55.0, settings), rounds=5, warmup_rounds=1)

@@ -12,7 +12,7 @@ from tests.dicom_frames import write_stack
 @pytest.fixture(scope="module")
 def acdc(tmp_path_factory):
     folder = tmp_path_factory.mktemp("acdc")
-    simulate_cine_mr(folder, cases=8, size=32, frames=4, sections=3, reduced_fraction=0.5)
+    simulate_cine_mr(folder, cases=8, size=32, frames=4, slices=3, reduced_fraction=0.5)
     return folder
 
 
@@ -60,7 +60,7 @@ def test_unreadable_patient_is_logged_and_the_others_go_on(tmp_path, caplog):
 
 def test_folder_without_any_usable_patient_is_an_error(tmp_path):
     (tmp_path / "bad").mkdir()
-    with pytest.raises(NoDataError, match=r"expected sections to work on, found none in 1 patients \(bad cannot"):
+    with pytest.raises(NoDataError, match=r"expected slices to work on, found none in 1 patients \(bad cannot"):
         cine_datalist(tmp_path, "all", labelled=False)
 
 
@@ -100,5 +100,5 @@ def test_labels_csv_without_its_columns_is_refused(tmp_path):
 def test_misspelt_options_are_refused(acdc):
     with pytest.raises(ValueError, match="expected section training, validation, test"):
         cine_datalist(acdc, "train")
-    with pytest.raises(ValueError, match="expected sections left_ventricle or all"):
-        cine_datalist(acdc, sections="lv")
+    with pytest.raises(ValueError, match="expected slices left_ventricle or all"):
+        cine_datalist(acdc, slices="lv")
