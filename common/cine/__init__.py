@@ -5,7 +5,6 @@ from .corruption import CoverPatches as CoverPatches
 from .corruption import LocalPixelShuffle as LocalPixelShuffle
 from .datalist import cine_cases as cine_cases
 from .datalist import cine_datalist as cine_datalist
-from .datalist import cine_folds as cine_folds
 from .evaluation import HeartFailureEvaluation as HeartFailureEvaluation
 from .evaluation import HeartFailureResults as HeartFailureResults
 from .evaluation import section_row as section_row
