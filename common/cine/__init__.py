@@ -16,7 +16,6 @@ from .load import LoadCinePatient as LoadCinePatient
 from .load import LoadCineSliced as LoadCineSliced
 from .load import cine_slice_tensor as cine_slice_tensor
 from .loss import WeightedBCELoss as WeightedBCELoss
-from .loss import class_weights as class_weights
 from .loss import class_weights_of as class_weights_of
 from .loss import weighted_bce_loss as weighted_bce_loss
 from .network import CineClassifier as CineClassifier

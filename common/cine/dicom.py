@@ -31,8 +31,15 @@ def read_dicom_cine(path: str | os.PathLike[str]) -> Cine:
         NoDataError: if there is no file that could be DICOM.
         UnusableFileError: if no slice is usable.
     """
-    source = Path(path)
-    stack = read_stack(source)
+    return load_stack(Path(path), read_stack(Path(path)))
+
+
+def load_stack(source: Path, stack: Stack) -> Cine:
+    """Return the cine of slices whose headers were read.
+
+    Raises:
+        UnusableFileError: if no slice is usable.
+    """
     slices, skipped = [], list(stack.skipped)
     for found in stack.slices:
         try:

@@ -14,7 +14,7 @@ from ..data.listing import case_name, report_unused, visible_files
 from ..data.tables import number, read_table
 from ..errors import NoDataError, UnusableFileError
 from .labels import ejection_fraction, ejection_fraction_from_masks
-from .nifti import SUFFIXES, is_nifti, open_nifti, read_voxels
+from .nifti import SUFFIXES, is_nifti, nifti_shape, open_nifti, read_voxels
 from .patients import CinePatient, Measurement
 from .reader import cine_image, looks_like_dicom
 from .sunnybrook import contour_folders, sunnybrook_patients
@@ -201,7 +201,7 @@ def _measure_masks(diastole: np.ndarray, systole: np.ndarray) -> Measurement:
 
 
 def _mask(path: Path, patient: CinePatient, frame: int | None = None) -> np.ndarray:
-    image, shape = open_nifti(path), open_nifti(patient.image).shape
+    image, shape = open_nifti(path), nifti_shape(patient.image)
     if image.shape[:3] != shape[:3]:
         raise UnusableFileError(f"{path}: expected a mask of {shape[:3]} voxels like the image, found {image.shape}.")
     return read_voxels(path, image, ... if frame is None else (..., frame))

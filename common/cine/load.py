@@ -16,6 +16,8 @@ from .nifti import read_nifti_slice
 from .reader import read_cine
 from .volume import CineSlice
 
+_FEW_FRAMES = 8
+
 
 class LoadCineSliced(MapTransform):
     """Loads one slice: (1, H, W, T) float32 with its affine; nothing else of the patient is read.
@@ -82,6 +84,10 @@ class LoadCinePatient(Transform):
         """
         cine = read_cine(item["image"])
         notes = cine.notes + [f"slice {found.number}: {note}" for found in cine.slices for note in found.notes]
+        fewest = min(len(found.frames) for found in cine.slices)
+        notes += (
+            [f"only {fewest} frames of the beat; the network was made for about 40"] if fewest < _FEW_FRAMES else []
+        )
         told = {
             "skipped": json.dumps([{"slice": number, "reason": reason} for number, reason in cine.skipped]),
             "notes": json.dumps(notes),

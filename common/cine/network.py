@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from monai.networks.layers.factories import Norm
+from monai.networks.layers.utils import get_norm_layer
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
@@ -18,12 +18,9 @@ Norms = str | tuple[str, dict[str, Any]]
 
 def convolution(channels: int, features: int, norm: Norms) -> nn.Sequential:
     """Return a 3 x 3 x 3 convolution with normalisation and ReLU."""
-    name, arguments = (norm, {}) if isinstance(norm, str) else norm
-    layers: list[nn.Module] = [nn.Conv3d(channels, features, 3, padding=1, bias=str(name).lower() == "none")]
-    if str(name).lower() != "none":
-        width = {"num_channels": features} if str(name).lower() == "group" else {"num_features": features}
-        layers.append(Norm[name, 3](**width, **arguments))
-    return nn.Sequential(*layers, nn.ReLU(inplace=True))
+    plain = norm == "none"
+    layer = nn.Conv3d(channels, features, 3, padding=1, bias=plain)
+    return nn.Sequential(layer, get_norm_layer("" if plain else norm, 3, features), nn.ReLU(inplace=True))
 
 
 class Recomputed(nn.Sequential):

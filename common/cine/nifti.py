@@ -92,18 +92,20 @@ def open_nifti(source: Path) -> Any:
     Raises:
         UnusableFileError: if it is damaged or claims more than it holds.
     """
-    try:
-        status = source.stat()
-        _verify(source, status.st_size, status.st_mtime_ns)
-        image: Any = nibabel.load(source)
-        check_claimed_size(source, image.shape, image.get_data_dtype().itemsize)
-    except UnusableFileError:
-        raise
-    except _UNREADABLE as error:
-        raise UnusableFileError(
-            f"{source}: expected a NIfTI file, found one that cannot be read ({error}); copy it again."
-        ) from error
+    if source.is_file():
+        _verify(source, source.stat().st_size, source.stat().st_mtime_ns)
+    image = _opened(source)
+    check_claimed_size(source, image.shape, image.get_data_dtype().itemsize)
     return image
+
+
+def nifti_shape(source: Path) -> tuple[int, ...]:
+    """Return the size that the header of a NIfTI file says; nothing is verified.
+
+    Raises:
+        UnusableFileError: if the header is damaged.
+    """
+    return tuple(_opened(source).shape)
 
 
 def read_voxels(source: Path, image: Any, part: Any = ...) -> NDArray[np.float32]:
@@ -118,6 +120,14 @@ def read_voxels(source: Path, image: Any, part: Any = ...) -> NDArray[np.float32
         raise UnusableFileError(
             f"{source}: expected {image.shape} voxels, found a truncated or damaged file ({error}); copy it again."
         ) from error
+
+
+def _opened(source: Path) -> Any:
+    try:
+        return nibabel.load(source)
+    except _UNREADABLE as error:
+        found = "no file" if isinstance(error, FileNotFoundError) else "a damaged file or another kind of file"
+        raise UnusableFileError(f"{source}: expected a NIfTI file, found {found}; copy it again.") from error
 
 
 @lru_cache(maxsize=256)

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UnusableFileError
-from .dicom import read_stack
+from .dicom import load_stack, read_stack
 from .labels import hf_class
-from .nifti import is_nifti, open_cine_nifti
+from .nifti import is_nifti, read_nifti_cine
 from .stacks import Stack
 
 _LOG = logging.getLogger(__name__)
@@ -92,11 +92,11 @@ class CinePatient:
         return items
 
     def _slices(self) -> list[dict[str, Any]]:
+        """Return the items of the slices that inference would use, so that none ends a training: pixels are read."""
         if is_nifti(self.image):
-            count = open_cine_nifti(self.image).shape[2]
-            return [{**self._named(k), "image": str(self.image)} for k in range(count)]
-        for number, reason in self.stack.skipped:
-            _LOG.warning("%s: slice %d left out: %s", self.case, number, reason)
+            slices = read_nifti_cine(self.image).slices
+            return [{**self._named(found.number), "image": str(self.image)} for found in slices]
+        usable = {found.number for found in load_stack(self.image, self.stack).slices}
         return [
             {
                 **self._named(found.number),
@@ -104,6 +104,7 @@ class CinePatient:
                 **({} if found.phases is None else {"phases": found.phases.tolist()}),
             }
             for found in self.stack.slices
+            if found.number in usable
         ]
 
     def _named(self, number: int) -> dict[str, Any]:

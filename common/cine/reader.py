@@ -7,7 +7,7 @@ from ..data.dicom import is_dicom
 from ..data.listing import visible_files
 from ..errors import NoDataError, UnusableFileError
 from .dicom import may_be_dicom, read_dicom_cine
-from .nifti import is_nifti, open_nifti, read_nifti_cine
+from .nifti import is_nifti, nifti_shape, read_nifti_cine
 from .series import SHORT_AXIS
 from .volume import Cine
 
@@ -47,8 +47,10 @@ def cine_image(folder: Path) -> tuple[Path, dict[Path, str]]:
     """
     files = visible_files(folder)
     niftis = [file for file in files if is_nifti(file)]
-    cines = [file for file in niftis if _is_4d(file)]
     has_dicom = any(looks_like_dicom(file) for file in files)
+    if len(niftis) == 1 and not has_dicom:
+        return niftis[0], {}
+    cines = [file for file in niftis if _is_4d(file)]
     if not niftis or (has_dicom and not cines):
         return folder, dict.fromkeys(niftis, "not a cine (4D); the DICOM files beside it are taken")
     likely = cines or niftis
@@ -71,6 +73,6 @@ def looks_like_dicom(path: Path) -> bool:
 
 def _is_4d(path: Path) -> bool:
     try:
-        return len(open_nifti(path).shape) == 4
+        return len(nifti_shape(path)) == 4
     except UnusableFileError:
         return True  # so that it is read, and fails by its name

@@ -7,6 +7,7 @@ import re
 from functools import partial
 from pathlib import Path
 
+from ..data.listing import visible_files
 from ..data.tables import read_table
 from ..errors import UnusableFileError
 from .labels import diastolic_slices, ejection_fraction_from_contours, read_contours
@@ -84,7 +85,7 @@ def _pathology_class(original: str, ef_threshold: float) -> int | None:
 
 
 def _measure_contours(folder: Path, patient: CinePatient) -> Measurement:
-    contours = read_contours(sorted(folder.rglob("*icontour*.txt")))
+    contours = read_contours(file for file in visible_files(folder) if re.search(r"icontour.*\.txt$", file.name))
     if not contours:
         raise UnusableFileError(f"{folder}: expected *icontour-manual.txt, found none.")
     slices = patient.stack.slices

@@ -2,6 +2,9 @@
 
 import logging
 
+import nibabel
+import numpy as np
+import pydicom
 import pytest
 
 from common.cine import cine_cases, cine_datalist, simulate_cine_mr
@@ -56,6 +59,24 @@ def test_unreadable_patient_is_logged_and_the_others_go_on(tmp_path, caplog):
         assert cases(cine_datalist(tmp_path, "all", labelled=False)) == {"a", "b", "c"}
     assert "bad: left out" in caplog.text and "x.dcm" in caplog.text
     assert [case["case"] for case in cine_cases(tmp_path)] == ["a", "b", "bad", "c"]
+
+
+def test_black_slices_and_patients_are_left_out_so_that_they_end_no_training(tmp_path, caplog):
+    write_stack(tmp_path / "anna", slices=2)
+    write_stack(tmp_path / "black", slices=1)
+    for file in [*sorted((tmp_path / "anna").iterdir())[:4], *(tmp_path / "black").iterdir()]:
+        dataset = pydicom.dcmread(file)
+        dataset.PixelData = bytes(len(dataset.PixelData))
+        dataset.save_as(file)
+    voxels = np.random.default_rng(0).integers(1, 500, (6, 6, 3, 4)).astype(np.int16)
+    voxels[:, :, 1] = 0
+    nibabel.save(nibabel.Nifti1Image(voxels, np.eye(4)), tmp_path / "bert.nii.gz")
+    with caplog.at_level(logging.WARNING):
+        items = cine_datalist(tmp_path, "all", labelled=False)
+    assert [(item["case"], item["slice_number"]) for item in items] == [("anna", 1), ("bert", 0), ("bert", 2)]
+    assert "anna: slice 0 skipped: the image is constant" in caplog.text
+    assert "bert.nii.gz: slice 1 skipped: the image is constant" in caplog.text
+    assert "black: left out" in caplog.text
 
 
 def test_folder_without_any_usable_patient_is_an_error(tmp_path):

@@ -60,6 +60,12 @@ def test_each_slice_keeps_its_number_and_what_was_done_is_told(tmp_path):
     assert len(next(iter(DataLoader(slices, batch_size=3)))["notes"]) == 3
 
 
+def test_few_frames_are_told(tmp_path):
+    write_stack(tmp_path, slices=2, frames=3)
+    slices = LoadCinePatient()({"case": "anna", "image": str(tmp_path)})
+    assert json.loads(slices[0]["notes"]) == ["only 3 frames of the beat; the network was made for about 40"]
+
+
 def test_training_items_carry_the_phases_of_uneven_frames(tmp_path):
     write_uneven(tmp_path / "anna")
     item = cine_datalist(tmp_path, "all", labelled=False)[0]
