@@ -16,9 +16,11 @@ from .frames import CineFrame
 from .series import by_position, most_common, short_axis_cine
 from .volume import no_usable_slice
 
+_REPEATED = ("trigger time", "trigger delay", "temporal position")
 _SLICE_DISTANCE_MM = (0.5, 200.0)
+# A slice that covers less than this fraction of the beat of most slices broke off; one of more than its inverse was
+# filmed over several beats.
 _WHOLE_BEAT = 0.6
-"""A slice that covers less than this fraction of the beat of most slices broke off."""
 
 
 @dataclass(frozen=True)
@@ -92,9 +94,9 @@ def _acquisitions(position: Sequence[CineFrame]) -> list[list[CineFrame]]:
         series[frame.series, frame.series_uid].append(frame)
     found: list[list[CineFrame]] = []
     for key in sorted(series):
-        times = [frame.times["trigger time"] for frame in series[key]]
         # Some scanners number every frame as an acquisition: split only where the same time comes twice.
-        if 1 < len(set(times)) < len(times):
+        times = [[frame.times[name] for frame in series[key]] for name in _REPEATED]
+        if any(1 < len(set(values)) < len(values) for values in times):
             repeated: dict[int, list[CineFrame]] = defaultdict(list)
             for frame in series[key]:
                 repeated[frame.acquisition].append(frame)
@@ -129,6 +131,26 @@ def _slice(number: int, frames: list[CineFrame], usual: _Usual) -> SliceFrames:
     Raises:
         ValueError: if the frames cannot serve.
     """
+    _check_alike(frames, usual)
+    ordered, ordered_by = in_time(frames)
+    if ordered_by is None:
+        raise ValueError(
+            f"nothing orders its {len(frames)} frames: {', '.join(frames[0].times)} are missing or equal in the headers"
+        )
+    times = times_ms(ordered, ordered_by)
+    whole = len(frames) / usual.count
+    if times is not None and len(times) > 1 and np.isfinite(usual.beat_ms):
+        whole = beat_ms(times) / usual.beat_ms
+    if len(frames) < 2 or not _WHOLE_BEAT <= whole <= 1 / _WHOLE_BEAT:
+        raise ValueError(f"{len(frames)} frames instead of {usual.count} as in most slices, not one whole beat")
+    phases = None if times is None else beat_phases(times)
+    notes = [f"frames in order of {ordered_by}"] if times is None else []
+    notes += [] if phases is None else ["frames at uneven times, resampled by their trigger times"]
+    notes += [] if len(frames) == usual.count else [f"{len(frames)} frames, {usual.count} in most slices; resampled"]
+    return SliceFrames(number, ordered, phases, notes)
+
+
+def _check_alike(frames: Sequence[CineFrame], usual: _Usual) -> None:
     for frame in frames:
         if frame.fault:
             raise ValueError(f"{Path(frame.path).name}: {frame.fault}")
@@ -139,20 +161,6 @@ def _slice(number: int, frames: list[CineFrame], usual: _Usual) -> SliceFrames:
         raise ValueError(f"matrix size {frames[0].shape} instead of {usual.shape} as in most slices")
     if len({frame.pixel_spacing_mm for frame in frames}) > 1:
         raise ValueError("mixed pixel spacings")
-    ordered, ordered_by = in_time(frames)
-    if ordered_by is None:
-        raise ValueError(
-            f"nothing orders its {len(frames)} frames: {', '.join(frames[0].times)} are missing or equal in the headers"
-        )
-    times = times_ms(ordered, ordered_by)
-    whole = len(frames) / usual.count if times is None else beat_ms(times) / usual.beat_ms
-    if len(frames) < 2 or whole < _WHOLE_BEAT:
-        raise ValueError(f"{len(frames)} frames instead of {usual.count} as in most slices, not the whole beat")
-    phases = None if times is None else beat_phases(times)
-    notes = [] if ordered_by in ("trigger time", "trigger delay") else [f"frames in order of {ordered_by}"]
-    notes += [] if phases is None else ["frames at uneven times, resampled by their trigger times"]
-    notes += [] if len(frames) == usual.count else [f"{len(frames)} frames, {usual.count} in most slices; resampled"]
-    return SliceFrames(number, ordered, phases, notes)
 
 
 def _check_distances(source: Path, positions: Sequence[Sequence[CineFrame]], notes: list[str]) -> None:

@@ -339,8 +339,42 @@ def test_slice_of_less_than_the_beat_of_most_slices_is_skipped(tmp_path):
     for number in range(16, 21):
         (tmp_path / f"IM-0001-{number:04d}.dcm").unlink()
     cine = read_cine(tmp_path)
-    assert cine.skipped == [(1, "5 frames instead of 10 as in most slices, not the whole beat")]
+    assert cine.skipped == [(1, "5 frames instead of 10 as in most slices, not one whole beat")]
     assert [found.number for found in cine.slices] == [0, 2]
+
+
+def test_slice_of_one_frame_is_skipped(tmp_path):
+    write_stack(tmp_path, slices=3)
+    for number in (6, 7, 8):
+        (tmp_path / f"IM-0001-{number:04d}.dcm").unlink()
+    assert read_cine(tmp_path).skipped == [(1, "1 frames instead of 4 as in most slices, not one whole beat")]
+
+
+def test_slice_whose_times_alone_are_known_is_compared_by_its_frames(tmp_path):
+    write_stack(tmp_path, slices=3, TriggerTime=None)
+    for t in range(3):
+        write_frame(tmp_path / f"IM-0001-{t + 1:04d}.dcm", textured(t), (0, 0, 0), 30 * t, t)
+    (tmp_path / "IM-0001-0004.dcm").unlink()
+    cine = read_cine(tmp_path)
+    assert cine.skipped == [] and len(cine.slices[0].frames) == 3
+
+
+def test_slice_of_two_beats_is_skipped(tmp_path):
+    write_stack(tmp_path, slices=3, frames=4, TriggerTime=None)
+    for t in range(4):
+        write_frame(tmp_path / f"again{t}.dcm", textured(900 + t), (0, 0, 10), None, 100 + t)
+    cine = read_cine(tmp_path)
+    assert cine.skipped == [(1, "8 frames instead of 4 as in most slices, not one whole beat")]
+
+
+@pytest.mark.parametrize("field", ["TriggerTime", "NominalCardiacTriggerDelayTime", "TemporalPositionIdentifier"])
+def test_repetition_in_one_series_is_told_by_times_that_come_twice(tmp_path, field):
+    for again in range(2):
+        for t in range(4):
+            values = {"AcquisitionNumber": again + 1, "TriggerTime": None, field: 30 * t + 1}
+            write_frame(tmp_path / f"{again}-{t}.dcm", textured(100 * again + t), number=10 * again + t, **values)
+    cine = read_cine(tmp_path)
+    assert first_pixels(cine) == [[100, 101, 102, 103]] and "acquired 2 times" in cine.notes[0]
 
 
 def test_slices_of_different_numbers_of_phases_all_serve(tmp_path):
