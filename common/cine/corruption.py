@@ -32,7 +32,7 @@ class CineCorruption(Randomizable, Transform):
 
 
 class LocalPixelShuffle(CineCorruption):
-    """Permutes rows and columns of small windows, in each frame at its own places and in its own orders (eq. 1).
+    """Permutes rows and columns of small windows, in each frame at its own positions and in its own orders (eq. 1).
 
     Windows are read from the original and written to a copy, so that where two overlap the later one wins whole. A
     window's size is shared by all frames: that is what lets numpy move the windows of all frames at once, and no frame
@@ -76,7 +76,7 @@ class LocalPixelShuffle(CineCorruption):
         return height, width
 
     def randomize(self, data: Sequence[int]) -> None:
-        """Draw sizes, places and orders for a slice of shape `data` (H, W, T)."""
+        """Draw sizes, positions and orders for a slice of shape `data` (H, W, T)."""
         height, width, frames = data
         count = self.windows_per_frame
         self._sides = np.stack([self.R.randint(1, largest + 1, count) for largest in self.largest_sides(data)], axis=1)
@@ -106,7 +106,7 @@ class LocalPixelShuffle(CineCorruption):
         return shuffled
 
     def _sources(self, grid: np.ndarray, starts: np.ndarray) -> Iterator[np.ndarray]:
-        """Yield for each window the (T, h, w) flat places that its pixels come from."""
+        """Yield for each window the (T, h, w) flat positions that its pixels come from."""
         for (h, w), start, orders in zip(self._sides.tolist(), starts, self._orders, strict=True):
             if self.mode == "pixels":
                 yield grid[:h, :w].ravel()[orders[0]].reshape(-1, h, w) + start
@@ -158,8 +158,8 @@ class CoverPatches(CineCorruption):
         height, width = shape[:2]
         sides = np.stack(np.meshgrid(np.arange(1, height + 1), np.arange(1, width + 1), indexing="ij"), -1)
         fractions = sides / (height, width)
-        share, aspect = fractions.prod(-1), np.abs(np.log(fractions[..., 0] / fractions[..., 1]))
-        inside = (share > self.area[0] + 1e-9) & (share < self.area[1] - 1e-9)
+        fraction, aspect = fractions.prod(-1), np.abs(np.log(fractions[..., 0] / fractions[..., 1]))
+        inside = (fraction > self.area[0] + 1e-9) & (fraction < self.area[1] - 1e-9)
         fits = inside & (aspect <= np.log(self.max_aspect) + 1e-9)
         if not fits.any():
             raise ValueError(
@@ -169,7 +169,7 @@ class CoverPatches(CineCorruption):
         return sides[fits]
 
     def randomize(self, data: Sequence[int]) -> None:
-        """Draw number, sizes and places of the patches of each frame, and a seed for their values."""
+        """Draw number, sizes and positions of the patches of each frame, and a seed for their values."""
         height, width, frames = data
         sides = self.possible_sides(data)
         frame = np.repeat(np.arange(frames), self.R.randint(1, self.max_patches + 1, frames))
@@ -220,7 +220,7 @@ class CoverFrames(CineCorruption):
             raise ValueError(f"expected a slice of at least 2 frames, found {total}; one frame has nothing to follow")
         lengths = self.R.randint(1, min(self.max_length, most) + 1, self.groups)
         lengths = lengths[: np.searchsorted(lengths.cumsum(), most, side="right")]
-        # Between the groups lies one frame at least; the places of the rest are a uniform choice among all of them.
+        # Between the groups lies one frame at least; the positions of the rest are a uniform choice among all of them.
         free = total - lengths.sum() - (len(lengths) - 1)
         gaps = np.sort(self.R.choice(free + len(lengths), len(lengths), replace=False))
         starts = gaps + np.concatenate([[0], lengths.cumsum()[:-1]])

@@ -55,13 +55,13 @@ def read_dicom_slice(files: Sequence[FrameFile], number: int = 0, phases: Sequen
     Raises:
         UnusableFileError: if a file is damaged or the pixels cannot serve.
     """
-    places = [(str(file), 0) if isinstance(file, (str, os.PathLike)) else file for file in files]
-    headers = {path: read_frames(path) for path, _ in places}
-    frames = [headers[path][index] for path, index in places]
+    positions = [(str(file), 0) if isinstance(file, (str, os.PathLike)) else file for file in files]
+    headers = {path: read_frames(path) for path, _ in positions}
+    frames = [headers[path][index] for path, index in positions]
     try:
         return _load(SliceFrames(number, frames, None if phases is None else np.asarray(phases), []))
     except ValueError as fault:
-        raise UnusableFileError(f"slice {number} of {places[0][0]}: {fault}; leave this slice out.") from fault
+        raise UnusableFileError(f"slice {number} of {positions[0][0]}: {fault}; leave this slice out.") from fault
 
 
 def read_stack(source: Path) -> Stack:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -93,11 +94,9 @@ def folder_patients(dataset_dir: Path) -> list[CinePatient]:
         # An empty folder is listed, so that it is named as failed: a transfer that broke off looks like this.
         if not content or any(is_nifti(file) or looks_like_dicom(file) for file in content):
             image = folder
-            try:
+            with suppress(UnusableFileError):  # the reader says why
                 image, beside = cine_image(folder)
                 unused.update(beside)
-            except UnusableFileError as error:
-                _LOG.warning("%s", error)
             patients.append(CinePatient(folder.name, image, folder))
     report_unused(dataset_dir, unused)
     patients.sort(key=lambda patient: patient.root.name)
@@ -156,7 +155,7 @@ def _why_unused(path: Path, layout: str) -> str:
     names = [path.name] if path.is_file() else [file.name for file in visible_files(path)]
     if names and all(name.lower().endswith(_ARCHIVES) and not is_nifti(name) for name in names):
         return "an archive; unpack it"
-    return f"not in the layout {layout}"
+    return f"not part of the layout: {layout}"
 
 
 def _visible_folders(folder: Path) -> list[Path]:

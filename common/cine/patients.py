@@ -13,6 +13,7 @@ from ..errors import UnusableFileError
 from .dicom import load_stack, read_stack
 from .labels import hf_class
 from .nifti import is_nifti, read_nifti_cine
+from .reader import cine_image
 from .stacks import Stack
 
 _LOG = logging.getLogger(__name__)
@@ -96,6 +97,8 @@ class CinePatient:
         if is_nifti(self.image):
             slices = read_nifti_cine(self.image).slices
             return [{**self._named(found.number), "image": str(self.image)} for found in slices]
+        if self.image.is_dir():
+            cine_image(self.image)  # raises where it is in doubt
         usable = {found.number for found in load_stack(self.image, self.stack).slices}
         return [
             {

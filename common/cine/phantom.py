@@ -33,7 +33,7 @@ def simulate_cine_mr(
     reduced_fraction: float = 1 / 3,
     limit: int | None = None,
 ) -> list[dict[str, object]]:
-    """Write simulated patients and return their truth: case, ef (percent) and label (1 reduced, 0 preserved).
+    """Write simulated patients and return their reference: case, ef (percent) and label (1 reduced, 0 preserved).
 
     Reduced ejection fractions are uniform in 15 to 45 %, preserved ones in 52 to 72 %. The same settings write the
     same files.
@@ -47,7 +47,7 @@ def simulate_cine_mr(
         frames: frames of a heart beat.
         slices: short-axis slices, from the base to beyond the apex.
         field_of_view_mm: width of the picture.
-        reduced_fraction: share of patients with reduced ejection fraction; from 6 cases on at least 3 of each class.
+        reduced_fraction: fraction of patients with reduced ejection fraction; from 6 cases on at least 3 of each class.
         limit: write the first so many of the patients only, each as in the whole data set; None writes all.
 
     Raises:
@@ -58,7 +58,7 @@ def simulate_cine_mr(
         raise ValueError(f"expected layout acdc or dicom, found {layout!r}.")
     fractions = _ejection_fractions(cases, seed, reduced_fraction)
     root = Path(directory)
-    truth: list[dict[str, object]] = []
+    reference: list[dict[str, object]] = []
     for number, ef in enumerate(tqdm(fractions[:limit], desc="simulating cine MR", unit="patient"), start=1):
         rng = np.random.default_rng([seed, number])
         case = f"patient{number:03d}"
@@ -67,15 +67,15 @@ def simulate_cine_mr(
             _write_acdc_patient(root / "database" / "training" / case, cine, reduced=ef < 50.0)
         else:
             _write_dicom_patient(root / case, cine, rng)
-        truth.append({"case": case, "ef": round(ef, 3), "label": int(ef < 50.0)})
+        reference.append({"case": case, "ef": round(ef, 3), "label": int(ef < 50.0)})
     if layout == "dicom":
-        write_csv(root / "labels.csv", [{"patient_id": row["case"], "ef": row["ef"]} for row in truth])
-    return truth
+        write_csv(root / "labels.csv", [{"patient_id": row["case"], "ef": row["ef"]} for row in reference])
+    return reference
 
 
 def _ejection_fractions(cases: int, seed: int, reduced_fraction: float) -> list[float]:
     if cases < 1 or not 0.0 <= reduced_fraction <= 1.0:
-        raise ValueError(f"expected cases >= 1 and a share of 0 to 1, found {cases} and {reduced_fraction}.")
+        raise ValueError(f"expected cases >= 1 and a fraction of 0 to 1, found {cases} and {reduced_fraction}.")
     rng = np.random.default_rng(seed)
     reduced = round(cases * reduced_fraction)
     if cases >= 6 and 0.0 < reduced_fraction < 1.0:

@@ -96,7 +96,7 @@ def _body_depth_mm(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, textu
 
 
 def border(depth: np.ndarray) -> np.ndarray:
-    """Return the share of each pixel inside a structure that it lies `depth` pixels deep in."""
+    """Return the fraction of each pixel inside a structure that it lies `depth` pixels deep in."""
     return np.clip(depth + 0.5, 0.0, 1.0)
 
 

@@ -13,7 +13,7 @@ BACKGROUND, RIGHT_VENTRICLE, MYOCARDIUM, LEFT_VENTRICLE = range(4)
 
 @dataclass(frozen=True)
 class SimulatedCine:
-    """A simulated series with its truth.
+    """A simulated series with its reference.
 
     Attributes:
         frames: (S, T, H, W) int16, from base to apex.
@@ -182,7 +182,7 @@ def _roundness(x: np.ndarray, y: np.ndarray, distance: np.ndarray, eccentricity:
 
 
 def _fit_volume(distance: np.ndarray, radius: np.ndarray, volume: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return (T,) factors of the radius that give each frame its share of the first one's voxels, and the counts."""
+    """Return (T,) factors of the radius that give each frame its fraction of the first one's voxels, and the counts."""
     relative = np.full(distance.shape, np.inf, np.float32)
     np.divide(distance, radius[..., None, None], out=relative, where=radius[..., None, None] > 0)
     per_frame = np.moveaxis(relative, 1, 0).reshape(len(volume), -1)
@@ -274,8 +274,8 @@ def _tissue(rng: np.random.Generator, heart: _Heart, layers: _Layers, settings: 
 
 def _cover(image: np.ndarray, depth: np.ndarray, signal: np.ndarray | np.float32) -> None:
     """Blend `signal` over `image` where `depth` (pixels) is positive, with a border one pixel wide."""
-    share = np.clip(depth + np.float32(0.5), 0.0, 1.0)
-    image += share * (signal - image)
+    fraction = np.clip(depth + np.float32(0.5), 0.0, 1.0)
+    image += fraction * (signal - image)
 
 
 def _with_noise(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:

@@ -103,9 +103,9 @@ class ResampleTimed(MapTransform):
 def _neighbours(frames: int, given: int, phases: Any) -> tuple[NDArray, NDArray]:
     """Return for each of `frames` even phases the frame before it on the circle, and how far on it is to the next."""
     if phases is None:
-        place = np.arange(frames) * given / frames
-        before = place.astype(int)
-        return before, place - before
+        position = np.arange(frames) * given / frames
+        before = position.astype(int)
+        return before, position - before
     taken, wanted = np.asarray(phases, dtype=np.float64), np.arange(frames) / frames
     before = (np.searchsorted(taken, wanted, side="right") - 1) % given
     step = (np.roll(taken, -1) - taken) % 1.0

@@ -20,7 +20,7 @@ class CineSlice:
     """One slice, filmed over one heart beat.
 
     Attributes:
-        number: place along the normal among all slices that were found, from 0.
+        number: position along the normal among all slices that were found, from 0.
         frames: (T, H, W) float32.
         affine: (4, 4), from row, column and millimetres along the normal to right-anterior-superior millimetres.
         phases: (T,) when each frame was taken, rising from 0 to below 1 beat; None where the frames are even.

@@ -242,7 +242,7 @@ def test_of_a_nifti_cine_and_a_mask_the_cine_is_taken(tmp_path):
     assert cine_cases(tmp_path)[0]["image"] == str(tmp_path / "anna" / "b.nii.gz")
 
 
-def test_patient_whose_cine_is_in_doubt_is_listed_and_fails_by_name(tmp_path):
+def test_patient_whose_cine_is_in_doubt_is_listed_and_fails_by_name(tmp_path, caplog):
     for name in ("one.nii.gz", "two.nii.gz"):
         save(tmp_path / "anna" / name, voxels())
     assert cine_cases(tmp_path) == [{"case": "anna", "image": str(tmp_path / "anna")}]
@@ -250,6 +250,9 @@ def test_patient_whose_cine_is_in_doubt_is_listed_and_fails_by_name(tmp_path):
         UnusableFileError, match=r"anna: expected one short-axis cine, found one\.nii\.gz, two\.nii\.gz"
     ):
         read_cine(tmp_path / "anna")
+    with caplog.at_level(logging.WARNING), pytest.raises(ValueError, match="expected slices to work on"):
+        cine_datalist(tmp_path, "all", labelled=False)
+    assert "anna: left out: " in caplog.text and "one.nii.gz, two.nii.gz" in caplog.text
 
 
 def test_hidden_files_are_neither_cases_nor_rivals(tmp_path):
@@ -272,8 +275,8 @@ def test_what_matches_no_layout_is_named_once_with_its_reason(tmp_path, caplog):
     text = unused(caplog)
     assert len(text) == 3
     assert any("zipped: an archive; unpack it" in line for line in text)
-    assert any("video.webm: not in the layout" in line for line in text)
-    assert any("label.csv: not in the layout" in line for line in text), "a misspelt table is no table"
+    assert any("video.webm: not part of the layout" in line for line in text)
+    assert any("label.csv: not part of the layout" in line for line in text), "a misspelt table is no table"
 
 
 def test_patient_of_another_layout_is_named(tmp_path, caplog):
@@ -281,7 +284,7 @@ def test_patient_of_another_layout_is_named(tmp_path, caplog):
     save(tmp_path / "database" / "extra" / "scan.nii.gz", voxels())
     with caplog.at_level(logging.WARNING):
         assert [case["case"] for case in cine_cases(tmp_path)] == ["patient001"]
-    assert any("database/extra: not in the layout ACDC" in line for line in unused(caplog))
+    assert any("database/extra: not part of the layout: ACDC" in line for line in unused(caplog))
 
 
 def test_public_sunnybrook_leaves_nothing_unused(tmp_path, caplog):
