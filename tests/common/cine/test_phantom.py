@@ -148,7 +148,7 @@ def _content(path: Path) -> str:
         ({"size": 16}, "size >= 32"),
         ({"frames": 2}, "frames >= 4"),
         ({"field_of_view_mm": 100.0}, "140 to 500 mm"),
-        ({"reduced_fraction": 1.5}, "share of 0 to 1"),
+        ({"reduced_fraction": 1.5}, "fraction of 0 to 1"),
     ],
 )
 def test_impossible_settings_are_refused(tmp_path, settings, message):
