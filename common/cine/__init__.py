@@ -5,9 +5,9 @@ from .corruption import CoverPatches as CoverPatches
 from .corruption import LocalPixelShuffle as LocalPixelShuffle
 from .datalist import cine_cases as cine_cases
 from .datalist import cine_datalist as cine_datalist
-from .evaluation import HeartFailureEvaluation as HeartFailureEvaluation
-from .evaluation import HeartFailureResults as HeartFailureResults
-from .evaluation import section_row as section_row
+from .evaluation import draw_heart_failure as draw_heart_failure
+from .evaluation import heart_failure_table as heart_failure_table
+from .evaluation import slice_row as slice_row
 from .labels import ejection_fraction as ejection_fraction
 from .labels import ejection_fraction_from_contours as ejection_fraction_from_contours
 from .labels import ejection_fraction_from_masks as ejection_fraction_from_masks
@@ -25,10 +25,11 @@ from .network import group_normalised as group_normalised
 from .phantom import simulate_cine_mr as simulate_cine_mr
 from .rand_corruption import RandCorruptCined as RandCorruptCined
 from .reader import read_cine as read_cine
-from .restoration import RestorationEvaluation as RestorationEvaluation
 from .restoration import RestorationPicture as RestorationPicture
+from .restoration import restoration_table as restoration_table
+from .results import HeartFailureResults as HeartFailureResults
 from .scores import patient_auc as patient_auc
-from .scores import section_auc as section_auc
+from .scores import slice_auc as slice_auc
 from .transforms import CutIntensityd as CutIntensityd
 from .transforms import ResampleTimed as ResampleTimed
 from .volume import Cine as Cine

@@ -97,7 +97,6 @@ class LoadCinePatient(Transform):
             {
                 "case": case,
                 "slice_number": found.number,
-                "section": found.number,  # what evaluation.py reads until it is rewritten
                 "image": cine_slice_tensor(found, case),
                 **told,
             }

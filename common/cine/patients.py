@@ -111,4 +111,4 @@ class CinePatient:
         ]
 
     def _named(self, number: int) -> dict[str, Any]:
-        return {"case": self.case, "slice_number": number, "section": number}  # "section" until evaluation.py changes
+        return {"case": self.case, "slice_number": number}

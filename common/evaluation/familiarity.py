@@ -8,9 +8,8 @@ held-out cases that are like the training cases. The percentile means the same i
 
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -103,7 +102,8 @@ class Familiarity:
         """
         if len(training) < 10 or len(held_out) < 5:
             raise ValueError(
-                f"familiarity: expected at least 10 training and 5 held-out cases, found {len(training)} and {len(held_out)}"
+                "familiarity: expected at least 10 training and 5 held-out cases, "
+                f"found {len(training)} and {len(held_out)}"
             )
         mean, scale = training.mean(0), training.std(0).clamp_min(_LEAST_SPREAD)
         known = (training - mean) / scale
@@ -156,5 +156,5 @@ class Familiarity:
         except Exception as error:
             raise UnusableFileError(f"{path}: expected the familiarity of a training, found a damaged file") from error
         if stored != sha256:
-            raise UnusableFileError(f"{path}: expected the familiarity of these weights, found that of others; train again")
+            raise UnusableFileError(f"{path}: expected the familiarity of these weights, found that of others")
         return found
