@@ -6,10 +6,10 @@ from typing import Any
 from numpy.typing import NDArray
 
 from ..evaluation import classes
-from ..evaluation.figure import figure
 from ..evaluation.intervals import Statistic, bootstrap_interval
 from ..evaluation.rows import Row
 from ..evaluation.table import EvaluationRow
+from ..figure import figure
 from ..files import write_csv
 from . import scores
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ..data.failures import FailureLog
 from ..evaluation.case_results import CaseResults
-from ..evaluation.figure import figure
+from ..figure import figure
 from . import scores
 from .evaluation import slice_row
 

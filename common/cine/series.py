@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import UnusableFileError
-from .beat import AFTER_R_WAVE
 from .frames import CineFrame
+from .stacks import AFTER_R_WAVE
 
 SHORT_AXIS = re.compile(r"(?<![a-z])(sax|sa|short[ _-]?axis)(?![a-z])", re.IGNORECASE)
 _SAME_POSITION_MM = 0.5
