@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool2d, adaptive_avg_pool3d
 
 from ..errors import UnusableFileError
 from ..files import replacing
@@ -21,22 +22,31 @@ from ..files import replacing
 NEIGHBOURS = 3
 LIMIT_PERCENT = 99.5
 _QUANTILES = (0.01, 0.25, 0.5, 0.75, 0.99)
+_GRID = 4
 _LEAST_SPREAD = 1e-6
 
 
 def image_statistics(image: Tensor) -> Tensor:
-    """Return plain statistics of the images (B, C, ...) that a network is given: (B, C x 7 + axes).
+    """Return plain statistics of the images (B, C, H, W) or (B, C, H, W, T or D) that a network is given.
 
-    Mean, standard deviation and five quantiles of each channel, and the mean step from pixel to pixel along each axis,
-    over the standard deviation: how fine the image is, and whether its axes differ.
+    Of each channel mean, standard deviation and five quantiles; the mean step from pixel to pixel along each axis, over
+    the standard deviation: how fine the image is, and whether its axes differ; and the image itself on a grid of 4
+    positions an axis, standardised: how it lies.
     """
     flat = image.float().flatten(2)
     levels = torch.tensor(_QUANTILES, dtype=flat.dtype, device=flat.device)
-    spread = flat.std(-1)
+    mean, spread = flat.mean(-1), flat.std(-1)
     quantiles = torch.quantile(_thinned(flat), levels, dim=-1).permute(1, 2, 0).flatten(1)
     scale = spread.mean(1) + _LEAST_SPREAD
     steps = [image.float().diff(dim=axis).abs().flatten(1).mean(1) / scale for axis in range(2, image.ndim)]
-    return torch.cat([flat.mean(-1), spread, quantiles, torch.stack(steps, 1)], 1)
+    coarse = _on_grid(image.float()).flatten(2)
+    coarse = (coarse - mean[..., None]) / (spread[..., None] + _LEAST_SPREAD)
+    return torch.cat([mean, spread, quantiles, torch.stack(steps, 1), coarse.flatten(1)], 1)
+
+
+def _on_grid(image: Tensor) -> Tensor:
+    pool = adaptive_avg_pool2d if image.ndim == 4 else adaptive_avg_pool3d
+    return pool(image, [min(_GRID, size) for size in image.shape[2:]])
 
 
 def _thinned(flat: Tensor, most: int = 50_000) -> Tensor:
