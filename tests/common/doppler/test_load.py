@@ -10,7 +10,7 @@ from tests.common.data.test_ultrasound_dicom import region, write
 
 @pytest.fixture
 def dicom(tmp_path):
-    item = region(RegionLocationMaxX1=50, RegionLocationMaxY1=30)
+    item = region(RegionLocationMaxX1=50, RegionLocationMaxY1=30, PhysicalDeltaX=0.04, PhysicalDeltaY=-4.0)
     return write(
         tmp_path / "a.dcm", np.full((1, 40, 60), 51, np.uint8), "MONOCHROME2", SequenceOfUltrasoundRegions=[item]
     )
@@ -22,7 +22,7 @@ def test_dicom_becomes_image_box_calibration_and_peaks(dicom):
     )
     torch.testing.assert_close(d["image"], torch.full((1, 40, 60), 0.2))
     assert d["box"].tolist() == [4, 5, 50, 30]
-    assert d["calibration"].tolist() == pytest.approx([12 + 3 / 0.8, 0.8, 0.004])
+    assert d["calibration"].tolist() == pytest.approx([12 + 3 / 4, 4.0, 0.04])
     assert d["peaks"].shape == (2, 3, 2) and d["peaks"][0, 1].tolist() == [20.0, 8.5]
     assert d["peaks"][0, 2].isnan().all() and d["peaks"][1].isnan().all()
 

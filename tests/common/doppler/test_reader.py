@@ -37,12 +37,12 @@ def test_a_grey_16_bit_picture_keeps_its_full_range(tmp_path):
 def test_dicom_comes_with_trace_and_calibration_from_its_last_frame(tmp_path):
     frames = np.zeros((2, 40, 60, 3), np.uint8)
     frames[1] = 51
-    item = region(RegionLocationMaxX1=50, RegionLocationMaxY1=30)
+    item = region(RegionLocationMaxX1=50, RegionLocationMaxY1=30, PhysicalDeltaX=0.04, PhysicalDeltaY=-4.0)
     image = read_doppler(write(tmp_path / "a.dcm", frames, SequenceOfUltrasoundRegions=[item]))
     np.testing.assert_allclose(image.pixels, np.full((40, 60), 0.2), atol=1e-6)
     assert image.box == (4, 5, 50, 30)
-    # Row 5 + 7 measures 3 cm/s at -0.8 cm/s a row.
-    assert image.calibration == pytest.approx((12 + 3 / 0.8, 0.8, 0.004))
+    # Row 5 + 7 measures 3 cm/s at -4 cm/s a row.
+    assert image.calibration == pytest.approx((12 + 3 / 4, 4.0, 0.04))
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg"])
@@ -56,7 +56,7 @@ def test_refuses_a_truncated_picture(tmp_path, colour, suffix):
 
 def test_a_check_gives_the_size_without_decoding(tmp_path, colour):
     Image.fromarray(colour).save(tmp_path / "a.png")
-    item = region(RegionLocationMaxX1=50, RegionLocationMaxY1=30)
+    item = region(RegionLocationMaxX1=50, RegionLocationMaxY1=30, PhysicalDeltaX=0.04, PhysicalDeltaY=-4.0)
     path = write(tmp_path / "a.dcm", np.zeros((1, 40, 60), np.uint8), "MONOCHROME2", SequenceOfUltrasoundRegions=[item])
     path.write_bytes(path.read_bytes()[:-1000])
     assert check_doppler(tmp_path / "a.png") == (40, 60) and check_doppler(path) == (40, 60)
