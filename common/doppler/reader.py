@@ -1,8 +1,11 @@
 """Doppler images: DICOM with calibration, PNG or JPEG without."""
 
 import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +15,10 @@ from ..errors import UnusableFileError
 from .calibration import Box, DopplerCalibration, spectral_calibration
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+# Pillow opens by content, not by name: an EPS file under the name of a PNG would start Ghostscript.
+PICTURE_FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
+LARGEST_PICTURE_PX = 2**26
+ORIENTATION = 0x0112  # EXIF tag
 # Weights of red, green and blue in brightness, ITU-R BT.601.
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
@@ -33,7 +40,7 @@ class DopplerImage(NamedTuple):
 def read_doppler(path: str | os.PathLike[str]) -> DopplerImage:
     """Return the brightness, trace and calibration of a Doppler image; of several frames the last, which is full.
 
-    Grey pictures of 16 bits are divided by 65,535.
+    Grey pictures of 16 bits are divided by 65,535; pictures are turned as their EXIF orientation says.
 
     Args:
         path: DICOM file, or a picture (PNG, JPEG, BMP, TIFF).
@@ -60,38 +67,76 @@ def is_picture(path: str | os.PathLike[str]) -> bool:
 
 
 def check_doppler(path: str | os.PathLike[str]) -> tuple[int, int]:
-    """Return height and width from the header, after a look at whether the file can serve; no pixel is decoded.
+    """Return height and width from the header, after a look at whether the file can serve.
 
     Raises:
         UnusableFileError: if the file is damaged or of another kind, or, as :class:`CalibrationError`, if a DICOM
             file has no clear calibration.
     """
     if is_picture(path):
-        from PIL import Image
+        from PIL import ImageOps
 
-        try:
-            with Image.open(path) as picture:
-                return picture.height, picture.width
-        except FileNotFoundError:
-            raise
-        except Exception as error:
-            raise UnusableFileError(f"{path}: expected a picture, found {type(error).__name__} ({error}).") from error
+        with _opened(path) as opened:
+            # The few that lie on their side are decoded: Pillow's formats differ in which size they give before.
+            picture = ImageOps.exif_transpose(opened) if ORIENTATION in opened.getexif() else opened
+            return picture.height, picture.width
     size, regions = read_ultrasound_header(path)
     spectral_calibration(regions, size, path)
     return size
 
 
-def _read_picture(path: str | os.PathLike[str]) -> NDArray[np.float32]:
-    from PIL import Image
+@contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[Any]:
+    """Yield the picture as Pillow opens it, pixels not yet decoded; any error that it meets becomes one sentence."""
+    from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(path) as picture:
-            if picture.mode.startswith("I;16") or picture.mode == "I":
-                return np.asarray(picture).astype(np.float32) / np.float32(65535)
-            return (np.asarray(picture.convert("RGB")) @ (LUMA / 255)).astype(np.float32)
-    except FileNotFoundError:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit below is stricter
+            with Image.open(path, formats=PICTURE_FORMATS) as picture:
+                _check_picture(picture, path)
+                yield picture
+    except (FileNotFoundError, UnusableFileError):
         raise
-    except Exception as error:
+    except UnidentifiedImageError as error:
         raise UnusableFileError(
-            f"{path}: expected a whole picture, found {type(error).__name__} ({error}); save it again."
+            f"{path}: expected a picture ({', '.join(PICTURE_FORMATS)}), found a file of another kind; save it as PNG."
         ) from error
+    except Exception as error:
+        reason = (str(error).splitlines() or [""])[0]
+        raise UnusableFileError(
+            f"{path}: expected a whole picture, found {type(error).__name__} ({reason}); save it again."
+        ) from error
+
+
+def _check_picture(picture: Any, path: str | os.PathLike[str]) -> None:
+    if picture.width * picture.height > LARGEST_PICTURE_PX:
+        raise UnusableFileError(
+            f"{path}: expected a picture of at most {LARGEST_PICTURE_PX:,} pixels, found {picture.width:,} x "
+            f"{picture.height:,}; crop it to the trace."
+        )
+    if getattr(picture, "n_frames", 1) != 1:
+        raise UnusableFileError(
+            f"{path}: expected one picture, found {picture.n_frames} in one file; save the one to measure."
+        )
+
+
+def _read_picture(path: str | os.PathLike[str]) -> NDArray[np.float32]:
+    from PIL import ImageOps
+
+    with _opened(path) as opened:
+        picture = ImageOps.exif_transpose(opened)
+        if picture.mode.startswith("I") or picture.mode == "F":
+            return _sixteen_bits(np.asarray(picture), path)
+        return (np.asarray(picture.convert("RGB")) @ (LUMA / 255)).astype(np.float32)
+
+
+def _sixteen_bits(values: NDArray, path: str | os.PathLike[str]) -> NDArray[np.float32]:
+    """Return grey values over 65,535; a picture that uses less than 12 bits of them is one of fewer bits."""
+    low, high = float(values.min()), float(values.max())
+    if not 0 <= low <= high <= 65535 or 0 < high < 4096:
+        raise UnusableFileError(
+            f"{path}: expected grey values over the whole range of 16 bits, found {low:g} to {high:g}; save the "
+            "picture with 8 bits."
+        )
+    return values.astype(np.float32) / np.float32(65535)

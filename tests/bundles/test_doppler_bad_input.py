@@ -20,7 +20,7 @@ REASONS = {
     "hertz": "found unit 5",
     "zero_delta": "(0018,602E), found 0.0",
     "no_dicom": "expected a DICOM file",
-    "no_picture": "expected a whole picture",
+    "no_picture": "expected a picture (PNG, JPEG, BMP, TIFF), found a file of another kind",
 }
 
 

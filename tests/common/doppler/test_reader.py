@@ -1,3 +1,6 @@
+import struct
+import zlib
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -52,6 +55,56 @@ def test_refuses_a_truncated_picture(tmp_path, colour, suffix):
     path.write_bytes(path.read_bytes()[:900])
     with pytest.raises(UnusableFileError, match=r"expected a whole picture, found .*; save it again"):
         read_doppler(path)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "tif"])
+def test_a_picture_is_turned_as_its_exif_says(tmp_path, colour, suffix):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera lay on its side: turn clockwise
+    Image.fromarray(colour).save(tmp_path / f"turned.{suffix}", exif=exif)
+    Image.fromarray(colour).save(tmp_path / f"as_is.{suffix}")
+    turned, as_is = (read_doppler(tmp_path / f"{name}.{suffix}").pixels for name in ("turned", "as_is"))
+    np.testing.assert_allclose(turned, np.rot90(as_is, -1), atol=1e-6)
+    assert check_doppler(tmp_path / f"turned.{suffix}") == (60, 40)
+
+
+@pytest.mark.parametrize("read", [read_doppler, check_doppler])
+def test_opens_no_kind_of_picture_but_the_listed_ones(tmp_path, colour, read):
+    for kind in ("EPS", "PPM", "ICO", "GIF"):
+        path = tmp_path / f"{kind}.png"
+        Image.fromarray(colour).save(path, kind)
+        with pytest.raises(UnusableFileError, match=r"expected a picture \(PNG, JPEG, BMP, TIFF\), found a file of an"):
+            read(path)
+
+
+@pytest.mark.parametrize("read", [read_doppler, check_doppler])
+@pytest.mark.parametrize("side", [9000, 12000, 65535])
+def test_refuses_by_its_header_a_picture_that_fills_the_memory(tmp_path, read, side):
+    header = struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    chunk = b"IHDR" + header
+    start = b"\x89PNG\r\n\x1a\n" + struct.pack(">I", 13) + chunk + struct.pack(">I", zlib.crc32(chunk))
+    (tmp_path / "a.png").write_bytes(start + struct.pack(">I", 0) + b"IDAT" + struct.pack(">I", zlib.crc32(b"IDAT")))
+    with pytest.raises(UnusableFileError, match=r"a\.png: expected a .*picture.*pixels"):
+        read(tmp_path / "a.png")
+
+
+def test_refuses_several_pictures_in_one_file(tmp_path, colour):
+    pages = [Image.fromarray(colour), Image.fromarray(colour[::-1].copy())]
+    pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
+    with pytest.raises(UnusableFileError, match="expected one picture, found 2 in one file"):
+        read_doppler(tmp_path / "a.tif")
+
+
+def test_refuses_twelve_bits_in_sixteen(tmp_path):
+    Image.fromarray(np.array([[0, 4095], [17, 90]], np.uint16)).save(tmp_path / "a.png")
+    with pytest.raises(UnusableFileError, match="whole range of 16 bits, found 0 to 4095; save the picture with 8"):
+        read_doppler(tmp_path / "a.png")
+
+
+def test_refuses_numbers_that_are_no_brightness(tmp_path):
+    Image.fromarray(np.array([[0, 1e9], [17, -3]], np.float32)).save(tmp_path / "a.tif")
+    with pytest.raises(UnusableFileError, match=r"found -3 to 1e\+09"):
+        read_doppler(tmp_path / "a.tif")
 
 
 def test_a_check_gives_the_size_without_decoding(tmp_path, colour):
