@@ -88,15 +88,15 @@ def draw_trace(
             _mark(axes, wave, peak, zero, (peak.x - left) / (right - left))
     if math.isfinite(cm_s_per_px):
         axes.axhline(zero, color="#6fb3e0", linewidth=0.8)
-        ticks = _round_ticks((zero - bottom) * cm_s_per_px, (zero - top) * cm_s_per_px)
+        ticks = _round_ticks((zero - bottom) * cm_s_per_px, (zero - top) * cm_s_per_px, most=12)
         axes.set_yticks([zero - v / cm_s_per_px for v in ticks], [f"{v:g}" for v in ticks])
     axes.set_ylabel("cm/s" if math.isfinite(cm_s_per_px) else "image row (no calibration)")
     if math.isfinite(seconds_per_px):
-        seconds = np.arange(0, (right - left) * seconds_per_px, 0.5)
-        axes.set_xticks(left + seconds / seconds_per_px, [f"{s:g}" for s in seconds])
+        seconds = _round_ticks(0, (right - left) * seconds_per_px, most=10)
+        axes.set_xticks([left + s / seconds_per_px for s in seconds], [f"{s:g}" for s in seconds])
     axes.set_xlabel("s" if math.isfinite(seconds_per_px) else "image column")
     axes.set(xlim=edges[:2], ylim=edges[2:])
-    axes.set_title(caption, fontsize=10)
+    axes.set_title(caption, fontsize=10, parse_math=False)
     figure.supxlabel(NOTE, fontsize=7, color="0.4")
     _save(figure, path)
 
@@ -113,9 +113,11 @@ def _mark(axes: Any, wave: str, peak: Peak, zero: float, place: float) -> None:
     )  # fmt: skip
 
 
-def _round_ticks(low: float, high: float) -> list[float]:
-    step = 20 if high - low < 260 else 50
-    return [float(v) for v in range(int(np.ceil(low / step)) * step, int(high) + 1, step)]
+def _round_ticks(low: float, high: float, most: int) -> list[float]:
+    from matplotlib.ticker import MaxNLocator
+
+    ticks = MaxNLocator(most, steps=[1, 2, 5, 10]).tick_values(low, high)
+    return [float(value) for value in ticks if low <= value <= high]
 
 
 def _save(figure: Any, path: str | os.PathLike[str]) -> None:
