@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import NoDataError, UnusableFileError
-from .calibration import DopplerCalibration
-from .labels import DopplerLabel, Row, doppler_label, read_label_rows, row_calibration
+from .labels import DopplerLabel, Row, doppler_label, read_label_rows, row_trace
 from .reader import PICTURE_SUFFIXES, check_doppler
 
 _LOG = logging.getLogger(__name__)
@@ -27,7 +26,7 @@ def doppler_datalist(
     labelled: bool = True,
     limit: int | None = None,
 ) -> list[dict[str, Any]]:
-    """Return one item an image: case, image, and peaks (and calibration, if labels.csv has one) where `labelled`.
+    """Return one item an image: case, image, and where `labelled` peaks (and box, calibration that labels.csv has).
 
     An image that cannot be used is logged by name, with the reason, and left out; so is a label without an image.
 
@@ -69,7 +68,9 @@ def doppler_datalist(
 
 
 def doppler_cases(dataset_dir: str | Path) -> list[dict[str, Any]]:
-    """Return {"case", "image"} of every image of a folder, or of one file, with the calibration in labels.csv, if any.
+    """Return {"case", "image"} of every image of a folder, or of one file, with what labels.csv says, if anything.
+
+    That is "box" and "calibration"; what it says wrongly stands under "problem", so that the case fails by name.
 
     Raises:
         NoDataError: if there is none.
@@ -79,30 +80,38 @@ def doppler_cases(dataset_dir: str | Path) -> list[dict[str, Any]]:
         images, found = {path.name: path}, {path.name: _rows_beside(path)}
     else:
         images = _images(path)
-        found = _matched(read_label_rows(path / LABELS) if (path / LABELS).is_file() else {}, images, path)
+        found = _matched(
+            read_label_rows(path / LABELS, with_peaks=False) if (path / LABELS).is_file() else {}, images, path
+        )
     return [
-        {"case": _case(name), "image": str(image), **_calibration_entry(found.get(name, []), image)}
+        {"case": _case(name), "image": str(image), **_trace_entries(found.get(name, []), image)}
         for name, image in images.items()
     ]
 
 
 def _rows_beside(image: Path) -> list[Row]:
     """Return the rows of one image in the labels.csv beside it; a table of another kind has none."""
+    table = image.parent / LABELS
     try:
-        rows = read_label_rows(image.parent / LABELS) if (image.parent / LABELS).is_file() else {}
+        rows = read_label_rows(table, with_peaks=False) if table.is_file() else {}
     except UnusableFileError as error:
         _LOG.warning("calibration left out: %s", error)
         return []
     return rows.get(image.name) or rows.get(image.stem) or []
 
 
-def _calibration_entry(rows: Sequence[Row], image: Path) -> dict[str, DopplerCalibration]:
-    try:
-        calibration = row_calibration(rows, image)
-    except UnusableFileError as error:
-        _LOG.warning("calibration left out: %s", error)
+def _trace_entries(rows: Sequence[Row], image: Path) -> dict[str, Any]:
+    if not rows:
         return {}
-    return {"calibration": calibration} if calibration else {}
+    try:
+        box, calibration = row_trace(rows, check_doppler(image), image)
+    except UnusableFileError as error:
+        return {"problem": str(error)}
+    return _known(box=box, calibration=calibration)
+
+
+def _known(**entries: Any) -> dict[str, Any]:
+    return {name: value for name, value in entries.items() if value is not None}
 
 
 def _parts(section: str, fold: int, folds: int) -> tuple[str, ...]:
@@ -191,7 +200,7 @@ def _part(rank: int, fold: int, folds: int) -> str:
 
 def _item(name: str, image: Path, label: DopplerLabel) -> dict[str, Any]:
     item: dict[str, Any] = {"case": _case(name), "image": str(image), "peaks": label.peaks}
-    return item | ({"calibration": label.calibration} if label.calibration else {})
+    return item | _known(box=label.box, calibration=label.calibration)
 
 
 def _case(name: str) -> str:

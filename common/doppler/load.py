@@ -10,6 +10,7 @@ from monai.transforms import MapTransform
 from monai.utils import TransformBackends
 from torch import Tensor
 
+from ..errors import UnusableFileError
 from .labels import WAVES
 from .reader import read_doppler
 
@@ -17,8 +18,8 @@ from .reader import read_doppler
 class LoadDopplerd(MapTransform):
     """Read the file under each key: image (1, H, W) in [0, 1], its box (4,), and calibration (3,).
 
-    A calibration in the item (from labels.csv) goes before the file's own; without any it is NaN, and results stay in
-    pixels. Peaks of the item become (2, K, 2), E before A, x before y, NaN where a wave has fewer.
+    Box and calibration in the item (from labels.csv) go before the file's own; without a calibration it is NaN, and
+    results stay in pixels. Peaks of the item become (2, K, 2), E before A, x before y, NaN where a wave has fewer.
     """
 
     backend = [TransformBackends.TORCH]  # noqa: RUF012 - MONAI declares a list
@@ -32,15 +33,17 @@ class LoadDopplerd(MapTransform):
         """Return the item with tensors; the input mapping is left as it was.
 
         Raises:
-            UnusableFileError: if the file cannot be used.
+            UnusableFileError: if the file cannot be used, or the item names a problem.
             ValueError: if a wave has more than K peaks.
         """
         d = dict(data)
+        if "problem" in d:
+            raise UnusableFileError(d["problem"])
         for key in self.key_iterator(d):
             image = read_doppler(d[key])
             calibration = d.get("calibration") or image.calibration or (math.nan,) * 3
             d[key] = torch.from_numpy(image.pixels)[None]
-            d["box"] = torch.tensor(image.box)
+            d["box"] = torch.tensor(d.get("box") or image.box)
             d["calibration"] = torch.tensor(calibration, dtype=torch.float64)
         if "peaks" in d:
             d["peaks"] = stacked_peaks(d["peaks"], self.max_peaks)

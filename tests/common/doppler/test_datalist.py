@@ -20,7 +20,7 @@ def folder(tmp_path):
         name = f"more/{index}.png" if index > 9 else f"{index}.png"
         Image.fromarray(np.zeros((30, 40), np.uint8)).save(tmp_path / name)
         if index < 10:
-            lines.append(f"{index}.png,E,{index},5,0.5,20,p{index // 2}")
+            lines.append(f"{index}.png,E,{index},5,5,20,p{index // 2}")
     (tmp_path / "labels.csv").write_text("\n".join(lines) + "\n")
     return tmp_path
 
@@ -36,7 +36,7 @@ def cases(items):
 def test_items_carry_case_image_peaks_and_calibration(folder):
     item = next(item for item in doppler_datalist(folder, "all") if item["case"] == "3")
     assert item["image"] == str(folder / "3.png")
-    assert item["peaks"] == {"E": [(3, 5)], "A": []} and item["calibration"][:2] == (20, 0.5)
+    assert item["peaks"] == {"E": [(3, 5)], "A": []} and item["calibration"][:2] == (20, 5)
 
 
 def test_parts_are_disjoint_cover_all_and_keep_a_patient_together(folder):
@@ -116,14 +116,22 @@ def test_two_images_of_one_name_need_the_path(folder, caplog):
 
 def test_inference_lists_every_image_with_its_calibration(folder):
     items = {item["case"]: item for item in doppler_cases(folder)}
-    assert len(items) == 13 and items["7"]["calibration"][:2] == (20, 0.5) and "calibration" not in items["more_10"]
+    assert len(items) == 13 and items["7"]["calibration"][:2] == (20, 5) and "calibration" not in items["more_10"]
 
 
 def test_inference_takes_a_single_file_with_its_calibration_from_the_table_beside_it(folder):
     (item,) = doppler_cases(folder / "7.png")
     assert item["case"] == "7" and item["image"] == str(folder / "7.png")
-    assert item["calibration"][:2] == (20, 0.5)
+    assert item["calibration"][:2] == (20, 5)
     assert doppler_cases(folder / "more" / "10.png") == [{"case": "10", "image": str(folder / "more" / "10.png")}]
+
+
+def test_inference_takes_the_trace_from_a_table_without_peaks(folder):
+    (folder / "labels.csv").write_text("filename,x0,y0,x1,y1\n7.png,2,3,30,25\nmore/11.png,2,3,50,25\n")
+    items = {item["case"]: item for item in doppler_cases(folder)}
+    assert items["7"] == {"case": "7", "image": str(folder / "7.png"), "box": (2, 3, 30, 25)}
+    assert "inside the 40 x 30 image, found 2, 3, 50, 25" in items["more_11"]["problem"]
+    assert set(items["more_10"]) == {"case", "image"}
 
 
 def test_a_table_of_another_kind_beside_a_single_file_is_left_out(folder, caplog):

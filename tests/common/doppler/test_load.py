@@ -5,6 +5,7 @@ from PIL import Image
 
 from common.doppler import DopplerCalibration, LoadDopplerd
 from common.doppler.load import stacked_peaks
+from common.errors import UnusableFileError
 from tests.common.data.test_ultrasound_dicom import region, write
 
 
@@ -31,6 +32,16 @@ def test_a_calibration_of_labels_csv_goes_before_the_file(dicom):
     d = LoadDopplerd("image")({"image": str(dicom), "calibration": DopplerCalibration(20.0, 0.5, 0.01)})
     assert d["calibration"].tolist() == [20.0, 0.5, 0.01]
     assert "peaks" not in d
+
+
+def test_a_trace_of_labels_csv_goes_before_the_whole_picture(tmp_path):
+    Image.fromarray(np.zeros((40, 60), np.uint8)).save(tmp_path / "a.png")
+    assert LoadDopplerd("image")({"image": tmp_path / "a.png", "box": (3, 4, 50, 33)})["box"].tolist() == [3, 4, 50, 33]
+
+
+def test_a_case_with_a_problem_fails_by_it(dicom):
+    with pytest.raises(UnusableFileError, match="a wrong scale"):
+        LoadDopplerd("image")({"image": str(dicom), "problem": "a.dcm: a wrong scale"})
 
 
 def test_a_picture_without_calibration_has_none(tmp_path):
