@@ -39,16 +39,19 @@ def write_json(path: str | os.PathLike[str], content: Any) -> None:
 def write_csv(path: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> None:
     """Write `rows` as CSV with a header, also when there are none; `columns` defaults to the keys of all rows."""
     names = list(columns) or list(dict.fromkeys(key for row in rows for key in row))
-    with replacing(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
+    with (
+        replacing(path) as temporary,
+        temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as stream,
+    ):
         writer = csv.DictWriter(stream, names)
         writer.writeheader()
         writer.writerows(rows)
 
 
 def read_csv(path: str | os.PathLike[str]) -> list[dict[str, str]]:
-    """Return the rows of a CSV file with a header, cells and column names stripped of blanks and a byte order mark."""
-    with open(path, newline="", encoding="utf-8-sig") as stream:
-        return [{str(k).strip(): (v or "").strip() for k, v in row.items()} for row in csv.DictReader(stream)]
+    """Return the rows of a table of :func:`write_csv`; what users write is read by `common.data.tables.read_table`."""
+    with open(path, newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
 
 
 def _umask() -> int:

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ..data.tables import read_table
 from ..errors import NoDataError, UnusableFileError
-from ..files import read_csv
 from .volumes import has_volume_suffix
 
 Item = dict[str, Any]
@@ -123,7 +123,7 @@ def _csv_datalist(folder: Path) -> list[Item]:
     if not table.is_file():
         return []
     items: list[Item] = []
-    for row in read_csv(table):
+    for row in read_table(table):
         if not row.get("image") and not (row.get("adc") and row.get("zmap")):
             raise UnusableFileError(f"{table}: expected columns adc and zmap, or image, found {sorted(row)}")
         names = [row["image"]] if row.get("image") else [row["adc"], row["zmap"]]

@@ -11,8 +11,8 @@ from pathlib import Path
 import nibabel
 import numpy as np
 
+from ..data.tables import read_table
 from ..errors import NoDataError, UnusableFileError
-from ..files import read_csv
 from .labels import ejection_fraction, ejection_fraction_from_masks
 from .nifti import is_nifti
 from .patients import CinePatient, Measurement
@@ -52,7 +52,7 @@ def mnms_patients(dataset_dir: Path) -> list[CinePatient]:
     tables = sorted(path for folder in (dataset_dir, dataset_dir.parent) for path in folder.glob("*M&Ms*.csv"))
     phases = {}
     for table in tables[:1]:
-        rows = [{key.casefold(): value for key, value in row.items()} for row in read_csv(table)]
+        rows = [{key.casefold(): value for key, value in row.items()} for row in read_table(table)]
         phases = {row.get("external code", ""): (row.get("ed", ""), row.get("es", "")) for row in rows}
     patients = []
     for image in images:
@@ -170,7 +170,7 @@ def _kaggle_volumes(table: Path) -> dict[str, float]:
     if not table.is_file():
         return {}
     found = {}
-    for row in read_csv(table):
+    for row in read_table(table):
         try:
             found[row["Id"]] = ejection_fraction(float(row["Diastole"]), float(row["Systole"]))
         except (KeyError, ValueError) as error:
@@ -197,7 +197,7 @@ def _looks_like_dicom(path: Path) -> bool:
 
 
 def _apply_labels(table: Path, patients: dict[str, CinePatient]) -> None:
-    rows = read_csv(table)
+    rows = read_table(table)
     if rows and ("patient_id" not in rows[0] or not {"ef", "label"} & set(rows[0])):
         raise UnusableFileError(
             f"{table}: expected columns patient_id and ef (or label), found {', '.join(rows[0])}; rename the columns."

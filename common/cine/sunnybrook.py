@@ -7,8 +7,8 @@ import re
 from functools import partial
 from pathlib import Path
 
+from ..data.tables import read_table
 from ..errors import UnusableFileError
-from ..files import read_csv
 from .labels import diastolic_sections, ejection_fraction_from_contours, read_contours
 from .patients import CinePatient, Measurement
 
@@ -62,7 +62,7 @@ def _contour_folders(dataset_dir: Path) -> dict[str, Path]:
 
 
 def _sunnybrook_pairs(table: Path) -> dict[str, str]:
-    rows = [{key.casefold().replace("_", ""): value for key, value in row.items()} for row in read_csv(table)]
+    rows = [{key.casefold().replace("_", ""): value for key, value in row.items()} for row in read_table(table)]
     pairs = {row.get("patientid", ""): _original_name(row.get("originalid", "")) for row in rows}
     return {patient: original for patient, original in pairs.items() if original}
 

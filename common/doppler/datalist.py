@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..data.listing import case_name, report_unused, visible_files
 from ..errors import NoDataError, UnusableFileError
 from .labels import DopplerLabel, Row, doppler_label, read_label_rows, row_trace
 from .reader import PICTURE_SUFFIXES, check_doppler
@@ -14,6 +15,7 @@ _LOG = logging.getLogger(__name__)
 
 LABELS = "labels.csv"
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
+SUFFIXES = (*PICTURE_SUFFIXES, *DICOM_SUFFIXES)
 PARTS = ("training", "validation", "test")
 
 
@@ -45,9 +47,12 @@ def doppler_datalist(
         ValueError: if `section`, `fold` or `folds` is outside its range.
     """
     parts = _parts(section, fold, folds)
-    root = Path(dataset_dir)
-    images = _images(root)
+    root = Path(str(dataset_dir))
+    # A training lists its parts one after the other: what is not used is named with the first.
+    images = _images(root, named=section != "validation")
     labels = _labels(root, images)
+    if labelled and section != "validation":
+        report_unused(root, {path: f"no usable row in {LABELS}" for name, path in images.items() if name not in labels})
     if labelled and not labels:
         raise NoDataError(
             f"{root}: expected images with {LABELS} (filename,wave,x,y or filename,x1,y1,x2,y2), found "
@@ -75,7 +80,7 @@ def doppler_cases(dataset_dir: str | Path) -> list[dict[str, Any]]:
     Raises:
         NoDataError: if there is none.
     """
-    path = Path(dataset_dir)
+    path = Path(str(dataset_dir))
     if path.is_file():
         images, found = {path.name: path}, {path.name: _rows_beside(path)}
     else:
@@ -97,7 +102,7 @@ def _rows_beside(image: Path) -> list[Row]:
     except UnusableFileError as error:
         _LOG.warning("calibration left out: %s", error)
         return []
-    return rows.get(image.name) or rows.get(image.stem) or []
+    return rows.get(image.name) or rows.get(case_name(image, SUFFIXES)) or []
 
 
 def _trace_entries(rows: Sequence[Row], image: Path) -> dict[str, Any]:
@@ -123,27 +128,32 @@ def _parts(section: str, fold: int, folds: int) -> tuple[str, ...]:
     return parts
 
 
-def _images(root: Path) -> dict[str, Path]:
+def _images(root: Path, named: bool = True) -> dict[str, Path]:
+    """Return the images by their path in the folder; what else is there is warned of where `named`."""
     if not root.is_dir():
         raise NoDataError(f"{root}: expected a folder of Doppler images, found none. {_remedy(root)}")
-    files = sorted(path for path in root.rglob("*") if path.is_file() and not path.name.startswith("."))
-    images = {path.relative_to(root).as_posix(): path for path in files if _is_image(path)}
+    reasons = {path: _reason_against(path) for path in visible_files(root) if path != root / LABELS}
+    images = {path.relative_to(root).as_posix(): path for path, reason in reasons.items() if not reason}
     if not images:
         raise NoDataError(
             f"{root}: expected DICOM files or pictures ({', '.join(PICTURE_SUFFIXES)}), with {LABELS} for training, "
-            f"found {len(files)} files of other kinds. {_remedy(root)}"
+            f"found {len(reasons)} files of other kinds. {_remedy(root)}"
         )
+    if named:
+        report_unused(root, {path: reason for path, reason in reasons.items() if reason})
     return images
 
 
-def _is_image(path: Path) -> bool:
-    suffix = path.suffix.lower()
-    if suffix in PICTURE_SUFFIXES or suffix in DICOM_SUFFIXES:
-        return True
-    if suffix in (".csv", ".json", ".txt", ".md", ".xlsx", ".pdf"):
-        return False
-    with path.open("rb") as stream:
-        return stream.read(132)[128:] == b"DICM"
+def _reason_against(path: Path) -> str:
+    """Return why a file is no Doppler image; empty if it may be one."""
+    if path.suffix.lower() in SUFFIXES:
+        return ""
+    try:
+        with path.open("rb") as stream:
+            is_dicom = stream.read(132)[128:] == b"DICM"
+    except OSError as error:
+        return f"cannot be opened ({error.strerror})"
+    return "" if is_dicom else f"neither DICOM nor a picture ({', '.join(PICTURE_SUFFIXES)})"
 
 
 def _labels(root: Path, images: Mapping[str, Path]) -> dict[str, DopplerLabel]:
@@ -171,7 +181,7 @@ def _matched(rows: Mapping[str, list[Row]], images: Mapping[str, Path], root: Pa
     """Return the rows by the image's path in the folder; labels may give the path, the name, or the bare stem."""
     by_alias: dict[str, set[str]] = {}
     for name in images:
-        for alias in {name, Path(name).name, Path(name).stem}:
+        for alias in {name, Path(name).name, case_name(name, SUFFIXES)}:
             by_alias.setdefault(alias, set()).add(name)
     matched: dict[str, list[Row]] = {}
     for filename, lines in rows.items():
@@ -204,7 +214,7 @@ def _item(name: str, image: Path, label: DopplerLabel) -> dict[str, Any]:
 
 
 def _case(name: str) -> str:
-    return Path(name).with_suffix("").as_posix().replace("/", "_")
+    return "_".join([*Path(name).parts[:-1], case_name(name, SUFFIXES)])
 
 
 def _remedy(root: Path) -> str:

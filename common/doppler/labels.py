@@ -5,14 +5,18 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
+from ..data.tables import number, read_table
 from ..errors import UnusableFileError
-from ..files import read_csv
 from .calibration import SMALLEST_TRACE_PX, Box, DopplerCalibration, check_calibration
 
 WAVES = ("E", "A")
 LONG_COLUMNS = {"filename", "wave", "x", "y"}
 WIDE_COLUMNS = {"filename", "x1", "y1", "x2", "y2"}
+Limits = Mapping[str, tuple[float, float]]
 REGION_COLUMNS = ("x0", "y0", "x1", "y1")
+# What a row and a column of any trace can measure; a decimal comma is told from a thousand by it.
+SCALE_CM_S_PER_PX = (1e-3, 100.0)
+SECONDS_PER_PX = (1e-5, 1.0)
 SCALE_COLUMNS = ("cm_s_per_px", "y_baseline")
 Row = Mapping[str, str]
 Point = tuple[float, float]
@@ -45,10 +49,7 @@ def read_label_rows(path: str | os.PathLike[str], with_peaks: bool = True) -> di
     Raises:
         UnusableFileError: if the columns are of no such form, or the file is no table.
     """
-    try:
-        rows = read_csv(path)
-    except (UnicodeDecodeError, ValueError) as error:
-        raise UnusableFileError(f"{path}: expected a CSV file in UTF-8, found {error}.") from error
+    rows = read_table(path)
     columns = set(rows[0]) if rows else set()
     forms = [LONG_COLUMNS, WIDE_COLUMNS]
     if not with_peaks:
@@ -86,7 +87,7 @@ def doppler_label(rows: Iterable[Row], image_size: tuple[int, int], path: str | 
     left, top, right, bottom = box or (0, 0, image_size[1] - 1, image_size[0] - 1)
     inside = f"x {left} to {right}, y {top} to {bottom}" if box else f"the {image_size[1]} x {image_size[0]} image"
     peaks: dict[str, list[Point]] = {wave: [] for wave in WAVES}
-    for wave, x, y in _points(rows, path):
+    for wave, x, y in _points(rows, image_size, path):
         if not (left <= x <= right and top <= y <= bottom):
             raise UnusableFileError(
                 f"{path}: expected peaks inside {inside}, found {wave} at ({x:g}, {y:g}); correct labels.csv."
@@ -109,40 +110,41 @@ def row_trace(
             trace of mitral inflow can have.
     """
     # In the wide form x1 and y1 are a peak.
-    corners = _one_of([row for row in rows if "x2" not in row], REGION_COLUMNS, REGION_COLUMNS, path)
+    height, width = image_size
+    corner_limits = {"x0": (0, width - 1), "y0": (0, height - 1), "x1": (0, width - 1), "y1": (0, height - 1)}
+    corners = _one_of([row for row in rows if "x2" not in row], corner_limits, path)
     box = None if corners is None else _checked_box(corners, image_size, path)
-    scale = _one_of(rows, SCALE_COLUMNS, (*SCALE_COLUMNS, "seconds_per_px"), path)
+    scale_limits = {"cm_s_per_px": SCALE_CM_S_PER_PX, "y_baseline": (-height, 2 * height)}
+    scale = _one_of(rows, scale_limits, path, {"seconds_per_px": SECONDS_PER_PX})
     if scale is None:
         return box, None
-    if scale[0] <= 0:
-        raise UnusableFileError(f"{path}: expected a positive cm_s_per_px in labels.csv, found {scale[0]:g}.")
     calibration = DopplerCalibration(scale[1], scale[0], scale[2])
     check_calibration(box or (0, 0, image_size[1] - 1, image_size[0] - 1), calibration, path)
     return box, calibration
 
 
 def _one_of(
-    rows: Iterable[Row], needed: Sequence[str], columns: Sequence[str], path: str | os.PathLike[str]
+    rows: Iterable[Row], limits: Limits, path: str | os.PathLike[str], optional: Limits | None = None
 ) -> tuple[float, ...] | None:
-    """Return the numbers in `columns`, the same in all rows that have them; NaN for an empty one that is not needed."""
-    found: dict[tuple[str, ...], None] = {}
+    """Return the numbers of the columns in `limits`, then the `optional` ones, NaN where empty; the same in all rows.
+
+    None if they are empty in all rows.
+    """
+    all_limits = {**limits, **(optional or {})}
+    found: dict[str, tuple[float, ...]] = {}
     for row in rows:
-        cells = tuple(row.get(column, "") for column in columns)
-        if not any(cells):
+        if not any(row.get(column) for column in all_limits):
             continue
-        if not all(row.get(column) for column in needed):
-            raise UnusableFileError(f"{path}: expected all of {', '.join(needed)} in labels.csv, found some of them.")
-        found[cells] = None
-    values = [
-        tuple(_number(cell, name, path) if cell else math.nan for cell, name in zip(cells, columns, strict=True))
-        for cells in found
-    ]
-    distinct = {str(one): one for one in values}
-    if len(distinct) > 1:
+        if not all(row.get(column) for column in limits):
+            raise UnusableFileError(f"{path}: expected all of {', '.join(limits)} in labels.csv, found some of them.")
+        values = tuple(_number(row[name], name, span, path) if row.get(name) else math.nan
+                       for name, span in all_limits.items())  # fmt: skip
+        found[str(values)] = values
+    if len(found) > 1:
         raise UnusableFileError(
-            f"{path}: expected one value of {', '.join(columns)} in labels.csv, found {len(distinct)} that differ."
+            f"{path}: expected one value of {', '.join(all_limits)} in labels.csv, found {len(found)} that differ."
         )
-    return next(iter(distinct.values())) if distinct else None
+    return next(iter(found.values()), None)
 
 
 def _checked_box(corners: Sequence[float], image_size: tuple[int, int], path: str | os.PathLike[str]) -> Box:
@@ -156,8 +158,11 @@ def _checked_box(corners: Sequence[float], image_size: tuple[int, int], path: st
     return left, top, right, bottom
 
 
-def _points(rows: Iterable[Row], path: str | os.PathLike[str]) -> list[tuple[str, float, float]]:
+def _points(
+    rows: Iterable[Row], image_size: tuple[int, int], path: str | os.PathLike[str]
+) -> list[tuple[str, float, float]]:
     points = []
+    limits_y, limits_x = ((0.0, size - 1.0) for size in image_size)
     for row in rows:
         if "wave" in row:
             cells = [(row["wave"].upper(), row["x"], row["y"])]
@@ -169,15 +174,14 @@ def _points(rows: Iterable[Row], path: str | os.PathLike[str]) -> list[tuple[str
                 continue
             if wave not in WAVES:
                 raise UnusableFileError(f"{path}: expected wave E or A in labels.csv, found {row['wave']!r}.")
-            points.append((wave, _number(x, "x", path), _number(y, "y", path)))
+            points.append(
+                (wave, _number(x, f"x of {wave}", limits_x, path), _number(y, f"y of {wave}", limits_y, path))
+            )
     return points
 
 
-def _number(text: str, column: str, path: str | os.PathLike[str]) -> float:
+def _number(text: str, name: str, limits: tuple[float, float], path: str | os.PathLike[str]) -> float:
     try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise UnusableFileError(f"{path}: expected a number for {column} in labels.csv, found {text!r}.")
-    return value
+        return number(text, name, *limits)
+    except UnusableFileError as error:
+        raise UnusableFileError(f"{path}: {error}; correct labels.csv.") from error

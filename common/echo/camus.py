@@ -5,7 +5,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ..data.listing import log_skipped, percent, section_of_folds
+from ..data.listing import log_skipped, section_of_folds
+from ..data.tables import number
 from ..errors import UnusableFileError
 
 # 500 patients in ten contiguous blocks of 50 numbers.
@@ -58,16 +59,16 @@ def camus_root(dataset_dir: Path) -> Path | None:
 
 def _item(folder: Path, labelled: bool) -> dict[str, Any]:
     info = _info(folder / "Info_4CH.cfg")
-    number = int(re.sub(r"\D", "", folder.name))
+    patient = int(re.sub(r"\D", "", folder.name))
     item: dict[str, Any] = {
         "case": folder.name,
         "image": str(_sequence(folder)),
         "quality": info.get("ImageQuality", "").capitalize(),
-        "fold": (number - 1) // PATIENTS_PER_FOLD % CAMUS_FOLDS,
+        "fold": (patient - 1) // PATIENTS_PER_FOLD % CAMUS_FOLDS,
         "frame_range": _frame_range(info, folder / "Info_4CH.cfg"),
     }
     try:
-        item["label"] = percent(info.get("EF", info.get("LVef")), "EF (EF or LVef)")
+        item["label"] = number(info.get("EF", info.get("LVef")), "EF (EF or LVef)", 0, 100)
     except UnusableFileError:
         if labelled:
             raise

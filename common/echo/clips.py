@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from ..data.tables import read_table
 from ..errors import UnusableFileError
-from ..files import read_csv
 from .reader import open_ultrasound_cine
 from .video import FrameSource
 
@@ -175,7 +175,7 @@ def read_start_file(path: str | os.PathLike[str]) -> dict[str, list[int]]:
         UnusableFileError: if a column FileName or a whole number is missing.
     """
     table: dict[str, list[int]] = {}
-    for row in read_csv(path):
+    for row in read_table(path):
         if "FileName" not in row:
             raise UnusableFileError(f"{path}: expected a column FileName, found {', '.join(row)}.")
         name = row.pop("FileName").removesuffix(".avi")

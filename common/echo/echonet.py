@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ..data.listing import check_section, log_skipped, percent, section_of_folds
+from ..data.listing import check_section, log_skipped, section_of_folds
+from ..data.tables import number, read_table
 from ..errors import UnusableFileError
-from ..files import read_csv
 
 SPLITS = {"training": ("TRAIN",), "validation": ("VAL",), "test": ("TEST",), "development": ("TRAIN", "VAL")}
 # The published data sets leave out videos with fewer than two traced frames.
@@ -68,7 +68,7 @@ def _root(dataset_dir: Path) -> Path:
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
-    rows = read_csv(path)
+    rows = read_table(path)
     missing = {"FileName", "EF", "Split"} - (rows[0].keys() if rows else set())
     if missing:
         raise UnusableFileError(f"{path}: expected the columns FileName, EF, Split, found none of {sorted(missing)}.")
@@ -87,7 +87,7 @@ def _item(row: dict[str, str], videos: dict[str, Path], labelled: bool, untraced
         raise UnusableFileError(f"fewer than {LEAST_TRACED_FRAMES} traced frames in VolumeTracings.csv")
     item: dict[str, Any] = {"case": case, "image": str(videos[case]), "split": row["Split"].upper()}
     try:
-        item["label"] = percent(row["EF"], "EF")
+        item["label"] = number(row["EF"], "EF", 0, 100)
     except UnusableFileError:
         if labelled:
             raise
@@ -102,9 +102,9 @@ def _untraced(root: Path) -> frozenset[str]:
     if not path.is_file():
         return frozenset()
     frames: dict[str, set[str]] = {}
-    for row in read_csv(path):
+    for row in read_table(path):
         frames.setdefault(_stem(row), set()).add(row.get("Frame", ""))
-    listed = {_stem(row) for row in read_csv(root / "FileList.csv")}
+    listed = {_stem(row) for row in read_table(root / "FileList.csv")}
     return frozenset(name for name in listed if len(frames.get(name, ())) < LEAST_TRACED_FRAMES)
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from ..data.tables import read_table
 from ..errors import NoDataError, UnusableFileError
-from ..files import read_csv
 from .formats import RfSettings, read_rf, rf_suffixes
 
 _SECTIONS = ("training", "validation", "test")
@@ -97,7 +97,7 @@ def rf_csv_pairs(path: str | Path) -> list[dict[str, Any]]:
     """
     path = Path(path)
     items = []
-    for row in read_csv(path):
+    for row in read_table(path):
         if not {"case", "pre", "post"} <= set(row):
             raise UnusableFileError(f"{path}: expected the columns case, pre, post, found {', '.join(row)}")
         frames = [row.get("pre_frame") or "0", row.get("post_frame") or ("1" if row["pre"] == row["post"] else "0")]

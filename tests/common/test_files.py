@@ -35,3 +35,11 @@ def test_csv_round_trip_keeps_rows_and_an_empty_table_keeps_its_header(tmp_path)
     ]
     write_csv(tmp_path / "b.csv", [], columns=["case", "reason"])
     assert (tmp_path / "b.csv").read_text().strip() == "case,reason"
+
+
+def test_names_that_are_not_in_utf_8_are_written(tmp_path):
+    strange = b"p\xe9".decode("utf-8", "surrogateescape")
+    write_json(tmp_path / f"{strange}.json", {"case": strange})
+    assert json.loads((tmp_path / f"{strange}.json").read_text(encoding="utf-8"))["case"] == strange
+    write_csv(tmp_path / "a.csv", [{"case": strange}])
+    assert read_csv(tmp_path / "a.csv") == [{"case": r"p\udce9"}]
