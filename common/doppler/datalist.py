@@ -2,7 +2,8 @@
 
 import logging
 import random
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,13 +61,14 @@ def doppler_datalist(
         )
     order = _shuffled({name: label.patient or name for name, label in labels.items()}, seed)
     chosen = [name for name in order if _part(order[name], fold, folds) in parts or set(parts) == set(PARTS)]
-    items = [_item(name, images[name], labels[name]) for name in chosen]
+    case_of = _case_names(images)
+    items = [_item(case_of[name], images[name], labels[name]) for name in chosen]
     if not labelled:
         items = [{"case": item["case"], "image": item["image"]} for item in items]
         spare = _shuffled({name: name for name in set(images) - set(labels) if _is_usable(images[name], name)}, seed)
         # Nothing can be tested without a label, so what would be the test trains.
         part_of = {name: _part(rank, fold, folds).replace("test", "training") for name, rank in spare.items()}
-        items += [{"case": _case(name), "image": str(images[name])} for name in spare if part_of[name] in parts]
+        items += [{"case": case_of[name], "image": str(images[name])} for name in spare if part_of[name] in parts]
     if not items:
         raise NoDataError(f"{root}: expected images in {section} of fold {fold}, found none among {len(images)}.")
     return items[:limit]
@@ -88,8 +90,9 @@ def doppler_cases(dataset_dir: str | Path) -> list[dict[str, Any]]:
         found = _matched(
             read_label_rows(path / LABELS, with_peaks=False) if (path / LABELS).is_file() else {}, images, path
         )
+    case_of = _case_names(images)
     return [
-        {"case": _case(name), "image": str(image), **_trace_entries(found.get(name, []), image)}
+        {"case": case_of[name], "image": str(image), **_trace_entries(found.get(name, []), image)}
         for name, image in images.items()
     ]
 
@@ -208,13 +211,20 @@ def _part(rank: int, fold: int, folds: int) -> str:
     return "validation" if rank % folds == (fold + 1) % folds else "training"
 
 
-def _item(name: str, image: Path, label: DopplerLabel) -> dict[str, Any]:
-    item: dict[str, Any] = {"case": _case(name), "image": str(image), "peaks": label.peaks}
+def _item(case: str, image: Path, label: DopplerLabel) -> dict[str, Any]:
+    item: dict[str, Any] = {"case": case, "image": str(image), "peaks": label.peaks}
     return item | _known(box=label.box, calibration=label.calibration)
 
 
 def _case(name: str) -> str:
     return "_".join([*Path(name).parts[:-1], case_name(name, SUFFIXES)])
+
+
+def _case_names(names: Iterable[str]) -> dict[str, str]:
+    """Return a case for each file; files that differ in the suffix only keep it."""
+    cases = {name: _case(name) for name in names}
+    often = Counter(cases.values())
+    return {name: case if often[case] == 1 else "_".join(Path(name).parts) for name, case in cases.items()}
 
 
 def _remedy(root: Path) -> str:

@@ -204,3 +204,10 @@ def test_a_table_saved_by_a_spreadsheet_in_another_language_is_read(folder):
     (folder / "labels.csv").write_bytes("\r\n".join([*lines, ";;;;;", ""]).encode("utf-16"))
     items = {item["case"]: item for item in doppler_datalist(folder, "all")}
     assert items["3"]["peaks"]["E"] == [(3.5, 5)] and items["3"]["calibration"][:2] == (20, 5)
+
+
+def test_files_that_differ_in_the_suffix_only_are_cases_of_their_own(folder):
+    (folder / "7.jpg").write_bytes((folder / "7.png").read_bytes())
+    assert {"7.png", "7.jpg", "8"} <= cases(doppler_cases(folder))
+    (folder / "labels.csv").write_text("filename,wave,x,y\n7.png,E,1,2\n7.jpg,E,1,2\n8.png,E,1,2\n")
+    assert cases(doppler_datalist(folder, "all")) == {"7.png", "7.jpg", "8"}
