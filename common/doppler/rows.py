@@ -12,8 +12,7 @@ from ..evaluation.rows import Row
 from .calibration import DopplerCalibration, peak_velocity_cm_s
 from .fit import to_image
 from .labels import WAVES
-from .matching import Tolerance, match_peaks, peak_tolerance
-from .scores import ImageCounts
+from .scores import ImageCounts, Tolerance, match_peaks, peak_tolerance
 
 
 def doppler_row(batch: Any, output: Any) -> Row:
