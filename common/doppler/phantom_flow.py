@@ -199,4 +199,5 @@ def draw_beats(rng: np.random.Generator, duration_s: float) -> Beats:
 
 
 def _is_apart(covering: InflowWave, covered: InflowWave) -> bool:
-    return bool(covering.envelope_cm_s(np.array([covered.time_s]))[0] < 0.8 * covered.velocity_cm_s)
+    top_s = covered.time_s + np.array([-0.015, 0.0, 0.015])
+    return bool(covering.envelope_cm_s(top_s).max() < 0.8 * covered.velocity_cm_s)
