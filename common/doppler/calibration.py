@@ -118,6 +118,7 @@ def _spectral_region(regions: Sequence[UltrasoundRegion], path: str | os.PathLik
             f"{path}: expected one spectral region in (0018,6011), found {len(spectral)} (spatial formats: {formats}); "
             "crop the file to a single trace first."
         )
+    spectral[0].check(path)
     if spectral[0].data_type not in DOPPLER_SPECTRA:
         raise CalibrationError(
             f"{path}: expected pulsed or continuous wave Doppler of blood flow (3 or 4 in (0018,6014)), found type "
