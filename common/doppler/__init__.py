@@ -54,6 +54,8 @@ from .scores import Tolerance as Tolerance
 from .scores import match_peaks as match_peaks
 from .scores import peak_tolerance as peak_tolerance
 from .scores import wave_agreement as wave_agreement
+from .strip import Strip as Strip
+from .strip import find_strip as find_strip
 from .views import RandGain as RandGain
 from .views import RandGaind as RandGaind
 from .views import RandTraceAffine as RandTraceAffine

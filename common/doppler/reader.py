@@ -18,8 +18,9 @@ from torch import Tensor
 
 from ..data.ultrasound_dicom import read_ultrasound, read_ultrasound_header
 from ..errors import UnusableFileError
-from .calibration import Box, DopplerCalibration, spectral_calibration
+from .calibration import Box, DopplerCalibration, check_calibration, spectral_calibration
 from .labels import WAVES
+from .strip import SURE, find_strip
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 # Pillow opens by content, not by name: an EPS file under the name of a PNG would start Ghostscript.
@@ -150,18 +151,39 @@ def _sixteen_bits(values: NDArray, path: str | os.PathLike[str]) -> NDArray[np.f
 
 
 class LoadDopplerd(MapTransform):
-    """Read the file under each key: image (1, H, W) in [0, 1], its box (4,), and calibration (3,).
+    """Read the file under each key: image (1, H, W) in [0, 1], its box (4,), calibration (3,), and `strip`.
 
-    Box and calibration in the item (from labels.csv) go before the file's own; without a calibration it is NaN, and
-    results stay in pixels. Peaks of the item become (2, K, 2), E before A, x before y, NaN where a wave has fewer.
+    Box and calibration in the item (from labels.csv) go before the file's own. In a picture without a box the strip is
+    looked for; `strip` says how sure it is: 1 where it is given, 0 where none was found and the whole picture is taken
+    as the trace. Without a calibration it is NaN, and results stay in pixels. Peaks of the item become (2, K, 2), E
+    before A, x before y, NaN where a wave has fewer.
     """
 
     backend = [TransformBackends.TORCH]  # noqa: RUF012 - MONAI declares a list
 
-    def __init__(self, keys: KeysCollection = "image", max_peaks: int = 32) -> None:
-        """Keep the settings; `max_peaks` is K, the largest number of peaks of a wave in an image."""
+    def __init__(
+        self,
+        keys: KeysCollection = "image",
+        max_peaks: int = 32,
+        tick_cm_s: float | None = None,
+        tick_s: float = 1.0,
+    ) -> None:
+        """Keep the settings.
+
+        Args:
+            keys: files.
+            max_peaks: K, the largest number of peaks of a wave in an image.
+            tick_cm_s: from one long tick of the velocity scale to the next, for pictures whose strip is found and that
+                have no calibration; None leaves them without.
+            tick_s: from one long tick of the time scale to the next, for the same.
+
+        Raises:
+            ValueError: if a distance of ticks is not positive.
+        """
         super().__init__(keys)
-        self.max_peaks = max_peaks
+        if tick_s <= 0 or (tick_cm_s is not None and tick_cm_s <= 0):
+            raise ValueError(f"expected positive tick_cm_s and tick_s, found {tick_cm_s} and {tick_s}")
+        self.max_peaks, self.tick_cm_s, self.tick_s = max_peaks, tick_cm_s, tick_s
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Return the item with tensors; the input mapping is left as it was.
@@ -175,13 +197,34 @@ class LoadDopplerd(MapTransform):
             raise UnusableFileError(d["problem"])
         for key in self.key_iterator(d):
             image = read_doppler(d[key])
-            calibration = d.get("calibration") or image.calibration or (math.nan,) * 3
+            box, calibration, sure = self._placed(d, image)
+            if calibration:
+                check_calibration(box, calibration, d[key])
             d[key] = torch.from_numpy(image.pixels)[None]
-            d["box"] = torch.tensor(d.get("box") or image.box)
-            d["calibration"] = torch.tensor(calibration, dtype=torch.float64)
+            d["box"], d["strip"] = torch.tensor(box), torch.tensor(sure)
+            d["calibration"] = torch.tensor(calibration or (math.nan,) * 3, dtype=torch.float64)
         if "peaks" in d:
             d["peaks"] = stacked_peaks(d["peaks"], self.max_peaks)
         return d
+
+    def _placed(
+        self, item: Mapping[Hashable, Any], image: DopplerImage
+    ) -> tuple[Box, DopplerCalibration | None, float]:
+        """Return box, calibration and how sure the box is."""
+        calibration = item.get("calibration") or image.calibration
+        if "box" in item or image.calibration:
+            return item.get("box") or image.box, calibration, 1.0
+        strip = find_strip(image.pixels)
+        points = [point for wave in (item.get("peaks") or {}).values() for point in wave]
+        if strip is None or strip.confidence < SURE or not all(_is_inside(point, strip.box) for point in points):
+            return image.box, calibration, 0.0
+        if calibration is None and self.tick_cm_s:
+            calibration = strip.calibration(self.tick_cm_s, self.tick_s)
+        return strip.box, calibration, strip.confidence
+
+
+def _is_inside(point: tuple[float, float], box: Box) -> bool:
+    return box[0] <= point[0] <= box[2] and box[1] <= point[1] <= box[3]
 
 
 def stacked_peaks(peaks: Mapping[str, Any], max_peaks: int) -> Tensor:
