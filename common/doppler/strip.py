@@ -106,7 +106,7 @@ def _candidates(pixels: NDArray, mirrored: bool) -> Iterator[Strip]:
         inside = pixels[:, left:column]
         ends_at = comb.start + comb.pitch_px * np.array([comb.numbers.min(), comb.numbers.max()])
         top, lowest = (round(float(at)) for at in ends_at)
-        time_row, time = _time_ticks(inside, lowest, lowest + pitch)
+        time_row, time = _time_ticks(inside, lowest - 2, lowest + pitch)
         bottom = time_row if time else _edge(inside, lowest, 1, pitch)
         top = _edge(inside, top, -1, pitch)
         if bottom - top < SMALLEST_TRACE_PX or not top < row < bottom:
@@ -140,6 +140,8 @@ def _baseline(pixels: NDArray, column: int, comb: Comb) -> tuple[int, int, float
     from scipy import ndimage
 
     best: tuple[int, int, float] | None = None
+    if column < LEAST_LENGTH * pixels.shape[1]:
+        return None
     for number in range(int(comb.numbers.min()) - 1, int(comb.numbers.max()) + 2):
         row = round(comb.start + number * comb.pitch_px)
         if not 4 <= row < len(pixels) - 4:
@@ -193,7 +195,10 @@ def _comb(sizes: NDArray) -> Comb | None:
     numbers = np.arange(1, count + 1)
     at = np.array(ndimage.center_of_mass(sizes, labels, numbers))[:, 0]
     size = np.asarray(ndimage.maximum(sizes, labels, numbers), float)
-    pitch, start = float(np.median(np.diff(at))), float(at[count // 2])
+    pitch = float(np.median(np.diff(at)))
+    # The mark that most others are in step with.
+    apart = (at[:, None] - at) / pitch
+    start = float(at[np.argmax((np.abs(apart - np.rint(apart)) * pitch <= 1.5).sum(1))])
     for _ in range(3):
         if pitch < LEAST_PITCH_PX:
             return None

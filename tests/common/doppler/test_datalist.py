@@ -154,7 +154,7 @@ def test_an_empty_or_absent_folder_names_the_remedy(tmp_path, name):
 
 @pytest.mark.parametrize(
     ("settings", "message"),
-    [({"section": "train"}, "found 'train'"), ({"folds": 2}, "at least 3 folds"), ({"fold": 5}, "found fold 5 of 5")],
+    [({"split": "train"}, "found 'train'"), ({"folds": 2}, "at least 3 folds"), ({"fold": 5}, "found fold 5 of 5")],
 )
 def test_refuses_settings_outside_their_range(folder, settings, message):
     with pytest.raises(ValueError, match=message):
@@ -173,8 +173,8 @@ def test_what_is_neither_dicom_nor_picture_is_named_once_with_the_reason(folder,
 
 
 def test_an_image_without_a_label_is_named_by_a_training_and_once(folder, caplog):
-    for section in ("training", "validation"):
-        doppler_datalist(folder, section)
+    for split in ("training", "validation"):
+        doppler_datalist(folder, split)
     for index in (10, 11, 12):
         assert len([text for text in caplog.messages if f"more/{index}.png: no usable row in labels.csv" in text]) == 1
 
@@ -196,7 +196,7 @@ def test_a_number_given_as_a_folder_is_its_name(folder, monkeypatch):
     monkeypatch.chdir(folder)
     (folder / "more").rename(folder / "2024")
     assert cases(doppler_cases(2024)) == {"10", "11", "12"}
-    assert len(doppler_datalist(2024, labelled=False, section="all")) == 3
+    assert len(doppler_datalist(2024, labelled=False, split="all")) == 3
 
 
 def test_a_table_saved_by_a_spreadsheet_in_another_language_is_read(folder):

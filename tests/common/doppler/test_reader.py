@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 
 from common.doppler import CalibrationError, DopplerCalibration, LoadDopplerd, read_doppler
+from common.doppler.phantom_cart import draw_cart_screen
 from common.doppler.reader import check_doppler, stacked_peaks
 from common.errors import UnusableFileError
 from tests.common.data.test_ultrasound_dicom import region, write
@@ -145,8 +146,8 @@ def test_dicom_becomes_image_box_calibration_and_peaks(dicom):
 
 
 def test_a_calibration_of_labels_csv_goes_before_the_file(dicom):
-    d = LoadDopplerd("image")({"image": str(dicom), "calibration": DopplerCalibration(20.0, 0.5, 0.01)})
-    assert d["calibration"].tolist() == [20.0, 0.5, 0.01]
+    d = LoadDopplerd("image")({"image": str(dicom), "calibration": DopplerCalibration(20.0, 5.0, 0.02)})
+    assert d["calibration"].tolist() == [20.0, 5.0, 0.02]
     assert "peaks" not in d
 
 
@@ -180,3 +181,43 @@ def test_more_peaks_than_room_is_an_error_not_a_loss():
 
 def test_no_peaks_are_all_nan():
     assert stacked_peaks({"E": [], "A": []}, 2).isnan().all()
+
+
+def test_the_strip_of_a_whole_screen_is_found_and_measured_where_the_ticks_are_known(tmp_path):
+    screen = draw_cart_screen(np.random.default_rng(21))
+    layout = screen.layout
+    Image.fromarray(screen.pixels).save(tmp_path / "a.png")
+    d = LoadDopplerd("image", tick_cm_s=screen.tick_cm_s)({"image": tmp_path / "a.png"})
+    left, top, right, bottom = d["box"].tolist()
+    assert (left, right) == pytest.approx((layout.left, layout.left + layout.width - 1), abs=2)
+    assert abs(bottom - (layout.top + layout.height - 1)) <= 3 and top < layout.baseline_row
+    assert d["calibration"].tolist() == pytest.approx(
+        [layout.baseline_row, layout.cm_s_per_px, layout.seconds_per_px], rel=2e-3
+    )
+    assert 0.6 <= float(d["strip"]) <= 1
+
+
+def test_without_the_distance_of_ticks_a_found_strip_has_no_calibration(tmp_path):
+    Image.fromarray(draw_cart_screen(np.random.default_rng(21)).pixels).save(tmp_path / "a.png")
+    d = LoadDopplerd("image")({"image": tmp_path / "a.png"})
+    assert d["calibration"].isnan().all() and float(d["strip"]) >= 0.6 and d["box"][1] > 0
+
+
+def test_a_distance_of_ticks_that_no_inflow_has_is_refused(tmp_path):
+    Image.fromarray(draw_cart_screen(np.random.default_rng(21)).pixels).save(tmp_path / "a.png")
+    with pytest.raises(UnusableFileError, match="tissue Doppler or a wrong scale"):
+        LoadDopplerd("image", tick_cm_s=2.0)({"image": tmp_path / "a.png"})
+
+
+def test_a_labelled_peak_outside_the_strip_that_was_found_keeps_the_whole_picture(tmp_path):
+    screen = draw_cart_screen(np.random.default_rng(21))
+    Image.fromarray(screen.pixels).save(tmp_path / "a.png")
+    d = LoadDopplerd("image")({"image": tmp_path / "a.png", "peaks": {"E": [(10.0, 10.0)], "A": []}})
+    assert d["box"].tolist() == [0, 0, screen.pixels.shape[1] - 1, screen.pixels.shape[0] - 1]
+    assert float(d["strip"]) == 0
+
+
+@pytest.mark.parametrize("settings", [{"tick_cm_s": 0.0}, {"tick_cm_s": -20.0}, {"tick_s": 0.0}])
+def test_refuses_a_distance_of_ticks_that_is_none(settings):
+    with pytest.raises(ValueError, match="expected positive tick_cm_s and tick_s"):
+        LoadDopplerd("image", **settings)
