@@ -16,7 +16,7 @@ EVENNESS, LEAST_LENGTH = 0.06, 0.4
 LONGEST_GAP_PX = 16
 TICK_PX = (3, 14)
 # The tick of velocity 0 grows out of the baseline and is no mark of its own.
-LEAST_PITCH_PX, LEAST_TICKS, LEAST_TIME_TICKS = 5, 3, 4
+LEAST_PITCH_PX, LEAST_TICKS, LEAST_TIME_TICKS, ENOUGH_TICKS = 5, 3, 4, 6
 BLACK = 0.06
 SURE, SURE_OF_TIME = 0.6, 0.85
 
@@ -36,17 +36,19 @@ class Comb(NamedTuple):
     sizes: NDArray
     found: float
 
-    def with_mark(self, number: int) -> "Comb":
-        """Return the comb with one mark more, unless it is there."""
-        if number in self.numbers:
-            return self
-        due = len(self.numbers) / self.found
-        return self._replace(
-            found=(len(self.numbers) + 1) / (due + (not self.numbers.min() <= number <= self.numbers.max()))
-        )
+    def confidence(self, zero: int) -> float:
+        """Return how sure the comb is, mark `zero` counted as found; few marks may be in step by chance."""
+        if zero in self.numbers:
+            return self.found * min(1.0, len(self.numbers) / ENOUGH_TICKS)
+        due = len(self.numbers) / self.found + (not self.numbers.min() <= zero <= self.numbers.max())
+        return (len(self.numbers) + 1) / due * min(1.0, (len(self.numbers) + 1) / ENOUGH_TICKS)
 
     def long_pitch_px(self, zero: int | None = None) -> float:
-        """Return the pixels from one long mark to the next, mark `zero` being a long one; all are, if of one size."""
+        """Return the pixels from one long mark to the next; NaN where all are of one size.
+
+        Args:
+            zero: a mark that is a long one, where that is known.
+        """
         for every in (2, 4, 5, 10):
             for offset in range(every) if zero is None else (zero,):
                 is_long = (self.numbers - offset) % every == 0
@@ -55,7 +57,7 @@ class Comb(NamedTuple):
                 longer, shorter = self.sizes[is_long], self.sizes[~is_long]
                 if np.median(longer) > 1.25 * np.median(shorter) and np.mean(longer > np.median(shorter)) > 0.8:
                     return every * self.pitch_px
-        return self.pitch_px
+        return math.nan
 
 
 class Strip(NamedTuple):
@@ -64,8 +66,8 @@ class Strip(NamedTuple):
     Attributes:
         box: min_x, min_y, max_x, max_y, all inside.
         baseline_row: row of velocity 0.
-        px_per_tick: rows from one long tick of the velocity scale to the next.
-        px_per_time_tick: columns from one long tick of the time scale to the next; NaN where none was found.
+        px_per_tick: rows from one long tick of the velocity scale to the next; from any, if all are of one size.
+        px_per_time_tick: columns from one long tick of the time scale to the next; NaN where no long ones were found.
         confidence: in [0, 1]; below `SURE` nobody should rely on it.
     """
 
@@ -100,9 +102,9 @@ def _candidates(pixels: NDArray, mirrored: bool) -> Iterator[Strip]:
         baseline = _baseline(pixels, column, comb)
         if baseline is None:
             continue
-        number, left, evenness = baseline
-        row = comb.start + number * comb.pitch_px
-        pitch = comb.long_pitch_px(number)
+        number, row, left, evenness = baseline
+        long_px = comb.long_pitch_px(number)
+        pitch = comb.pitch_px if math.isnan(long_px) else long_px
         inside = pixels[:, left:column]
         ends_at = comb.start + comb.pitch_px * np.array([comb.numbers.min(), comb.numbers.max()])
         top, lowest = (round(float(at)) for at in ends_at)
@@ -113,7 +115,7 @@ def _candidates(pixels: NDArray, mirrored: bool) -> Iterator[Strip]:
             continue
         time_px = time.long_pitch_px() if time else math.nan
         ends = (width - column, width - 1 - left) if mirrored else (left, column - 1)
-        yield Strip((ends[0], top, ends[1], bottom), row, pitch, time_px, comb.with_mark(number).found * evenness)
+        yield Strip((ends[0], top, ends[1], bottom), row, pitch, time_px, comb.confidence(number) * evenness)
 
 
 def _scales(pixels: NDArray) -> list[tuple[int, Comb]]:
@@ -135,32 +137,40 @@ def _scales(pixels: NDArray) -> list[tuple[int, Comb]]:
     return sorted(combs, key=lambda one: -one[1].found * np.ptp(one[1].numbers) * one[1].pitch_px)[:16]
 
 
-def _baseline(pixels: NDArray, column: int, comb: Comb) -> tuple[int, int, float] | None:
-    """Return number of the tick that continues to the left as the baseline, where that begins, and how even it is."""
-    from scipy import ndimage
-
-    best: tuple[int, int, float] | None = None
+def _baseline(pixels: NDArray, column: int, comb: Comb) -> tuple[int, float, int, float] | None:
+    """Return the tick at which the baseline ends, the row of that, where it begins, and how sure it is a line."""
     if column < LEAST_LENGTH * pixels.shape[1]:
         return None
+    best: tuple[int, float, int, float] | None = None
     for number in range(int(comb.numbers.min()) - 1, int(comb.numbers.max()) + 2):
-        row = round(comb.start + number * comb.pitch_px)
-        if not 4 <= row < len(pixels) - 4:
-            continue
-        line = pixels[row, :column]
-        level = np.median(line[-max(column // 2, 1) :])
-        beside = np.abs(pixels[[row - 4, row + 4], :column] - level) > EVENNESS
-        is_even = (np.abs(line - level) < EVENNESS) & (level > BLACK)
-        closed = ndimage.binary_closing(np.pad(is_even, LONGEST_GAP_PX), np.ones(LONGEST_GAP_PX))
-        run = ndimage.label(closed[LONGEST_GAP_PX:-LONGEST_GAP_PX])[0]
-        at_edge = run[max(column - LONGEST_GAP_PX, 0) : column].max(initial=0)
-        left = int(np.argmax(run == at_edge)) if at_edge else column
-        if column - left < LEAST_LENGTH * pixels.shape[1]:
-            continue
-        stands_out = min(2 * float(beside[:, left:].mean(1).min()), 1.0)
-        evenness = float(is_even[left:].mean()) * stands_out
-        if best is None or evenness > best[2]:
-            best = number, left, evenness
+        zero = comb.start + number * comb.pitch_px
+        for offset in (0, -1, 1):  # ticks and lines may be rounded to rows differently
+            line = _line(pixels, column, round(zero) + offset)
+            if line and (best is None or line[1] > best[3] + (0.3 if offset else 0.0)):
+                best = number, zero + offset, *line
     return best
+
+
+def _line(pixels: NDArray, column: int, row: int) -> tuple[int, float] | None:
+    """Return where the even part of a row that ends at `column` begins, and how sure it is a line of its own."""
+    from scipy import ndimage
+
+    if not 4 <= row < len(pixels) - 4:
+        return None
+    level = np.median(pixels[row, column // 2 : column])
+    is_even = (np.abs(pixels[row] - level) < EVENNESS) & (level > BLACK)
+    # The line ends at the ticks; where it goes on, the comb stands inside the strip.
+    beyond = is_even[column + TICK_PX[1] + 4 : column + TICK_PX[1] + 44]
+    if len(beyond) and beyond.mean() > 0.5:
+        return None
+    closed = ndimage.binary_closing(np.pad(is_even[:column], LONGEST_GAP_PX), np.ones(LONGEST_GAP_PX))
+    run = ndimage.label(closed[LONGEST_GAP_PX:-LONGEST_GAP_PX])[0]
+    at_edge = run[max(column - LONGEST_GAP_PX, 0) :].max(initial=0)
+    left = int(np.argmax(run == at_edge)) if at_edge else column
+    if column - left < LEAST_LENGTH * pixels.shape[1]:
+        return None
+    beside = np.abs(pixels[[row - 4, row + 4], left:column] - level) > EVENNESS
+    return left, float(is_even[left:column].mean()) * min(2 * float(beside.mean(1).min()), 1.0)
 
 
 def _time_ticks(inside: NDArray, first: int, last: float) -> tuple[int, Comb | None]:
@@ -207,9 +217,21 @@ def _comb(sizes: NDArray) -> Comb | None:
         if near.sum() < LEAST_TICKS or np.ptp(index[near]) < LEAST_TICKS - 1:
             return None
         pitch, start = (float(value) for value in np.polyfit(index[near], at[near], 1))
+    near = _longest_run(index, near)
+    if near.sum() < LEAST_TICKS:
+        return None
     stray = np.count_nonzero(~near & (at > at[near].min()) & (at < at[near].max()))
     found = len(set(index[near].tolist())) / (np.ptp(index[near]) + 1 + stray)
     return Comb(start, pitch, index[near], size[near], float(found))
+
+
+def _longest_run(index: NDArray, near: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which marks belong to the longest part of the comb without two gaps in a row."""
+    which = np.flatnonzero(near)
+    part = np.cumsum(np.diff(index[which], prepend=index[which][0]) > 2)
+    longest = np.zeros_like(near)
+    longest[which[part == np.bincount(part).argmax()]] = True
+    return longest
 
 
 def _edge(inside: NDArray, row: int, step: int, most: float) -> int:
