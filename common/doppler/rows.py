@@ -19,8 +19,8 @@ def doppler_row(batch: Any, output: Any) -> Row:
     """Return the peaks of one image, found and expert, in image pixels and cm/s.
 
     Args:
-        batch: `case`, `box` (4,), `placement` (4,), `calibration` (3,; NaN where unknown), and `peaks` (2, K, 2) in the
-            network's pixels if the image is labelled.
+        batch: `case`, `box` (4,), `placement` (4,), `calibration` (3,; NaN where unknown), how sure the box is as
+            `strip` (1 without), and `peaks` (2, K, 2) in the network's pixels if the image is labelled.
         output: `points` (2, K, 2) in image pixels and `confidence` (2, K), from DecodePeaksd.
     """
     calibration = DopplerCalibration(*(float(value) for value in batch["calibration"]))
@@ -33,6 +33,7 @@ def doppler_row(batch: Any, output: Any) -> Row:
         "box": (left, top, right, bottom),
         "calibration": tuple(calibration),
         "seconds_per_px": calibration.seconds_per_px,
+        "strip": float(batch.get("strip", 1.0)),
     }
     if "peaks" in batch:
         expert = to_image(

@@ -159,6 +159,24 @@ def test_without_calibration_pixels_are_given_and_it_says_so(tmp_path):
     assert "no calibration" in rows_of(tmp_path / "predictions.csv")[0]["remark"]
 
 
+@pytest.mark.parametrize(
+    ("strip", "remark"),
+    [(1.0, ""), (0.931, "strip found in the picture (confidence 0.93)"), (0.0, "no strip found in the picture")],
+)
+def test_it_is_said_where_the_trace_comes_from(tmp_path, strip, remark):
+    item, output = unlabelled("a", [[10.0, 20.0]], [])
+    results(tmp_path, ({**item, "strip": torch.tensor(strip)}, output))
+    found = json.loads((tmp_path / "a.json").read_text())["remark"]
+    assert found.startswith(remark) and bool(found) == bool(remark)
+
+
+@pytest.mark.parametrize(("cm_s_per_px", "remark"), [(0.8, ""), (6.5, "unlike mitral inflow: E 322 cm/s")])
+def test_velocities_that_no_mitral_inflow_has_are_said_to_be_none(tmp_path, cm_s_per_px, remark):
+    # The peak is 49.5 rows above the baseline.
+    results(tmp_path, unlabelled("a", [[10.0, 20.0]], [], calibration=(390.0, cm_s_per_px, 0.005)))
+    assert json.loads((tmp_path / "a.json").read_text())["remark"] == remark
+
+
 def test_an_empty_spectrum_is_a_result_that_says_so(tmp_path):
     item, output = unlabelled("a", [[10.0, 20.0]], [])
     output["points"] = torch.full_like(output["points"], math.nan)
