@@ -85,6 +85,6 @@ def test_good_results_are_written_and_bad_files_are_named(folder, tmp_path):
     good = {"labelled_doppler0000", "ecg_without_unit", "uncalibrated", "a$b$ =1+1"}
     assert {json.loads(path.read_text())["case"] for path in (tmp_path / "out").glob("*.json")} == good
     uncalibrated = json.loads((tmp_path / "out" / "uncalibrated.json").read_text())
-    assert uncalibrated["unit"] == "px" and "no calibration" in uncalibrated["note"]
+    assert uncalibrated["unit"] == "px" and "no calibration" in uncalibrated["remark"]
     with (tmp_path / "out" / "predictions.csv").open(newline="") as stream:
         assert {row["case"] for row in csv.DictReader(stream)} == good
