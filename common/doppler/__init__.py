@@ -21,11 +21,10 @@ from .envelope import envelope_peaks as envelope_peaks
 from .evaluation import doppler_table as doppler_table
 from .evaluation import draw_doppler as draw_doppler
 from .evaluation import evaluated_doppler_row as evaluated_doppler_row
-from .fit import FitSpectrum as FitSpectrum
 from .fit import FitSpectrumd as FitSpectrumd
+from .fit import fit_spectrum as fit_spectrum
 from .fit import to_image as to_image
 from .fit import to_network as to_network
-from .heat_maps import DrawHeatMaps as DrawHeatMaps
 from .heat_maps import DrawHeatMapsd as DrawHeatMapsd
 from .heat_maps import HeatMapLoss as HeatMapLoss
 from .heat_maps import draw_heat_maps as draw_heat_maps
@@ -58,8 +57,6 @@ from .scores import peak_tolerance as peak_tolerance
 from .scores import wave_agreement as wave_agreement
 from .strip import Strip as Strip
 from .strip import find_strip as find_strip
-from .views import RandGain as RandGain
 from .views import RandGaind as RandGaind
-from .views import RandTraceAffine as RandTraceAffine
 from .views import RandTraceAffined as RandTraceAffined
 from .views import TwoViewsd as TwoViewsd
