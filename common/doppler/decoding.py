@@ -30,7 +30,7 @@ def decode_peaks(
     Args:
         heat_maps: (..., H, W).
         min_distance_px: peaks are further apart than this along x or y; at least 1.
-        relative_threshold: share of the largest value of the map that a peak must reach.
+        relative_threshold: fraction of the largest value of the map that a peak must reach.
         absolute_threshold: height that a peak must reach besides, so that a map without a wave gives no peak.
         max_peaks: K, the number of best peaks kept in each map.
 

@@ -1,4 +1,4 @@
-"""Pictures of Doppler peaks: the marked trace, agreement with the expert, and the choice of the tolerance."""
+"""Pictures of Doppler peaks: the marked trace, agreement with the reference, and the choice of the tolerance."""
 
 import math
 import os
@@ -22,7 +22,7 @@ def draw_bland_altman(path: str | os.PathLike[str], peaks: Sequence[PeakRow], wa
         Bland and Altman, Lancet 1986.
     """
     used = [p for p in peaks if p.wave == wave and math.isfinite(p.difference_cm_s)]
-    mean = np.array([(p.velocity_cm_s + p.expert_velocity_cm_s) / 2 for p in used])
+    mean = np.array([(p.velocity_cm_s + p.reference_velocity_cm_s) / 2 for p in used])
     difference = np.array([p.difference_cm_s for p in used])
     title = f"{wave} wave: {len(used)} peaks in {len({p.case for p in used})} images"
     with figure(path, 4.6, 3.4, title) as made:
@@ -35,7 +35,7 @@ def draw_bland_altman(path: str | os.PathLike[str], peaks: Sequence[PeakRow], wa
                 axes.annotate(
                     f"{value:+.1f}", (1.0, value), xycoords=("axes fraction", "data"), va="bottom", ha="right"
                 )
-        axes.set(xlabel="mean of model and expert (cm/s)", ylabel="model - expert (cm/s)")
+        axes.set(xlabel="mean of model and reference (cm/s)", ylabel="model - reference (cm/s)")
 
 
 def draw_sweep(path: str | os.PathLike[str], table: Sequence[Mapping[str, Any]]) -> None:

@@ -1,4 +1,4 @@
-"""labels.csv of Doppler images: expert peaks in pixels, and where the trace stands and what it measures."""
+"""labels.csv of Doppler images: reference peaks in pixels, and where the trace stands and what it measures."""
 
 import math
 import os

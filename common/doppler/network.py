@@ -48,7 +48,7 @@ class KeypointUNet(FlexibleUNet):
             in_channels: channels of the image.
             out_channels: keypoint classes.
             frozen_encoder: keep the encoder's weights and normalisation statistics as loaded.
-            norm_momentum: share of the newest batch in the running statistics. EfficientNet's own 0.01 expects tens
+            norm_momentum: fraction of the newest batch in the running statistics. EfficientNet's own 0.01 expects tens
                 of thousands of steps: a short training would be validated with statistics that never arrived.
             decoder_channels: width of the five decoder levels, coarsest first.
 

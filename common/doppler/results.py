@@ -42,7 +42,7 @@ class DopplerResults(CaseResults):
         """Write JSON and figure of one image and return its row."""
         ((item, result),) = parts
         row = doppler_row(item, result)
-        e, a = ([Peak(*peak) for peak in row["found"][wave]] for wave in ("E", "A"))
+        e, a = ([Peak(*peak) for peak in row["predicted"][wave]] for wave in ("E", "A"))
         beats = pair_beats(e, a, row["seconds_per_px"])
         is_calibrated = row["calibration"][1] == row["calibration"][1]
         means = summarise_beats(beats)

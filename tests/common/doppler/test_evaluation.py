@@ -53,10 +53,10 @@ def rows_of(path):
 
 def test_rows_hold_positions_in_the_image_and_velocities():
     row = doppler_row(*sample("a", [[10.0, 20.0]], [[30.0, 28.0]]))
-    ((x, y, confidence, velocity),) = row["found"]["E"]
+    ((x, y, confidence, velocity),) = row["predicted"]["E"]
     assert (x, y) == pytest.approx((60.5, 340.5), abs=0.01) and confidence == pytest.approx(1)
     assert velocity == pytest.approx((390 - 340.5) * 0.8, abs=0.01)
-    assert row["expert"]["A"][0][3] == pytest.approx((390 - 356.5) * 0.8, abs=0.01)
+    assert row["reference"]["A"][0][3] == pytest.approx((390 - 356.5) * 0.8, abs=0.01)
     assert row["trace_size"] == (100, 200) and row["seconds_per_px"] == 0.005
 
 
