@@ -1,4 +1,4 @@
-"""Pictures of Doppler peaks: the marked trace, agreement with the reference, and the choice of the tolerance."""
+"""Figures of Doppler peaks: the marked trace, agreement with the reference, and the choice of the tolerance."""
 
 import math
 import os
@@ -92,12 +92,12 @@ def _plot_trace(axes: Any, trace: NDArray, beats: Sequence[Beat], row: Mapping[s
     axes.set(xlim=edges[:2], ylim=edges[2:])
 
 
-def _mark(axes: Any, wave: str, peak: Peak, zero: float, place: float) -> None:
+def _mark(axes: Any, wave: str, peak: Peak, zero: float, position: float) -> None:
     axes.plot(peak.x, peak.y, "+", color=COLOURS[wave], markersize=11, markeredgewidth=1.8)
     known = math.isfinite(peak.velocity_cm_s)
     text = f"{wave} {peak.velocity_cm_s:.0f}" if known else wave
     below = known and peak.y > zero
-    side = "left" if place < 0.03 else "right" if place > 0.97 else "center"
+    side = "left" if position < 0.03 else "right" if position > 0.97 else "center"
     axes.annotate(
         text, (peak.x, peak.y), xytext=(0, -12 if below else 7), textcoords="offset points", ha=side,
         color=COLOURS[wave], fontsize=8, alpha=0.5 + 0.5 * peak.confidence,

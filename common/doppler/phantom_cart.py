@@ -149,11 +149,11 @@ def _draw_axes(rng: np.random.Generator, draw: Any, strip: _Strip) -> None:
 
 def _draw_ecg(rng: np.random.Generator, draw: Any, strip: _Strip) -> None:
     """Draw the ECG along the upper edge, its spikes and humps in the spectrum, or near the lower edge; or none."""
-    place = rng.choice(["top", "bottom", "none"], p=(0.7, 0.2, 0.1))
-    if place == "none":
+    position = rng.choice(["top", "bottom", "none"], p=(0.7, 0.2, 0.1))
+    if position == "none":
         return
     layout, height = strip.layout, strip.layout.height
-    level = layout.top + (rng.uniform(0.06, 0.16) if place == "top" else rng.uniform(0.88, 0.94)) * height
+    level = layout.top + (rng.uniform(0.06, 0.16) if position == "top" else rng.uniform(0.88, 0.94)) * height
     columns = np.arange(layout.width)
     millivolts = strip.beats.ecg_mv(columns * layout.seconds_per_px)
     rows = level - rng.uniform(0.07, 0.13) * height * millivolts * (1 if rng.random() < 0.85 else -0.6)
