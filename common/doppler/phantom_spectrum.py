@@ -64,7 +64,7 @@ def draw_look(rng: np.random.Generator) -> SpectrumLook:
         broadening=10 ** rng.uniform(-2.6, -1.3),
         walls=10 ** rng.uniform(-1.6, 0.1),
         wall_filter_cm_s=float(rng.choice([0.0, rng.uniform(2, 7)], p=[0.25, 0.75])),
-        ghost=float(rng.choice([0.0, 10 ** rng.uniform(-2.5, -0.7)], p=[0.3, 0.7])),
+        ghost=float(rng.choice([0.0, 10 ** rng.uniform(-2.5, -1.2)], p=[0.3, 0.7])),
         outflow=float(rng.choice([0.0, 10 ** rng.uniform(-2.0, -0.5)], p=[0.2, 0.8])),
         clicks=float(rng.choice([0.0, 10 ** rng.uniform(-1.2, 0.2)], p=[0.3, 0.7])),
         noise_db=rng.uniform(-60, -27),
