@@ -18,7 +18,7 @@ TICK_PX = (3, 14)
 # The tick of velocity 0 grows out of the baseline and is no mark of its own.
 LEAST_PITCH_PX, LEAST_TICKS, LEAST_TIME_TICKS, ENOUGH_TICKS = 5, 3, 4, 6
 BLACK = 0.06
-SURE, SURE_OF_TIME = 0.6, 0.85
+SURE, SURE_OF_TIME = 0.65, 0.85
 
 
 class Comb(NamedTuple):
@@ -38,10 +38,9 @@ class Comb(NamedTuple):
 
     def confidence(self, zero: int) -> float:
         """Return how sure the comb is, mark `zero` counted as found; few marks may be in step by chance."""
-        if zero in self.numbers:
-            return self.found * min(1.0, len(self.numbers) / ENOUGH_TICKS)
-        due = len(self.numbers) / self.found + (not self.numbers.min() <= zero <= self.numbers.max())
-        return (len(self.numbers) + 1) / due * min(1.0, (len(self.numbers) + 1) / ENOUGH_TICKS)
+        with_zero = [*self.numbers.tolist(), zero]
+        due = len(self.numbers) / self.found + np.ptp(with_zero) - np.ptp(self.numbers)
+        return len(set(with_zero)) / float(due) * min(1.0, len(set(with_zero)) / ENOUGH_TICKS)
 
     def long_pitch_px(self, zero: int | None = None) -> float:
         """Return the pixels from one long mark to the next; NaN where all are of one size.
@@ -92,7 +91,12 @@ def find_strip(pixels: NDArray) -> Strip | None:
         pixels: (H, W) brightness in [0, 1].
     """
     found = [*_candidates(pixels, mirrored=False), *_candidates(pixels[:, ::-1], mirrored=True)]
-    return max(found, key=lambda strip: strip.confidence, default=None)
+    best = max(found, key=lambda strip: strip.confidence, default=None)
+    if best is None:
+        return None
+    # Numbers beside the ticks are in step too: of scales of one baseline the one next to the strip is taken.
+    same = [one for one in found if one.confidence >= SURE and abs(one.baseline_row - best.baseline_row) <= 3]
+    return min(same, key=lambda strip: strip.box[2] - strip.box[0], default=best)
 
 
 def _candidates(pixels: NDArray, mirrored: bool) -> Iterator[Strip]:
@@ -106,8 +110,8 @@ def _candidates(pixels: NDArray, mirrored: bool) -> Iterator[Strip]:
         long_px = comb.long_pitch_px(number)
         pitch = comb.pitch_px if math.isnan(long_px) else long_px
         inside = pixels[:, left:column]
-        ends_at = comb.start + comb.pitch_px * np.array([comb.numbers.min(), comb.numbers.max()])
-        top, lowest = (round(float(at)) for at in ends_at)
+        marks = comb.start + comb.pitch_px * np.array([comb.numbers.min(), comb.numbers.max()])
+        top, lowest = round(min(float(marks[0]), row)), round(max(float(marks[1]), row))
         time_row, time = _time_ticks(inside, lowest - 2, lowest + pitch)
         bottom = time_row if time else _edge(inside, lowest, 1, pitch)
         top = _edge(inside, top, -1, pitch)
@@ -142,7 +146,7 @@ def _baseline(pixels: NDArray, column: int, comb: Comb) -> tuple[int, float, int
     if column < LEAST_LENGTH * pixels.shape[1]:
         return None
     best: tuple[int, float, int, float] | None = None
-    for number in range(int(comb.numbers.min()) - 1, int(comb.numbers.max()) + 2):
+    for number in range(int(comb.numbers.min()) - 3, int(comb.numbers.max()) + 4):
         zero = comb.start + number * comb.pitch_px
         for offset in (0, -1, 1):  # ticks and lines may be rounded to rows differently
             line = _line(pixels, column, round(zero) + offset)
@@ -205,18 +209,26 @@ def _comb(sizes: NDArray) -> Comb | None:
     numbers = np.arange(1, count + 1)
     at = np.array(ndimage.center_of_mass(sizes, labels, numbers))[:, 0]
     size = np.asarray(ndimage.maximum(sizes, labels, numbers), float)
-    pitch = float(np.median(np.diff(at)))
-    # The mark that most others are in step with.
+    gaps, often = np.unique(np.rint(np.diff(at)), return_counts=True)
+    pitches = {float(np.median(np.diff(at))), *gaps[np.argsort(-often, kind="stable")[:3]].tolist()}
+    combs = [comb for comb in (_fitted(at, size, pitch) for pitch in pitches) if comb]
+    return max(combs, key=lambda comb: len(comb.numbers) * comb.found, default=None)
+
+
+def _fitted(at: NDArray, size: NDArray, pitch: float) -> Comb | None:
+    """Return the comb of about this pitch that most of the marks at `at` belong to."""
+    if pitch < LEAST_PITCH_PX:
+        return None
     apart = (at[:, None] - at) / pitch
     start = float(at[np.argmax((np.abs(apart - np.rint(apart)) * pitch <= 1.5).sum(1))])
-    for _ in range(3):
-        if pitch < LEAST_PITCH_PX:
-            return None
+    for tolerance_px in (1.5, 1.5, 1.0, 1.0):
         index = np.rint((at - start) / pitch).astype(np.int64)
-        near = np.abs(at - start - index * pitch) <= 1.5
+        near = np.abs(at - start - index * pitch) <= tolerance_px
         if near.sum() < LEAST_TICKS or np.ptp(index[near]) < LEAST_TICKS - 1:
             return None
         pitch, start = (float(value) for value in np.polyfit(index[near], at[near], 1))
+        if pitch < LEAST_PITCH_PX:
+            return None
     near = _longest_run(index, near)
     if near.sum() < LEAST_TICKS:
         return None
