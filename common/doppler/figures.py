@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..evaluation.figure import figure
+from ..figure import figure
 from .beats import Beat, Peak
 from .rows import WAVES, PeakRow
 
