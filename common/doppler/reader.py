@@ -27,6 +27,7 @@ PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 PICTURE_FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
 LARGEST_PICTURE_PX = 2**26
 ORIENTATION = 0x0112  # EXIF tag
+MOST_SURE = 0.99  # of a strip that was found; 1 is one that was given
 # Weights of red, green and blue in brightness, ITU-R BT.601.
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
@@ -220,7 +221,7 @@ class LoadDopplerd(MapTransform):
             return image.box, calibration, 0.0
         if calibration is None and self.tick_cm_s:
             calibration = strip.calibration(self.tick_cm_s, self.tick_s)
-        return strip.box, calibration, strip.confidence
+        return strip.box, calibration, min(strip.confidence, MOST_SURE)
 
 
 def _is_inside(point: tuple[float, float], box: Box) -> bool:

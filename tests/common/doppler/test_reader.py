@@ -9,6 +9,7 @@ from PIL import Image
 from common.doppler import CalibrationError, DopplerCalibration, LoadDopplerd, read_doppler
 from common.doppler.phantom_cart import draw_cart_screen
 from common.doppler.reader import check_doppler, stacked_peaks
+from common.doppler.strip import Strip
 from common.errors import UnusableFileError
 from tests.common.data.test_ultrasound_dicom import region, write
 
@@ -194,7 +195,15 @@ def test_the_strip_of_a_whole_screen_is_found_and_measured_where_the_ticks_are_k
     assert d["calibration"].tolist() == pytest.approx(
         [layout.baseline_row, layout.cm_s_per_px, layout.seconds_per_px], rel=2e-3
     )
-    assert 0.6 <= float(d["strip"]) <= 1
+    assert 0.6 <= float(d["strip"]) < 1  # 1 is a strip that somebody gave
+
+
+def test_a_found_strip_is_never_as_sure_as_a_given_one(tmp_path, monkeypatch):
+    Image.fromarray(np.zeros((40, 60), np.uint8)).save(tmp_path / "a.png")
+    strip = Strip((3, 4, 50, 33), 20.0, 5.0, 10.0, confidence=1.0)
+    monkeypatch.setattr("common.doppler.reader.find_strip", lambda pixels: strip)
+    assert float(LoadDopplerd("image")({"image": tmp_path / "a.png"})["strip"]) < 1
+    assert float(LoadDopplerd("image")({"image": tmp_path / "a.png", "box": (3, 4, 50, 33)})["strip"]) == 1
 
 
 def test_without_the_distance_of_ticks_a_found_strip_has_no_calibration(tmp_path):
