@@ -238,9 +238,9 @@ def _fitted(at: NDArray, size: NDArray, pitch: float) -> Comb | None:
 
 
 def _longest_run(index: NDArray, near: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return which marks belong to the longest part of the comb without two gaps in a row."""
+    """Return which marks belong to the longest part of the comb without four gaps in a row."""
     which = np.flatnonzero(near)
-    part = np.cumsum(np.diff(index[which], prepend=index[which][0]) > 2)
+    part = np.cumsum(np.diff(index[which], prepend=index[which][0]) > 4)
     longest = np.zeros_like(near)
     longest[which[part == np.bincount(part).argmax()]] = True
     return longest
