@@ -89,14 +89,6 @@ class LabelAwareNoised(Randomizable, MapTransform):
         target_key: where the target goes; may be `label_key`, so that a trainer finds it as the label.
         objective, roi_std, background_std, signal: as in :class:`LabelAwareNoise`.
         allow_missing_keys: whether an image may be missing.
-
-    Example:
-        >>> import torch
-        >>> from common.adc import LabelAwareNoised
-        >>> noise = LabelAwareNoised("image", target_key="noise").set_random_state(0)
-        >>> sample = noise({"image": torch.zeros(2, 128, 128), "label": torch.zeros(1, 128, 128)})
-        >>> round(float(sample["noise"].std()), 1)  # without a lesion `background_std` everywhere
-        0.8
     """
 
     backend = LabelAwareNoise.backend
