@@ -69,6 +69,13 @@ def heat_map_loss(predicted: Tensor, target: Tensor, foreground_weight: float = 
 
     Raises:
         ValueError: if the shapes differ or the weight is negative.
+
+    Example:
+        >>> import torch
+        >>> from common.doppler import heat_map_loss
+        >>> target = torch.tensor([0.0, 0.0, 0.0, 1.0]).reshape(1, 1, 2, 2)
+        >>> float(heat_map_loss(torch.zeros(1, 1, 2, 2), target, foreground_weight=3.0))  # 1 (1 + 3) / 4
+        1.0
     """
     if predicted.shape != target.shape or foreground_weight < 0:
         raise ValueError(

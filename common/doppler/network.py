@@ -30,6 +30,12 @@ class KeypointUNet(FlexibleUNet):
     References:
         Abdi et al., Pre-training of U-Net Encoder for Improved Keypoint Detection in Transmitral Doppler Imaging,
         MIDL 2024 (table 1); Punn and Agarwal, BT-Unet, 2022, https://arxiv.org/abs/2112.03916
+
+    Example:
+        >>> import torch
+        >>> from common.doppler import KeypointUNet
+        >>> KeypointUNet("MobileNetV2", out_channels=2).eval()(torch.zeros(1, 1, 64, 64)).shape
+        torch.Size([1, 2, 64, 64])
     """
 
     def __init__(

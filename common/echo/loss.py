@@ -22,6 +22,13 @@ class RepresentationRegressionLoss(nn.Module):
 
     References:
         Maani et al., CoReEcho, MICCAI 2024, https://arxiv.org/abs/2403.10164 (eq. 1 and 2)
+
+    Example:
+        >>> import torch
+        >>> from common.echo import RepresentationRegressionLoss
+        >>> outputs = torch.tensor([[50.0], [60.0]]), torch.zeros(2, 8)
+        >>> float(RepresentationRegressionLoss()(outputs, torch.tensor([55.0, 55.0])))  # L1; two clips are in order
+        5.0
     """
 
     def __init__(self, contrast_weight: float = 1.0, temperature: float = 1.0, gather: bool = True) -> None:

@@ -29,6 +29,13 @@ class EjectionFractionNet(nn.Module):
     References:
         Maani et al., CoReEcho, MICCAI 2024, https://arxiv.org/abs/2403.10164 (section 2.1)
         Muhtaseb and Yaqub, EchoCoTr, MICCAI 2022, https://arxiv.org/abs/2209.04242
+
+    Example:
+        >>> import torch
+        >>> from common.echo import EjectionFractionNet
+        >>> network = EjectionFractionNet(depths=(1, 1, 1, 1), widths=(8, 16, 32, 64), head_width=16).eval()
+        >>> network(torch.zeros(1, 3, 8, 32, 32)).shape
+        torch.Size([1, 1])
     """
 
     def __init__(

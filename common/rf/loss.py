@@ -60,6 +60,14 @@ class ElastographyLoss(nn.Module):
     References:
         Tehrani, Mirzaei and Rivaz, Semi-supervised training of optical flow convolutional neural networks in
         ultrasound elastography, MICCAI 2020, eq. 2 to 7, https://arxiv.org/abs/2007.01421
+
+    Example:
+        >>> import torch
+        >>> from common.rf import ElastographyLoss
+        >>> flows, frame = torch.zeros(1, 4, 16, 16), torch.rand(1, 3, 16, 16)
+        >>> loss = ElastographyLoss()(flows, torch.cat([frame, frame], dim=1))
+        >>> round(float(loss), 4)  # 0.01^0.2 (1 + 0.5 + 0.005 + 0.2)
+        0.6788
     """
 
     last_terms: ElastographyTerms | None = None
