@@ -14,6 +14,7 @@ from .evaluation import ejection_fraction_row as ejection_fraction_row
 from .evaluation import mean_label as mean_label
 from .evaluation import rows_mean_absolute_error as rows_mean_absolute_error
 from .evaluation import rows_r_squared as rows_r_squared
+from .frame_source import FrameSource as FrameSource
 from .hmc_qu import hmc_qu_datalist as hmc_qu_datalist
 from .loss import PredictionLoss as PredictionLoss
 from .loss import RepresentationRegressionLoss as RepresentationRegressionLoss
@@ -48,7 +49,6 @@ from .transfer import camus_table as camus_table
 from .transfer import infarction_row as infarction_row
 from .transfer import infarction_table as infarction_table
 from .uniformer import UniFormer as UniFormer
-from .video import FrameSource as FrameSource
 from .video import open_video as open_video
 from .views import NormalizeClip as NormalizeClip
 from .views import NormalizeClipd as NormalizeClipd

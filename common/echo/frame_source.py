@@ -1,0 +1,96 @@
+"""A moving image whose frames are read when they are asked for, evenly spaced in time."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import UnusableFileError
+
+# Steps within this fraction of their mean are even, if no frame is more than half a step from where it should be.
+EVEN, HALF_A_STEP = 0.3, 0.5
+# A recording whose time stamps ask for more repeats than this has a pause or a wrong stamp.
+MOST_REPEATS = 20
+
+
+@dataclass(frozen=True)
+class FrameSource:
+    """A moving image whose frames are read when they are asked for.
+
+    Attributes:
+        frame_count: number of frames, at least 1.
+        frame_interval_ms: time between frames, None where the file does not say.
+        read: function of frame indices, in any order and with repeats, that returns (N, H, W, 3) uint8 RGB.
+        pixel_aspect: width of a pixel over its height.
+        rate_source: what the time between frames was taken from.
+        notes: in words, what was done to the file's frames.
+        doubts: in words, what speaks against believing a result.
+    """
+
+    frame_count: int
+    frame_interval_ms: float | None
+    read: Callable[[Sequence[int]], NDArray[np.uint8]]
+    pixel_aspect: float = 1.0
+    rate_source: str = ""
+    notes: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
+
+    def noting(self, notes: Sequence[str] = (), doubts: Sequence[str] = ()) -> "FrameSource":
+        """Return the same frames with more said about them."""
+        return replace(self, notes=(*self.notes, *notes), doubts=(*self.doubts, *doubts))
+
+
+def on_even_time(
+    cine: FrameSource, times_ms: NDArray[np.float64], path: str | os.PathLike[str], step_ms: float | None = None
+) -> FrameSource:
+    """Return a cine with a frame at every step in time: the nearest one, the earlier of two that are equally near.
+
+    A cine whose frames are even already comes back as it is.
+
+    Args:
+        cine: frames that follow one another unevenly, or with gaps where some were dropped.
+        times_ms: of each frame, never decreasing.
+        path: file that the errors name.
+        step_ms: step of the recording, if the file names one; otherwise the smallest common one.
+
+    Raises:
+        UnusableFileError: if the time stamps leave gaps that no recording has.
+    """
+    steps = np.diff(times_ms)
+    if len(steps) < 1 or is_even(times_ms):
+        return cine
+    step = step_ms or float(np.percentile(steps[steps > 0], 10))
+    count = round(float(times_ms[-1] - times_ms[0]) / step) + 1
+    if count > MOST_REPEATS * len(times_ms):
+        raise UnusableFileError(
+            f"{path}: expected time stamps of one recording, found steps from {steps.min():.3g} to "
+            f"{steps.max():.3g} ms; export the recording again, without pauses."
+        )
+    frames = _nearest(times_ms, times_ms[0] + step * np.arange(count))
+    repeated = count - len(set(frames.tolist()))
+
+    def read(indices: Sequence[int]) -> NDArray[np.uint8]:
+        return cine.read([int(frames[index]) for index in indices])
+
+    even = replace(cine, frame_count=count, frame_interval_ms=step, read=read)
+    note = (
+        f"frames were taken every {step:.4g} ms by their time stamps, which lie {steps.min():.3g} to "
+        f"{steps.max():.3g} ms apart; {repeated} of {count} are repeats"
+    )
+    return even.noting([note])
+
+
+def is_even(times_ms: NDArray[np.float64]) -> bool:
+    """Return whether frames follow one another so evenly that counting them tells the time."""
+    step = float(times_ms[-1] - times_ms[0]) / (len(times_ms) - 1)
+    straight = times_ms[0] + step * np.arange(len(times_ms))
+    off_step, off_time = np.abs(np.diff(times_ms) - step).max(), np.abs(times_ms - straight).max()
+    return step <= 0 or bool(off_step <= EVEN * step and off_time <= HALF_A_STEP * step)
+
+
+def _nearest(times: NDArray[np.float64], slots: NDArray[np.float64]) -> NDArray[np.intp]:
+    after = np.clip(np.searchsorted(times, slots), 1, len(times) - 1)
+    before_is_nearer = slots - times[after - 1] <= times[after] - slots + 1e-6
+    return np.where(before_is_nearer, after - 1, after)
