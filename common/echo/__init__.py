@@ -29,6 +29,7 @@ from .rank_n_contrast import RankNContrastLoss as RankNContrastLoss
 from .rank_n_contrast import rank_n_contrast_loss as rank_n_contrast_loss
 from .reader import open_ultrasound_cine as open_ultrasound_cine
 from .results import EjectionFractionResults as EjectionFractionResults
+from .sampling import trained_stride_ms as trained_stride_ms
 from .scores import Agreement as Agreement
 from .scores import Band as Band
 from .scores import area_under_curve_below as area_under_curve_below
@@ -39,9 +40,6 @@ from .scores import mean_absolute_error as mean_absolute_error
 from .scores import pearson_correlation as pearson_correlation
 from .scores import r_squared as r_squared
 from .scores import root_mean_square_error as root_mean_square_error
-from .sector import crop_to_sector as crop_to_sector
-from .sector import mask_to_region as mask_to_region
-from .sector import sector_mask as sector_mask
 from .start import start_from_echo_weights as start_from_echo_weights
 from .transfer import FoldTable as FoldTable
 from .transfer import camus_row as camus_row

@@ -42,6 +42,17 @@ class FrameSource:
         return replace(self, notes=(*self.notes, *notes), doubts=(*self.doubts, *doubts))
 
 
+def source_of(
+    frames: NDArray[np.uint8], interval_ms: float | None, rate_source: str, pixel_aspect: float = 1.0
+) -> FrameSource:
+    """Return (T, H, W, 3) frames that are in memory as a source."""
+
+    def read(indices: Sequence[int]) -> NDArray[np.uint8]:
+        return frames[list(indices)]
+
+    return FrameSource(len(frames), interval_ms, read, pixel_aspect, rate_source)
+
+
 def on_even_time(
     cine: FrameSource, times_ms: NDArray[np.float64], path: str | os.PathLike[str], step_ms: float | None = None
 ) -> FrameSource:

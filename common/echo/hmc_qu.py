@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ..data.listing import check_section, log_skipped, section_of_folds
+from ..data.listing import check_section, log_skipped, report_unused, section_of_folds, visible_files
 from ..errors import UnusableFileError
 
 HMC_QU_FOLDS = 5
@@ -45,9 +45,11 @@ def hmc_qu_datalist(
     """
     check_section(section)
     root = Path(dataset_dir)
-    videos = {_key(path.stem): path for path in sorted((root / "A4C").glob("*.avi"))}
+    files = visible_files(root / "A4C", recursive=False)
+    videos = {_key(path.stem): path for path in files if path.suffix.lower() == ".avi"}
     items, skipped = [], {}
-    for row in _rows(root / "A4C.xlsx"):
+    rows = _rows(root / "A4C.xlsx")
+    for row in rows:
         name = str(row[0]).strip()
         try:
             item = _item(row, name, videos)
@@ -56,6 +58,10 @@ def hmc_qu_datalist(
             continue
         if item.pop("masked") or not masked:
             items.append(item)
+        else:
+            skipped[name] = "no wall masks, which the published benchmark needs (masked)"
+    named = {_key(str(row[0])) for row in rows}
+    report_unused(root, {path: "no row in A4C.xlsx" for path in files if _key(path.stem) not in named})
     log_skipped(str(root / "A4C.xlsx"), skipped)
     return section_of_folds(_with_folds(items, folds, seed), section, fold, folds)
 

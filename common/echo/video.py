@@ -132,8 +132,8 @@ def _decoded(path: str | os.PathLike[str]) -> Iterator[Any]:
 def _times_ms(stamps: list[int | None], stream: _Stream) -> NDArray[np.float64] | None:
     """Return the time of each frame in the order shown, None where the stamps do not tell.
 
-    An AVI file has no stamps: the place of a chunk is its time, an empty chunk a frame that was dropped. An MPEG program
-    stream stamps some frames only and has one frame rate.
+    An AVI file has no stamps: the place of a chunk is its time, an empty chunk a dropped frame. An MPEG program stream
+    stamps some frames only and has one frame rate.
     """
     if stream.container == "avi" and len(stream.packets) == len(stamps):
         stamps = [packet.dts for packet in stream.packets]

@@ -11,7 +11,7 @@ from common.errors import UnusableFileError
 ULTRASOUND_MULTI_FRAME = "1.2.840.10008.5.1.4.1.1.3.1"
 
 
-def write_dicom(path, frames, regions=(), interval_ms=40.0):
+def write_dicom(path, frames, interval_ms=40.0, **elements):
     dataset = Dataset()
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -25,6 +25,8 @@ def write_dicom(path, frames, regions=(), interval_ms=40.0):
     if interval_ms:
         dataset.FrameTime = interval_ms
     dataset.PixelData = frames.tobytes()
+    for keyword, value in elements.items():
+        setattr(dataset, keyword, value)
     save_dicom(dataset, path)
 
 
@@ -59,7 +61,7 @@ def test_names_what_is_no_cine(tmp_path):
     with pytest.raises(UnusableFileError, match=r"notes.txt: expected a video .* found '.txt'"):
         open_ultrasound_cine(tmp_path / "notes.txt")
     (tmp_path / "a.nii.gz").write_bytes(b"no")
-    with pytest.raises(UnusableFileError, match=r"a.nii.gz: expected a NIfTI sequence"):
+    with pytest.raises(UnusableFileError, match=r"a.nii.gz: expected whole compressed data"):
         open_ultrasound_cine(tmp_path / "a.nii.gz")
     (tmp_path / "a.mhd").write_text("ObjectType = Image\n")
     with pytest.raises(UnusableFileError, match=r"a.mhd: expected a MetaImage sequence"):
