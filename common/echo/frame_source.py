@@ -72,7 +72,7 @@ def on_even_time(
     steps = np.diff(times_ms)
     if len(steps) < 1 or is_even(times_ms):
         return cine
-    step = step_ms or float(np.percentile(steps[steps > 0], 10))
+    step = step_ms or float(np.percentile(steps[steps > 0], 10, method="lower"))
     count = round(float(times_ms[-1] - times_ms[0]) / step) + 1
     if count > MOST_REPEATS * len(times_ms):
         raise UnusableFileError(

@@ -54,8 +54,10 @@ def open_ultrasound_cine(
     cine, regions = _opened(path)
     if as_stored:
         return cine
-    region = tissue_region(regions, *cine.read([0]).shape[1:3])
-    cine = _cut(cine, region, trust_size)
+    height, width = cine.read([0]).shape[1:3]
+    region = tissue_region(regions, height, width)
+    if not (trust_size and height == width <= PUBLISHED_SIZE):
+        cine = _cut(cine, region, (height, width))
     if region is None and regions:
         cine = cine.noting(["the file's regions are not whole, not 2D or not within the picture: not used"])
     return _with_square_pixels(cine, region, path)
@@ -92,11 +94,9 @@ def _dicom(path: str | os.PathLike[str]) -> tuple[FrameSource, Sequence[Any]]:
     return cine.noting(image.notes, timing.doubts), image.regions
 
 
-def _cut(cine: FrameSource, region: Any, trust_size: bool) -> FrameSource:
+def _cut(cine: FrameSource, region: Any, shape: tuple[int, int]) -> FrameSource:
     """Return the cine cut to its sector, unless it is already."""
-    height, width = cine.read([0]).shape[1:3]
-    if trust_size and height == width <= PUBLISHED_SIZE:
-        return cine
+    height, width = shape
     spread = np.linspace(0, cine.frame_count - 1, min(cine.frame_count, LOOKED_AT)).round().astype(int)
     cut = find_sector(cine.read(sorted(set(spread.tolist()))), region)
     if cut is None:
@@ -116,7 +116,6 @@ def _cut(cine: FrameSource, region: Any, trust_size: bool) -> FrameSource:
 
 def _with_square_pixels(cine: FrameSource, region: Any, path: str | os.PathLike[str]) -> FrameSource:
     """Return the cine with its frames stretched along x until pixels are as wide as high; the region outranks them."""
-    height, width = cine.read([0]).shape[1:3]
     aspect = cine.pixel_aspect
     if region is not None and {region.units_x, region.units_y} == {CENTIMETRES} and region.delta_x and region.delta_y:
         aspect = abs(region.delta_x / region.delta_y)
@@ -127,10 +126,10 @@ def _with_square_pixels(cine: FrameSource, region: Any, path: str | os.PathLike[
             f"{path}: expected pixels about as wide as high, found a width of {aspect:g} times the height; correct "
             "the spacing in its header."
         )
-    size = (height, max(1, round(width * aspect)))
 
     def read(indices: Sequence[int]) -> NDArray[np.uint8]:
         frames = torch.from_numpy(np.ascontiguousarray(cine.read(indices).transpose(0, 3, 1, 2))).float()
+        size = (frames.shape[2], max(1, round(frames.shape[3] * aspect)))
         stretched = functional.interpolate(frames, size, mode="bilinear", antialias=True, align_corners=False)
         return stretched.round().clamp(0, 255).to(torch.uint8).numpy().transpose(0, 2, 3, 1)
 

@@ -10,8 +10,6 @@ from numpy.typing import NDArray
 TISSUE, TWO_DIMENSIONAL = 1, 1
 # Grey levels by which a pixel of the sector changes during the cine; texts change by the coding's noise at most.
 LEAST_CHANGE = 3
-# What stays darker than this all the time is the coding's noise around bright edges.
-DARK = 12
 # Square frames of this size or less are cut to the sector already, as EchoNet-Dynamic publishes them (112 x 112).
 PUBLISHED_SIZE = 112
 # A text on such a frame: this bright, this fraction of the pixels, this fraction of the side away from the sector.
@@ -91,7 +89,7 @@ def sector_mask(frames: NDArray[np.uint8]) -> NDArray[np.bool_]:
     from skimage.morphology import convex_hull_image
 
     grey = frames.mean(3, dtype=np.float32)
-    moving = (np.ptp(grey, axis=0) > LEAST_CHANGE) & (grey.max(axis=0) > DARK)
+    moving = np.ptp(grey, axis=0) > LEAST_CHANGE
     padded = np.pad(moving, 4, mode="edge")  # so that a sector at the edge keeps its outermost pixels
     closed = ndimage.binary_opening(ndimage.binary_closing(padded, iterations=2), iterations=2)[4:-4, 4:-4]
     labels, count = ndimage.label(closed)

@@ -54,8 +54,6 @@ def _nifti(path: str | os.PathLike[str]) -> tuple[NDArray, tuple[float, float], 
     try:
         image: Any = nibabel.load(os.fspath(path))
         header, shape = image.header, image.shape
-    except FileNotFoundError:
-        raise
     except Exception as error:  # nibabel has many
         raise UnusableFileError(
             f"{path}: expected a NIfTI sequence, found a damaged header ({type(error).__name__}); copy it again."
@@ -92,8 +90,6 @@ def _step_ms(header: Any, dimensions: int) -> float | None:
 def _metaimage(path: str | os.PathLike[str]) -> tuple[NDArray, tuple[float, float], None]:
     import SimpleITK
 
-    if not Path(path).is_file():
-        raise FileNotFoundError(path)
     try:
         image = SimpleITK.ReadImage(os.fspath(path))
     except RuntimeError:

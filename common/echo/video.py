@@ -20,7 +20,7 @@ AGREEING = 0.1
 # Formats that FFmpeg may take the file for: no playlists, which would open other files.
 FORMATS = "avi,mov,matroska,webm,mpeg,mpegts,mpegvideo,asf,gif,flv,ogg,mjpeg,dv"
 _UNIT = 1 << 16  # display matrices hold numbers with 16 bits after the point
-_REMEDY = "copy or export it again"
+_REMEDY = "copy it again, or export it again"
 
 
 class _Stream(NamedTuple):
@@ -148,7 +148,7 @@ def _timed(cine: FrameSource, times: NDArray[np.float64], path: str | os.PathLik
     steps = np.diff(times)
     if not len(steps):
         return cine
-    common, header = float(np.percentile(steps, 10)), cine.frame_interval_ms
+    common, header = float(np.percentile(steps, 10, method="lower")), cine.frame_interval_ms
     if header is None or abs(header / common - 1) > AGREEING:
         cine = replace(cine, frame_interval_ms=float(steps.mean()), rate_source="time stamps of the video")
         return on_even_time(cine, times, path)
