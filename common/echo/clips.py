@@ -16,9 +16,8 @@ from torch.nn import functional
 from ..data.tables import read_table
 from ..errors import UnusableFileError
 from .checks import check_content, check_interval, check_length, time_doubts
-from .frame_source import FrameSource
+from .frames import FrameSource, clip_indices, evenly_spread, milliseconds_or_none, start_positions, stride_in_frames
 from .reader import open_ultrasound_cine
-from .sampling import clip_indices, evenly_spread, milliseconds_or_none, start_positions, stride_in_frames
 
 RATE_REMEDY = "give --stride_ms 0 to count frames instead"
 

@@ -14,7 +14,7 @@ from torch.nn import functional
 from ..data.dicom import is_dicom
 from ..data.ultrasound_dicom import read_ultrasound
 from ..errors import UnusableFileError
-from .frame_source import FrameSource, on_even_time, source_of
+from .frames import FrameSource, on_even_time, source_of
 from .sector import PUBLISHED_SIZE, TISSUE, find_sector, tissue_region
 from .sequence import VOLUME_SUFFIXES, open_sequence
 from .video import open_video

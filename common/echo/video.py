@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UnusableFileError
-from .frame_source import FrameSource, on_even_time
+from .frames import FrameSource, on_even_time
 
 # A header may count one frame more than the file holds (a stream closed early); more is a truncated file.
 TOLERATED_MISSING_FRAMES = 1

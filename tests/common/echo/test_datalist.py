@@ -51,7 +51,7 @@ def test_leaves_out_an_impossible_ef_by_name(echonet, caplog, ef):
     name = change(echonet / "FileList.csv", 4, EF=ef)
     with caplog.at_level(logging.WARNING):
         assert len(echonet_datalist(echonet)) == 8
-    assert f"left out {name}: expected EF as a number from 0 to 100, found {ef!r}" in caplog.text
+    assert f"left out {name}: expected EF as a number from 0 to 100, found" in caplog.text and ef in caplog.text
     unlabelled = next(i for i in echonet_datalist(echonet, labelled=False) if i["case"] == name)
     assert "label" not in unlabelled
 

@@ -10,14 +10,18 @@ INPUT = {"frames": 60, "frame_rate_from": "FrameTime", "done": ["cut to the sect
 
 
 def written(tmp_path, percents, doubts=(), case="a"):
-    results = EjectionFractionResults(tmp_path, FailureLog(tmp_path), source="model.pt")
+    failures = FailureLog(tmp_path / "out")
+    failures.start()
+    results = EjectionFractionResults(failures, weights="model.pt")
+    results._start(None)
     item = {
         "case": case,
         "image": torch.rand(3, 3, 4, 16, 16),
         "input": json.dumps({**INPUT, "doubts": list(doubts)}),
     }
-    row = results.write_case(item, {"pred": torch.tensor(percents)})
-    return row, json.loads((tmp_path / f"{case}.json").read_text())
+    row = results.write_case(case, [(item, {"pred": torch.tensor(percents)})])
+    (path,) = (tmp_path / "out").glob("*.json")
+    return row, json.loads(path.read_text())
 
 
 def test_says_what_was_done_to_the_recording(tmp_path):
@@ -40,5 +44,5 @@ def test_gives_every_reason_in_json_table_and_picture(tmp_path, monkeypatch):
 @pytest.mark.parametrize("case", ["a", "$x$ and $y"])
 def test_draws_long_titles_and_names_with_dollars(tmp_path, case):
     written(tmp_path, [50.0, 80.0], ["a reason of many words " * 12], case)
-    assert (tmp_path / f"{case}.png").stat().st_size > 1000
+    assert next((tmp_path / "out").glob("*.png")).stat().st_size > 1000
     figures.draw_clip(tmp_path / "b.png", torch.rand(3, 4, 16, 16), case)

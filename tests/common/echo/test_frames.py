@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from common.echo.frame_source import is_even, on_even_time, source_of
+from common.echo.frames import is_even, on_even_time, source_of
 from common.errors import UnusableFileError
 
 
