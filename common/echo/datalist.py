@@ -78,6 +78,8 @@ def ultrasound_cine_datalist(dataset_dir: str | os.PathLike[str]) -> list[dict[s
         return [{"case": case_name(root, SUFFIXES), "image": str(root)}]
     items, unused = [], {}
     for path in visible_files(root):
+        if path.name.upper() == "DICOMDIR":
+            continue  # the index of a disc, which lists the other files
         if is_ultrasound_cine(path):
             parts = (*path.relative_to(root).parts[:-1], case_name(path, SUFFIXES))
             items.append({"case": "_".join(parts), "image": str(path)})

@@ -226,7 +226,18 @@ def test_names_cases_by_their_whole_name(tmp_path):
 
 
 def test_hidden_files_are_no_cases_and_others_are_named(tmp_path, caplog):
-    for name in ("a.avi", "b.webm", "c.ts", "d.gif", "._a.avi", ".DS_Store", "Thumbs.db", "notes.txt", "x.rf"):
+    for name in (
+        "a.avi",
+        "b.webm",
+        "c.ts",
+        "d.gif",
+        "._a.avi",
+        ".DS_Store",
+        "DICOMDIR",
+        "Thumbs.db",
+        "notes.txt",
+        "x.rf",
+    ):
         (tmp_path / name).write_bytes(b"")
     assert [item["case"] for item in ultrasound_cine_datalist(tmp_path)] == ["a", "b", "c", "d"]
     assert caplog.messages == [
