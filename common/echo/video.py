@@ -96,6 +96,8 @@ def _compressed(path: str | os.PathLike[str]) -> _Stream:
             packets = [packet for packet in container.demux(stream) if packet.size]
             name = container.format.name
             each_alone = name == "avi" and codec.name in SINGLE_FRAME_CODECS
+            if each_alone and packets and packets[-1].is_corrupt:
+                packets.pop()  # the file ends in the middle of it
             rate = float(stream.average_rate or stream.guessed_rate or 0)
             aspect = float(stream.sample_aspect_ratio or 0) or 1.0
             time_base = float(stream.time_base or 0)
@@ -194,6 +196,8 @@ def _alone(path: str | os.PathLike[str], stream: _Stream, wanted: list[int]) -> 
     try:
         for index in wanted:
             for frame in stream.codec.decode(stream.packets[index]):
+                if frame.is_corrupt:
+                    raise UnusableFileError(f"{path}: expected whole frames, found frame {index} damaged; {_REMEDY}.")
                 yield index, frame
     except av.FFmpegError as error:
         raise UnusableFileError(f"{path}: expected whole frames, found {_reason(error)}; {_REMEDY}.") from None

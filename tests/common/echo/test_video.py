@@ -236,6 +236,15 @@ def test_names_a_truncated_file(tmp_path):
         open_video(tmp_path / "half.avi")
 
 
+def test_leaves_out_a_last_frame_that_is_cut(tmp_path):
+    path = tmp_path / "a.avi"
+    write_video(path, numbered_frames(20, 64), 50)
+    content = path.read_bytes()
+    path.write_bytes(content[: content.index(b"idx1") - 300])
+    cine = open_video(path)
+    assert cine.frame_count == 19 and brightness(cine.read([18])) == [18]
+
+
 def test_names_a_damaged_file_of_predicted_frames(tmp_path):
     write_encoded(tmp_path / "a.mp4", numbered_frames(30, 64), "libx264", key_interval=30)
     content = bytearray((tmp_path / "a.mp4").read_bytes())
