@@ -57,6 +57,10 @@ def decode_pixels(dataset: Any, path: str | os.PathLike[str]) -> NDArray:
     if "PixelData" not in dataset:
         raise UnusableFileError(f"{path}: expected pixels in (7FE0,0010), found none; export the image itself.")
     syntax = str(dataset.file_meta.TransferSyntaxUID)
+    if not dataset.file_meta.TransferSyntaxUID.is_transfer_syntax:
+        raise UnusableFileError(
+            f"{path}: expected a transfer syntax in (0002,0010), found another identifier; export the file again."
+        )
     _check_claims(dataset, syntax, path)
     with silent_pydicom():
         if syntax in MPEG:

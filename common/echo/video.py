@@ -92,6 +92,8 @@ def _compressed(path: str | os.PathLike[str]) -> _Stream:
                 raise UnusableFileError(f"{path}: expected a video stream, found none; choose the echo recording.")
             stream = container.streams.video[0]
             codec = stream.codec_context
+            if codec is None:
+                raise UnusableFileError(f"{path}: expected a video in a known codec, found another; {_REMEDY}.")
             codec.thread_count = 1  # frames come out as they go in
             packets = [packet for packet in container.demux(stream) if packet.size]
             name = container.format.name
@@ -185,6 +187,8 @@ def _pictures(path: str | os.PathLike[str], stream: _Stream, indices: Sequence[i
     missing = [index for index in wanted if index not in pictures]
     if missing:
         raise UnusableFileError(f"{path}: expected whole frames, found frame {missing[0]} damaged; {_REMEDY}.")
+    if len({picture.shape for picture in pictures.values()}) > 1:
+        raise UnusableFileError(f"{path}: expected frames of one size, found several; {_REMEDY}.")
     return np.stack([pictures[index] for index in indices])
 
 

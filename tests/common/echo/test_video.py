@@ -245,6 +245,20 @@ def test_leaves_out_a_last_frame_that_is_cut(tmp_path):
     assert cine.frame_count == 19 and brightness(cine.read([18])) == [18]
 
 
+def test_refuses_frames_of_several_sizes(tmp_path):
+    path, other = tmp_path / "a.avi", tmp_path / "b.avi"
+    write_video(path, numbered_frames(6, 64), 50)
+    write_video(other, numbered_frames(6, 32), 50)
+    small = other.read_bytes()
+    start, end = small.index(b"\xff\xd8"), small.index(b"\xff\xd9") + 2
+    content = bytearray(path.read_bytes())
+    place = content.rindex(b"\xff\xd8", 0, content.index(b"idx1"))
+    content[place : place + end - start] = small[start:end]
+    path.write_bytes(content)
+    with pytest.raises(UnusableFileError, match=r"a.avi: expected frames of one size, found several"):
+        open_video(path).read(range(6))
+
+
 def test_names_a_damaged_file_of_predicted_frames(tmp_path):
     write_encoded(tmp_path / "a.mp4", numbered_frames(30, 64), "libx264", key_interval=30)
     content = bytearray((tmp_path / "a.mp4").read_bytes())
