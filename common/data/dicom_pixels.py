@@ -220,7 +220,7 @@ def _by_pyav(dataset: Any, path: str | os.PathLike[str]) -> NDArray[np.uint8]:
 
     stream = io.BytesIO(b"".join(_fragments(dataset.PixelData, path)))
     try:
-        with av.open(stream, "r") as container:
+        with av.open(stream, "r", metadata_errors="ignore") as container:
             frames: list[Any] = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     except (av.FFmpegError, IndexError) as error:
         raise UnusableFileError(

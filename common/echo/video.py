@@ -109,10 +109,10 @@ def _compressed(path: str | os.PathLike[str]) -> _Stream:
 
 
 def _opened(file: Any) -> Any:
-    """Open a file that Python opened: FFmpeg takes a name such as 10:30.avi for a protocol."""
+    """Open a file that Python opened: FFmpeg takes a name such as 10:30.avi for a protocol. Titles are not needed."""
     import av
 
-    return av.open(file, "r", options={"format_whitelist": FORMATS})
+    return av.open(file, "r", metadata_errors="ignore", options={"format_whitelist": FORMATS})
 
 
 def _decoded(path: str | os.PathLike[str]) -> Iterator[Any]:

@@ -221,6 +221,22 @@ def test_opens_files_in_folders_of_any_name(tmp_path, monkeypatch, folder):
     assert [open_video(f"{folder}/{name}").frame_count for name in ("a.avi", "a.mp4")] == [6, 6]
 
 
+def test_opens_a_file_with_a_title_in_another_encoding(tmp_path):
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as container:
+        container.metadata["title"] = "M\u00fcller"
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.height = stream.width = 32
+        stream.pix_fmt = "yuv420p"
+        for picture in numbered_frames(6):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="gray")))
+        container.mux(stream.encode(None))
+    content = path.read_bytes()
+    assert "M\u00fcller".encode() in content
+    path.write_bytes(content.replace("M\u00fcller".encode(), b"M\xfcllers"))
+    assert open_video(path).frame_count == 6
+
+
 def test_opens_no_playlist(tmp_path):
     write_video(tmp_path / "a.avi", numbered_frames(6), 50)
     (tmp_path / "list.avi").write_text(f"ffconcat version 1.0\nfile {tmp_path / 'a.avi'}\n")
