@@ -9,6 +9,8 @@ from .datalist import two_channel_datalist as two_channel_datalist
 from .evaluation import LesionEvaluation as LesionEvaluation
 from .evaluation import write_lesion_evaluation as write_lesion_evaluation
 from .figures import draw_lesion_montage as draw_lesion_montage
+from .grid import Grid as Grid
+from .grid import grid_difference as grid_difference
 from .inferer import FlippedSliceInferer as FlippedSliceInferer
 from .keep_threshold import KeepThreshold as KeepThreshold
 from .load import LoadVolumed as LoadVolumed
@@ -48,9 +50,7 @@ from .transforms import CheckAdcPair as CheckAdcPair
 from .transforms import CheckAdcPaird as CheckAdcPaird
 from .transforms import NormalizeAdcPair as NormalizeAdcPair
 from .transforms import NormalizeAdcPaird as NormalizeAdcPaird
-from .volumes import Grid as Grid
 from .volumes import VolumeReader as VolumeReader
-from .volumes import grid_difference as grid_difference
 from .volumes import read_grid as read_grid
 from .volumes import read_volume as read_volume
 from .volumes import voxel_spacing_mm as voxel_spacing_mm

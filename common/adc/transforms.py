@@ -12,7 +12,7 @@ from monai.utils.enums import TransformBackends
 from torch import Tensor
 
 from ..errors import UnusableFileError
-from .volumes import Grid, grid_difference
+from .grid import Grid, grid_difference
 
 # ADC of a neonatal brain is about 700 to 2000 in 1e-6 mm2/s; other units are off by factors of 1000.
 PLAUSIBLE_ADC = (100.0, 10000.0)
