@@ -2,10 +2,7 @@
 
 from .carvemix import CarveMix as CarveMix
 from .carvemix import CarveMixPrepareBatch as CarveMixPrepareBatch
-from .datalist import bonbid_datalist as bonbid_datalist
-from .datalist import challenge_datalist as challenge_datalist
 from .datalist import neonatal_adc_datalist as neonatal_adc_datalist
-from .datalist import two_channel_datalist as two_channel_datalist
 from .evaluation import LesionEvaluation as LesionEvaluation
 from .evaluation import write_lesion_evaluation as write_lesion_evaluation
 from .figures import draw_lesion_montage as draw_lesion_montage
@@ -13,6 +10,9 @@ from .grid import Grid as Grid
 from .grid import grid_difference as grid_difference
 from .inferer import FlippedSliceInferer as FlippedSliceInferer
 from .keep_threshold import KeepThreshold as KeepThreshold
+from .layouts import bonbid_datalist as bonbid_datalist
+from .layouts import challenge_datalist as challenge_datalist
+from .layouts import two_channel_datalist as two_channel_datalist
 from .load import LoadVolumed as LoadVolumed
 from .loss import LesionLoss as LesionLoss
 from .loss import batch_dice_loss as batch_dice_loss

@@ -5,6 +5,7 @@ import pytest
 import SimpleITK as sitk
 
 from common.adc import (
+    LoadVolumed,
     bonbid_datalist,
     challenge_datalist,
     neonatal_adc_datalist,
@@ -90,12 +91,97 @@ def test_reads_any_folder_with_a_datalist(tmp_path):
         neonatal_adc_datalist(tmp_path)
 
 
+def reason(item):
+    with pytest.raises(UnusableFileError) as caught:
+        LoadVolumed("image")(item)
+    return str(caught.value)
+
+
 def test_case_without_z_map_stays_listed_so_that_it_fails_by_name(tmp_path):
     bonbid(tmp_path)
     next((tmp_path / "2Z_ADC").glob("*012*")).unlink()
     items = neonatal_adc_datalist(tmp_path)
     assert len(items) == 6
-    assert items[2]["image"][1] == "missing Z map of case MGHNICU_012-VISIT_01"
+    assert reason(items[2]) == "MGHNICU_012-VISIT_01: expected one Z map, found none"
+
+
+def test_case_with_one_name_in_two_formats_fails_by_name(tmp_path, caplog):
+    touch(tmp_path, "p5.nii", "p5.nii.gz", "p6.mha", "S.NII.GZ")
+    items = neonatal_adc_datalist(tmp_path)
+    assert [item["case"] for item in items] == ["S", "p5", "p6"]
+    assert reason(items[1]) == "p5: expected one volume, found p5.nii and p5.nii.gz"
+    touch(tmp_path / "labels", "p5.nii", "p6.mha", "S.nii", "S.mha")
+    assert [item["case"] for item in neonatal_adc_datalist(tmp_path, needs_label=True)] == ["p6"]
+    assert "left out p5: p5: expected one volume" in caplog.text
+    assert "left out S: expected one label, found none or two" in caplog.text
+
+
+def test_names_that_differ_after_a_dot_are_two_cases(tmp_path):
+    touch(tmp_path, "1.2.3.1.mha", "1.2.3.2.mha")
+    assert [item["case"] for item in neonatal_adc_datalist(tmp_path)] == ["1.2.3.1", "1.2.3.2"]
+
+
+def test_everything_that_no_case_uses_is_named_once_and_hidden_files_are_no_cases(tmp_path, caplog):
+    bonbid(tmp_path)
+    touch(tmp_path / "1ADC_ss", "._MGHNICU_010-VISIT_01-ADC_ss.mha", ".DS_Store", "Thumbs.db", "scan.dcm")
+    touch(tmp_path / "1ADC_ss" / "more", "MGHNICU_099-VISIT_01-ADC_ss.mha")
+    touch(tmp_path / "3LABEL", "MGHNICU_050-VISIT_01_lesion.mha")
+    for section in ("all", "training", "validation"):
+        assert all("refused" not in item for item in neonatal_adc_datalist(tmp_path, section))
+    named = [record.getMessage().split(": ", 1)[1] for record in caplog.records]
+    assert named == [
+        "not used 1ADC_ss/more/MGHNICU_099-VISIT_01-ADC_ss.mha: belongs to no case",
+        "not used 1ADC_ss/scan.dcm: no volume (.mha, .mhd, .nrrd, .nii, .nii.gz)",
+        "not used 3LABEL/MGHNICU_050-VISIT_01_lesion.mha: belongs to no case",
+    ]
+
+
+def test_linked_folders_are_read_and_voxels_beside_a_header_belong_to_it(tmp_path, caplog):
+    touch(tmp_path / "elsewhere", "a.mhd", "a.raw", "b.mhd", "b.zraw")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "images").symlink_to(tmp_path / "elsewhere")
+    assert [item["case"] for item in neonatal_adc_datalist(tmp_path / "data")] == ["a", "b"]
+    assert not caplog.records
+
+
+def test_cases_without_a_label_are_named_where_labels_are_needed(tmp_path, caplog):
+    names = bonbid(tmp_path)
+    next((tmp_path / "3LABEL").glob("*012*")).unlink()
+    assert len(neonatal_adc_datalist(tmp_path, needs_label=True)) == len(names) - 1
+    assert "left out MGHNICU_012-VISIT_01: expected one label" in caplog.text
+
+
+def test_datalist_as_a_spreadsheet_saves_it(tmp_path):
+    table = "Case;ADC;Zmap;Label\r\nJosé;a.mha;z.mha;l.mha\r\n;;;\r\n"
+    (tmp_path / "datalist.csv").write_bytes(table.encode("latin-1"))
+    assert neonatal_adc_datalist(tmp_path) == [
+        {"case": "José", "image": [str(tmp_path / "a.mha"), str(tmp_path / "z.mha")], "label": str(tmp_path / "l.mha")}
+    ]
+
+
+def test_datalist_of_column_names_alone_is_an_error(tmp_path):
+    bonbid(tmp_path)
+    (tmp_path / "datalist.csv").write_text("case,adc,zmap\n")
+    with pytest.raises(NoDataError, match=r"datalist.csv: expected a row for each case, found column names alone"):
+        neonatal_adc_datalist(tmp_path)
+
+
+def test_rows_of_files_with_one_name_are_named_by_their_folders(tmp_path):
+    rows = ["p1/adc.nii.gz,p1/z.nii.gz", "p2/adc.nii.gz,p2/z.nii.gz", "../p3/adc.nii,../p3/z.nii", "p4.mha,z4.mha"]
+    (tmp_path / "datalist.csv").write_text("\n".join(["adc,zmap", *rows, ""]))
+    assert [item["case"] for item in neonatal_adc_datalist(tmp_path)] == ["p1_adc", "p2_adc", "p3_adc", "p4"]
+
+
+def test_rows_of_one_name_and_rows_without_a_map_fail_by_name(tmp_path, caplog):
+    rows = ["p7,a.mha,b.mha,l.mha", "p8,c.mha,d.mha,l.mha", "p7,e.mha,f.mha,l.mha", "p9,g.mha,,l.mha"]
+    (tmp_path / "datalist.csv").write_text("\n".join(["case,adc,zmap,label", *rows, ""]))
+    first, second, fine, lacking = neonatal_adc_datalist(tmp_path)
+    for item in (first, second):
+        assert "datalist.csv: expected each case once, found 2 rows of p7; rename them" in reason(item)
+    assert "refused" not in fine
+    assert reason(lacking) == "p9: expected one Z map, found none"
+    assert [item["case"] for item in neonatal_adc_datalist(tmp_path, needs_label=True)] == ["p8"]
+    assert "left out p7" in caplog.text and "left out p9" in caplog.text
 
 
 def test_folds_share_no_patient_and_cover_all(tmp_path):
