@@ -1,34 +1,23 @@
 """Ultrasound DICOM files: their pixels and the calibrated regions of the screen, nothing about the patient."""
 
+import math
 import os
 from dataclasses import dataclass
-from importlib import import_module
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UnusableFileError
+from .dicom import read_dicom
+from .dicom_pixels import decode_pixels, pixel_tools
+from .frame_timing import TIMING_TAGS, FrameTiming, frame_timing
 
 ULTRASOUND_CLASSES = {
     "1.2.840.10008.5.1.4.1.1.3",
     "1.2.840.10008.5.1.4.1.1.3.1",
     "1.2.840.10008.5.1.4.1.1.6",
     "1.2.840.10008.5.1.4.1.1.6.1",
-}
-# Which package decodes which transfer syntax, for the error that asks for it.
-DECODERS = {
-    "1.2.840.10008.1.2.4.50": "pillow",
-    "1.2.840.10008.1.2.4.51": "pylibjpeg pylibjpeg-libjpeg",
-    "1.2.840.10008.1.2.4.57": "pylibjpeg pylibjpeg-libjpeg",
-    "1.2.840.10008.1.2.4.70": "pylibjpeg pylibjpeg-libjpeg",
-    "1.2.840.10008.1.2.4.80": "pyjpegls",
-    "1.2.840.10008.1.2.4.81": "pyjpegls",
-    "1.2.840.10008.1.2.4.90": "pylibjpeg pylibjpeg-openjpeg",
-    "1.2.840.10008.1.2.4.91": "pylibjpeg pylibjpeg-openjpeg",
-    "1.2.840.10008.1.2.4.201": "pylibjpeg pylibjpeg-openjpeg",
-    "1.2.840.10008.1.2.4.202": "pylibjpeg pylibjpeg-openjpeg",
-    "1.2.840.10008.1.2.4.203": "pylibjpeg pylibjpeg-openjpeg",
 }
 # Only these elements are read: what is not read cannot leak.
 PIXEL_TAGS = [
@@ -49,7 +38,7 @@ PALETTE_TAGS = [
     for colour in ("Red", "Green", "Blue")
     for kind, part in (("", "Descriptor"), ("", "Data"), ("Segmented", "Data"))
 ]
-OTHER_TAGS = ["SOPClassUID", "Modality", "FrameTime", "FrameTimeVector", "CineRate", "SequenceOfUltrasoundRegions"]
+OTHER_TAGS = ["SOPClassUID", "Modality", "PixelAspectRatio", "SequenceOfUltrasoundRegions", *TIMING_TAGS]
 
 
 @dataclass(frozen=True)
@@ -65,6 +54,7 @@ class UltrasoundRegion:
         reference_x, reference_y: the reference pixel, relative to (min_x, min_y); None if the file has none.
         flags: (0018,6016); bit 2 set = the Doppler scale is a frequency, not a velocity.
         reference_value_x, reference_value_y: physical value at the reference pixel.
+        missing: keywords that the standard requires and the file lacks; they are -1 above.
 
     References:
         DICOM PS3.3 C.8.5.5, US Region Calibration Module.
@@ -85,6 +75,19 @@ class UltrasoundRegion:
     flags: int
     reference_value_x: float = 0.0
     reference_value_y: float = 0.0
+    missing: tuple[str, ...] = ()
+
+    def check(self, path: str | os.PathLike[str]) -> None:
+        """Refuse a region that is about to be used and is not whole.
+
+        Raises:
+            UnusableFileError: if a required element is missing.
+        """
+        if self.missing:
+            raise UnusableFileError(
+                f"{path}: expected a whole item in the sequence of ultrasound regions (0018,6011), found none of "
+                f"{', '.join(self.missing)}; export the file again from the scanner."
+            )
 
 
 @dataclass(frozen=True)
@@ -93,13 +96,22 @@ class UltrasoundImage:
 
     Attributes:
         frames: (T, H, W, 3) uint8 RGB, or (T, H, W) uint8 grey.
-        frame_interval_ms: time between frames; None for a still or where the file does not say.
-        regions: in the order of the file; empty where the file has none.
+        timing: when the frames were taken.
+        regions: in the order of the file; empty where the file has none. Not all need be whole.
+        pixel_aspect: width of a pixel over its height.
+        notes: in words, what was done to the grey levels and the header does not say.
     """
 
     frames: NDArray[np.uint8]
-    frame_interval_ms: float | None
+    timing: FrameTiming
     regions: list[UltrasoundRegion]
+    pixel_aspect: float = 1.0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def frame_interval_ms(self) -> float | None:
+        """Mean time between frames; None for a still or where the file does not say."""
+        return self.timing.interval_ms
 
 
 def read_ultrasound(path: str | os.PathLike[str]) -> UltrasoundImage:
@@ -108,159 +120,125 @@ def read_ultrasound(path: str | os.PathLike[str]) -> UltrasoundImage:
     YBR_FULL, YBR_FULL_422 and PALETTE COLOR become RGB; more than 8 bits are scaled to 8.
 
     Args:
-        path: DICOM file with one frame or many, uncompressed, RLE, JPEG, JPEG-LS or JPEG 2000.
+        path: DICOM file with one frame or many, uncompressed, RLE, JPEG, JPEG-LS, JPEG 2000 or MPEG.
 
     Raises:
         UnusableFileError: if the file is damaged, no DICOM, no ultrasound, has no pixels, or needs a decoder that is
             not installed (the message names the package).
     """
-    dataset = _open(path)
+    dataset = read_dicom(path, tags=[*PIXEL_TAGS, *PALETTE_TAGS, *OTHER_TAGS])
     modality, sop_class = str(dataset.get("Modality", "")), str(dataset.get("SOPClassUID", ""))
     if modality != "US" and sop_class not in ULTRASOUND_CLASSES and "SequenceOfUltrasoundRegions" not in dataset:
         raise UnusableFileError(
             f"{path}: expected an ultrasound file (modality US), found modality {modality or 'missing'}; "
             "choose the ultrasound series."
         )
-    if "PixelData" not in dataset:
-        raise UnusableFileError(f"{path}: expected pixels in (7FE0,0010), found none; export the image itself.")
-    frames = _frames(dataset, path)
-    regions = [_region(item, path) for item in dataset.get("SequenceOfUltrasoundRegions") or []]
-    return UltrasoundImage(frames, _frame_interval_ms(dataset, len(frames), path), regions)
+    frames, notes = _frames(dataset, path)
+    timing = frame_timing(dataset, len(frames))
+    return UltrasoundImage(frames, timing, _regions(dataset), _pixel_aspect(dataset), notes)
 
 
 def read_ultrasound_header(path: str | os.PathLike[str]) -> tuple[tuple[int, int], list[UltrasoundRegion]]:
     """Return height and width of the image and its regions, without decoding pixels.
 
     Raises:
-        UnusableFileError: if the file is no DICOM image, or a region is not whole.
+        UnusableFileError: if the file is no DICOM image.
     """
-    dataset = _open(path, stop_before_pixels=True)
+    tags = ["Rows", "Columns", "SequenceOfUltrasoundRegions"]
+    dataset = read_dicom(path, stop_before_pixels=True, tags=tags)
     if "Rows" not in dataset or "Columns" not in dataset:
         raise UnusableFileError(f"{path}: expected a DICOM image with rows and columns, found none.")
-    regions = [_region(item, path) for item in dataset.get("SequenceOfUltrasoundRegions") or []]
-    return (int(dataset.Rows), int(dataset.Columns)), regions
+    return (int(dataset.Rows), int(dataset.Columns)), _regions(dataset)
 
 
-def _open(path: str | os.PathLike[str], stop_before_pixels: bool = False) -> Any:
-    import pydicom
+def _frames(dataset: Any, path: str | os.PathLike[str]) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    """Return (T, H, W) or (T, H, W, 3) and what was done to the grey levels."""
+    array = decode_pixels(dataset, path)
+    notes: tuple[str, ...] = ()
+    if dataset.get("PhotometricInterpretation") == "PALETTE COLOR":
+        array = _looked_up(array, dataset, path)
+    else:
+        array, notes = _eight_bits(array, dataset)
+    colour = dataset.get("SamplesPerPixel", 1) == 3 or dataset.get("PhotometricInterpretation") == "PALETTE COLOR"
+    return (array if array.ndim == (4 if colour else 3) else array[None]), notes
 
-    tags = [*PIXEL_TAGS, *PALETTE_TAGS, *OTHER_TAGS]
+
+def _looked_up(indices: NDArray, dataset: Any, path: str | os.PathLike[str]) -> NDArray[np.uint8]:
+    """Return palette colours with 8 bits; some scanners write values of 8 bits into a palette that claims 16."""
+    tools = pixel_tools()
     try:
-        dataset = pydicom.dcmread(path, stop_before_pixels=stop_before_pixels, specific_tags=tags)
-    except FileNotFoundError:
-        raise
-    except Exception as error:
-        raise UnusableFileError(f"{path}: expected a DICOM file, found {_reason(error)}; export it again.") from error
-    if not len(dataset):
-        raise UnusableFileError(f"{path}: expected a whole DICOM file, found one that is cut off; export it again.")
-    return dataset
-
-
-def _frames(dataset: Any, path: str | os.PathLike[str]) -> NDArray[np.uint8]:
-    from pydicom.uid import UID
-
-    syntax = UID(getattr(dataset.file_meta, "TransferSyntaxUID", ""))
-    try:
-        array = _decoded(dataset)
-        if dataset.PhotometricInterpretation == "PALETTE COLOR":
-            array = _looked_up(array, dataset)
-    except Exception as error:
-        if str(syntax) in DECODERS and _is_missing_decoder(error):
-            raise UnusableFileError(
-                f"{path}: transfer syntax {syntax.name} needs a decoder that is not installed; "
-                f"pip install {DECODERS[str(syntax)]}."
-            ) from error
+        entries = np.arange(int(dataset.RedPaletteColorLookupTableDescriptor[0] or 1 << 16), dtype=np.uint32)
+        first = int(dataset.RedPaletteColorLookupTableDescriptor[1])
+        whole, table = tools.apply_color_lut(entries + first, dataset), tools.apply_color_lut(indices, dataset)
+    except Exception as error:  # whatever pydicom meets in a damaged palette
         raise UnusableFileError(
-            f"{path}: expected whole pixel data in {syntax.name or 'a known transfer syntax'}, found "
-            f"{_reason(error)}; export the file again."
-        ) from error
-    array = _eight_bits(array, dataset)
-    colour = dataset.get("SamplesPerPixel", 1) == 3 or dataset.PhotometricInterpretation == "PALETTE COLOR"
-    return array if array.ndim == (4 if colour else 3) else array[None]
+            f"{path}: expected a palette of three whole tables, found a damaged one ({type(error).__name__}); export "
+            "the file as RGB."
+        ) from None
+    return (table >> 8 if whole.max() > 255 else table).astype(np.uint8)
 
 
-def _decoded(dataset: Any) -> NDArray:
-    """Return the stored values, YBR already as RGB."""
-    tools = _pixel_tools()
-    if hasattr(tools, "pixel_array"):
-        return tools.pixel_array(dataset)
-    array, name = dataset.pixel_array, dataset.PhotometricInterpretation
-    return tools.convert_color_space(array, name, "RGB") if name in ("YBR_FULL", "YBR_FULL_422") else array
-
-
-def _looked_up(indices: NDArray, dataset: Any) -> NDArray:
-    table = _pixel_tools().apply_color_lut(indices, dataset)
-    return (table >> 8).astype(np.uint8) if table.dtype == np.uint16 else table
-
-
-def _pixel_tools() -> Any:
-    """Return pydicom's module of pixel functions, under its name in pydicom 3 or in 2.4."""
-    try:
-        return import_module("pydicom.pixels")
-    except ImportError:
-        return import_module("pydicom.pixel_data_handlers.util")
-
-
-def _eight_bits(array: NDArray, dataset: Any) -> NDArray[np.uint8]:
-    if dataset.PhotometricInterpretation == "MONOCHROME1":
-        array = (1 << int(dataset.BitsStored)) - 1 - array
+def _eight_bits(array: NDArray, dataset: Any) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+    """Return grey levels from 0 to 255, scaled by the bits stored, or by those used where that is far fewer."""
+    bits = int(dataset.get("BitsStored") or dataset.BitsAllocated)
+    notes: tuple[str, ...] = ()
+    if dataset.get("PhotometricInterpretation") == "MONOCHROME1":
+        array = (1 << bits) - 1 - array
     if array.dtype == np.uint8:
-        return array
-    top = (1 << int(dataset.BitsStored)) - 1
-    return np.rint(np.clip(array, 0, top) * (255.0 / top)).astype(np.uint8)
+        return array, ()
+    used = next(count for count in (8, 10, 12, 14, 16, 32) if count >= min(bits, 32) or array.max() < 1 << count)
+    if bits - used >= 3 and array.max() > 1 << (used - 2):
+        notes = (f"grey levels fill {used} bits, though the header claims {bits}; they were scaled from {used} bits",)
+        bits = used
+    top = (1 << bits) - 1
+    return np.rint(np.clip(array, 0, top) * (255.0 / top)).astype(np.uint8), notes
 
 
-def _frame_interval_ms(dataset: Any, frames: int, path: str | os.PathLike[str]) -> float | None:
-    if frames < 2:
-        return None
-    try:
-        vector = [float(value) for value in dataset.get("FrameTimeVector") or []]
-        rate = float(dataset.get("CineRate") or 0)
-        interval = float(dataset.get("FrameTime") or 0) or (float(np.mean(vector[1:])) if len(vector) > 1 else 0.0)
-    except (TypeError, ValueError) as error:
-        raise UnusableFileError(f"{path}: expected frame times in milliseconds, found {_reason(error)}.") from error
-    interval = interval or (1000.0 / rate if rate > 0 else 0.0)
-    return interval if interval > 0 else None
+def _pixel_aspect(dataset: Any) -> float:
+    """Return the width of a pixel over its height; (0028,0034) gives the height first."""
+    ratio = dataset.get("PixelAspectRatio") or (1, 1)
+    height, width = (float(value) for value in ratio) if len(ratio) == 2 else (1.0, 1.0)
+    return width / height if height > 0 and width > 0 else 1.0
 
 
-def _region(item: Any, path: str | os.PathLike[str]) -> UltrasoundRegion:
-    def whole(keyword: str) -> int:
-        return int(item[keyword].value)
-
-    def optional(keyword: str) -> Any:
-        return item[keyword].value if keyword in item else None
-
-    try:
-        return UltrasoundRegion(
-            min_x=whole("RegionLocationMinX0"),
-            min_y=whole("RegionLocationMinY0"),
-            max_x=whole("RegionLocationMaxX1"),
-            max_y=whole("RegionLocationMaxY1"),
-            spatial_format=whole("RegionSpatialFormat"),
-            data_type=whole("RegionDataType"),
-            units_x=whole("PhysicalUnitsXDirection"),
-            units_y=whole("PhysicalUnitsYDirection"),
-            delta_x=optional("PhysicalDeltaX"),
-            delta_y=optional("PhysicalDeltaY"),
-            reference_x=optional("ReferencePixelX0"),
-            reference_y=optional("ReferencePixelY0"),
-            flags=int(optional("RegionFlags") or 0),
-            reference_value_x=float(optional("ReferencePixelPhysicalValueX") or 0.0),
-            reference_value_y=float(optional("ReferencePixelPhysicalValueY") or 0.0),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise UnusableFileError(
-            f"{path}: expected a whole item in the sequence of ultrasound regions (0018,6011), found "
-            f"{_reason(error)}; remove the sequence or export the file again."
-        ) from error
+def _regions(dataset: Any) -> list[UltrasoundRegion]:
+    return [_region(item) for item in dataset.get("SequenceOfUltrasoundRegions") or []]
 
 
-def _is_missing_decoder(error: Exception) -> bool:
-    text = str(error).lower()
-    said = ("missing dependencies", "missing required dependencies", "no available")  # pydicom 3, 2.4, 3
-    return isinstance(error, NotImplementedError) or any(words in text for words in said)
+def _region(item: Any) -> UltrasoundRegion:
+    missing: list[str] = []
+
+    def required(keyword: str) -> int:
+        value = _number(item.get(keyword))
+        if value is None:
+            missing.append(keyword)
+        return -1 if value is None else int(value)
+
+    def reference(keyword: str) -> int | None:
+        value = _number(item.get(keyword))
+        return None if value is None else int(value)
+
+    return UltrasoundRegion(
+        min_x=required("RegionLocationMinX0"),
+        min_y=required("RegionLocationMinY0"),
+        max_x=required("RegionLocationMaxX1"),
+        max_y=required("RegionLocationMaxY1"),
+        spatial_format=required("RegionSpatialFormat"),
+        data_type=required("RegionDataType"),
+        units_x=required("PhysicalUnitsXDirection"),
+        units_y=required("PhysicalUnitsYDirection"),
+        delta_x=_number(item.get("PhysicalDeltaX")),
+        delta_y=_number(item.get("PhysicalDeltaY")),
+        reference_x=reference("ReferencePixelX0"),
+        reference_y=reference("ReferencePixelY0"),
+        flags=int(_number(item.get("RegionFlags")) or 0),
+        reference_value_x=_number(item.get("ReferencePixelPhysicalValueX")) or 0.0,
+        reference_value_y=_number(item.get("ReferencePixelPhysicalValueY")) or 0.0,
+        missing=tuple(missing),
+    )
 
 
-def _reason(error: Exception) -> str:
-    first = (str(error).splitlines() or [""])[0]
-    return f"{type(error).__name__} ({first})" if first else type(error).__name__
+def _number(value: Any) -> float | None:
+    """Return a finite number, None for anything else."""
+    usable = isinstance(value, (int, float)) and math.isfinite(value)
+    return float(value) if usable else None

@@ -80,6 +80,7 @@ def _spectral_region(regions: Sequence[UltrasoundRegion], path: str | os.PathLik
             f"{path}: expected one spectral region in (0018,6011), found {len(spectral)} (spatial formats: {formats}); "
             "crop the file to a single trace first."
         )
+    spectral[0].check(path)
     return spectral[0]
 
 

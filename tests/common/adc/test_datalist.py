@@ -126,8 +126,8 @@ def test_everything_that_no_case_uses_is_named_once_and_hidden_files_are_no_case
     touch(tmp_path / "1ADC_ss", "._MGHNICU_010-VISIT_01-ADC_ss.mha", ".DS_Store", "Thumbs.db", "scan.dcm")
     touch(tmp_path / "1ADC_ss" / "more", "MGHNICU_099-VISIT_01-ADC_ss.mha")
     touch(tmp_path / "3LABEL", "MGHNICU_050-VISIT_01_lesion.mha")
-    for section in ("all", "training", "validation"):
-        assert all("refused" not in item for item in neonatal_adc_datalist(tmp_path, section))
+    for split in ("all", "training", "validation"):
+        assert all("refused" not in item for item in neonatal_adc_datalist(tmp_path, split))
     named = [record.getMessage().split(": ", 1)[1] for record in caplog.records]
     assert named == [
         "not used 1ADC_ss/more/MGHNICU_099-VISIT_01-ADC_ss.mha: belongs to no case",
@@ -191,8 +191,8 @@ def test_folds_share_no_patient_and_cover_all(tmp_path):
     validation = []
     for fold in range(5):
         parts = {
-            section: {item["case"] for item in neonatal_adc_datalist(tmp_path, section, fold, 5, seed=3)}
-            for section in ("training", "validation", "all")
+            split: {item["case"] for item in neonatal_adc_datalist(tmp_path, split, fold, 5, seed=3)}
+            for split in ("training", "validation", "all")
         }
         assert not parts["training"] & parts["validation"]
         assert parts["training"] | parts["validation"] == parts["all"]
@@ -208,9 +208,9 @@ def test_empty_folder_names_layouts_and_the_simulation(tmp_path):
             neonatal_adc_datalist(folder)
 
 
-def test_refuses_unknown_sections_and_folds(tmp_path):
+def test_refuses_unknown_splits_and_folds(tmp_path):
     bonbid(tmp_path)
-    with pytest.raises(ValueError, match=r"section: expected one of .*found 'train'"):
+    with pytest.raises(ValueError, match=r"split: expected .*found 'train'"):
         neonatal_adc_datalist(tmp_path, "train")
     with pytest.raises(ValueError, match=r"found fold 5 of 5"):
         neonatal_adc_datalist(tmp_path, "training", fold=5)
