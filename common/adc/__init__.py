@@ -9,7 +9,6 @@ from .figures import draw_lesion_montage as draw_lesion_montage
 from .grid import Grid as Grid
 from .grid import grid_difference as grid_difference
 from .inferer import FlippedSliceInferer as FlippedSliceInferer
-from .keep_threshold import KeepThreshold as KeepThreshold
 from .layouts import bonbid_datalist as bonbid_datalist
 from .layouts import challenge_datalist as challenge_datalist
 from .layouts import two_channel_datalist as two_channel_datalist
@@ -38,14 +37,15 @@ from .slice_size import fit_slices as fit_slices
 from .slice_size import unfit_slices as unfit_slices
 from .slices import SliceDataset as SliceDataset
 from .slices import brain_slices as brain_slices
-from .stored_threshold import StoredThresholdd as StoredThresholdd
-from .stored_threshold import load_threshold as load_threshold
 from .surface import SurfaceScores as SurfaceScores
 from .surface import surface_scores as surface_scores
+from .threshold import KeepThreshold as KeepThreshold
+from .threshold import StoredThresholdd as StoredThresholdd
 from .threshold import best_lesion_dice as best_lesion_dice
 from .threshold import best_lesion_threshold as best_lesion_threshold
 from .threshold import dice_by_threshold as dice_by_threshold
 from .threshold import lesion_threshold_row as lesion_threshold_row
+from .threshold import load_threshold as load_threshold
 from .transforms import CheckAdcPair as CheckAdcPair
 from .transforms import CheckAdcPaird as CheckAdcPaird
 from .transforms import NormalizeAdcPair as NormalizeAdcPair

@@ -11,7 +11,7 @@ from monai.inferers import Inferer
 from torch import Tensor, nn
 
 from ..training.weights import load_weights
-from .stored_threshold import load_threshold
+from .threshold import load_threshold
 
 
 def vote(masks: Sequence[Tensor]) -> Tensor:
@@ -68,4 +68,4 @@ class VotingInferer(Inferer):
 
 def _load(network: Any, folder: Path) -> tuple[nn.Module, float]:
     model = load_weights(copy.deepcopy(network), folder / "model.pt").eval()
-    return model, load_threshold(folder / "threshold.json")
+    return model, load_threshold(folder / "threshold.json", folder / "model.pt")
