@@ -3,7 +3,9 @@
 from .carvemix import CarveMix as CarveMix
 from .carvemix import CarveMixPrepareBatch as CarveMixPrepareBatch
 from .datalist import neonatal_adc_datalist as neonatal_adc_datalist
-from .evaluation import LesionEvaluation as LesionEvaluation
+from .evaluation import draw_lesions as draw_lesions
+from .evaluation import lesion_row as lesion_row
+from .evaluation import lesion_table as lesion_table
 from .evaluation import write_lesion_evaluation as write_lesion_evaluation
 from .figures import draw_lesion_montage as draw_lesion_montage
 from .grid import Grid as Grid

@@ -12,7 +12,8 @@ from .datalist import rf_pairs as rf_pairs
 from .end_point import EndPointLoss as EndPointLoss
 from .end_point import end_point_loss as end_point_loss
 from .end_point import slope_loss as slope_loss
-from .evaluation import ElastographyEvaluation as ElastographyEvaluation
+from .evaluation import EvaluatedPairs as EvaluatedPairs
+from .evaluation import elastography_table as elastography_table
 from .formats import RfRecord as RfRecord
 from .formats import RfSettings as RfSettings
 from .formats import read_rf as read_rf

@@ -1,6 +1,5 @@
-"""What inference leaves behind for each pair: displacement, strain and quality as images, a picture, one row."""
+"""Results of an inference for each pair: displacement, strain and quality as images, a figure, one row."""
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ from numpy.typing import NDArray
 from ..data.failures import FailureLog
 from ..errors import UnusableFileError
 from ..evaluation.case_results import CaseResults
-from ..files import replacing, write_json
+from ..evaluation.figure import figure
+from ..files import replacing
 from .analytic_signal import BMode
 from .loss import reliable_pixels
 from .ncc import local_correlation
@@ -32,44 +32,40 @@ _LEAST_CORRELATION = 0.6
 
 
 class ElastographyResults(CaseResults):
-    """Writes `CASE_displacement`, `CASE_strain`, `CASE_quality`, `CASE.json`, `CASE.png` of each pair, then all rows.
+    """Writes `CASE_displacement`, `CASE_strain`, `CASE_quality`, `CASE.json` and `CASE.png` of each pair.
 
     Displacement has two components (lateral, axial) in mm; strain has no unit (compression is negative); quality is
     the correlation of the first frame with the second one fetched back, 0 where forward and backward displacement
     disagree by a pixel or more. Geometry: the first axis is lateral, the second axial, in mm.
 
     Args:
-        output_dir: folder to write to.
         failures: where a pair goes whose results cannot be written.
         window: samples of the strain fit.
-        image_format: suffix of the images: ".nii.gz" or ".mha".
+        image_format: suffix of the images: ".nii.gz", ".nii" or ".mha".
+        weights: which weights made the result.
     """
 
     def __init__(
-        self,
-        output_dir: str | os.PathLike[str],
-        failures: FailureLog,
-        window: int = 43,
-        image_format: str = ".nii.gz",
+        self, failures: FailureLog, window: int = 43, image_format: str = ".nii.gz", weights: Any = ""
     ) -> None:
         if image_format not in (".nii.gz", ".nii", ".mha"):
             raise ValueError(f"image_format: expected '.nii.gz', '.nii' or '.mha', found {image_format!r}")
-        super().__init__(output_dir, failures, _COLUMNS)
+        super().__init__(failures, _COLUMNS, weights)
         self.strain, self.suffix = AxialStrain(window), image_format
 
-    def write_case(self, item: Mapping[str, Any], result: Any) -> dict[str, Any]:
-        """Write maps and picture of one pair and return its row."""
+    def write_case(self, case: str, parts: list[Any]) -> dict[str, Any]:
+        """Write maps and figure of one pair and return its row."""
+        ((item, result),) = parts
         flow = result["pred"].detach().float().cpu()
         spacing = _spacing(item)
         strain = self.strain(flow)[0].numpy()
         quality = quality_map(item["pre"].cpu(), item["post"].cpu(), flow)
         millimetres = flow[:2].numpy() * np.array(spacing)[:, None, None]
-        case = str(item["case"])
         origin = (0.0, float(item["first_sample"]) * spacing[1])
         for name, values in (("displacement", millimetres), ("strain", strain), ("quality", quality)):
-            _write_image(self.folder / f"{case}_{name}{self.suffix}", values, spacing, origin)
+            _write_image(self.file(case, f"_{name}{self.suffix}"), values, spacing, origin)
         row = _row(item, millimetres, strain, quality, flow)
-        write_json(self.folder / f"{case}.json", {**row, "note": "Research use only; not a medical device."})
+        self.write_json(case, row)
         self._draw(case, item, -100 * strain, quality, row, spacing)
         return row
 
@@ -82,26 +78,20 @@ class ElastographyResults(CaseResults):
         row: Mapping[str, Any],
         spacing: tuple[float, float],
     ) -> None:
-        from matplotlib.figure import Figure
-
         height, width = compression.shape
         extent = (0, width * spacing[0], height * spacing[1], 0)
         inner = compression[height // 20 : -height // 20 or None]
         low, high = (1.1 * float(x) for x in np.percentile(inner, [1, 99]))
-        figure = Figure(figsize=(9.5, 4), layout="constrained")
         panels = (
             ("B-mode (dB)", BMode()(item["pre"][0].cpu()).numpy(), "gray", -50, 0),
             ("compression (%)", compression, "viridis", min(low, 0), max(high, 0)),
             ("quality", quality, "magma", 0, 1),
         )
-        for axes, (title, values, colours, least, most) in zip(figure.subplots(1, 3), panels, strict=True):
-            shown = axes.imshow(values, cmap=colours, vmin=least, vmax=most, extent=extent)
-            axes.set(title=title, xlabel="lateral (mm)")
-            figure.colorbar(shown, ax=axes, shrink=0.8)
-        figure.suptitle(f"{case}: {row['remark'] or 'frames agree'}", fontsize=10)
-        figure.supxlabel("research use only, not a medical device", fontsize=7, color="0.4")
-        with replacing(self.folder / f"{case}.png") as temporary:
-            figure.savefig(temporary, dpi=110)
+        with figure(self.file(case, ".png"), 9.5, 4, f"{case}: {row['remark'] or 'frames agree'}") as made:
+            for axes, (title, values, colours, least, most) in zip(made.subplots(1, 3), panels, strict=True):
+                shown = axes.imshow(values, cmap=colours, vmin=least, vmax=most, extent=extent)
+                axes.set(title=title, xlabel="lateral (mm)")
+                made.colorbar(shown, ax=axes, shrink=0.8)
 
 
 def quality_map(pre: torch.Tensor, post: torch.Tensor, flow: torch.Tensor) -> NDArray:
@@ -124,7 +114,6 @@ def _row(
     doubtful = share < 0.5 or correlation < _LEAST_CORRELATION
     axial, interval = float(millimetres[1].mean()), float(item["frame_interval_s"])
     return {
-        "case": str(item["case"]),
         "mean_strain_percent": round(100 * float(strain.mean()), 4),
         "mean_axial_displacement_mm": round(axial, 5),
         "reliable_share": round(share, 4),

@@ -7,12 +7,14 @@ import torch
 from ignite.engine import Engine
 
 from common.errors import UnusableFileError
+from common.evaluation import Evaluation
 from common.rf import (
     ClassicalSettings,
-    ElastographyEvaluation,
+    EvaluatedPairs,
     LiteFlowNet,
     LoadRfPaird,
     RfPairToImaged,
+    elastography_table,
     rf_pairs,
     simulate_rf_ultrasound,
 )
@@ -28,8 +30,8 @@ def items(tmp_path_factory):
 
 
 def evaluate(folder, items, predictions, **settings):
-    handler = ElastographyEvaluation(folder, LiteFlowNet(both_ways=True), window=21, edges=(20, 4), **settings)
-    engine = Engine(lambda engine, batch: [{"pred": batch[1]}])
+    pairs = EvaluatedPairs(LiteFlowNet(both_ways=True), window=21, edges=(20, 4), **settings)
+    handler = Evaluation(folder, pairs, elastography_table, pairs.draw)
 
     def give(engine, batch):
         engine.state.batch = [batch[0]]
@@ -88,4 +90,4 @@ def test_windows_give_contrast_where_no_truth_is_known(tmp_path, items):
 
 def test_windows_that_are_no_json_are_named(tmp_path):
     with pytest.raises(UnusableFileError, match=r"none\.json"):
-        ElastographyEvaluation(tmp_path, LiteFlowNet(), windows=tmp_path / "none.json")
+        EvaluatedPairs(LiteFlowNet(), windows=tmp_path / "none.json")

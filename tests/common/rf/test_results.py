@@ -29,7 +29,7 @@ def exact(item):
 
 def write(output, items, flows, **settings):
     failures = FailureLog(output)
-    handler = ElastographyResults(output, failures, window=21, **settings)
+    handler = ElastographyResults(failures, window=21, **settings)
 
     def give(engine, batch):
         engine.state.batch = [batch[0]]
@@ -98,4 +98,4 @@ def test_without_geometry_a_pair_fails_with_the_remedy_and_the_others_are_writte
 
 def test_refuses_other_image_formats(tmp_path):
     with pytest.raises(ValueError, match=r"'\.png'"):
-        ElastographyResults(tmp_path, FailureLog(tmp_path), image_format=".png")
+        ElastographyResults(FailureLog(tmp_path), image_format=".png")
