@@ -48,9 +48,7 @@ from .threshold import best_lesion_threshold as best_lesion_threshold
 from .threshold import dice_by_threshold as dice_by_threshold
 from .threshold import lesion_threshold_row as lesion_threshold_row
 from .threshold import load_threshold as load_threshold
-from .transforms import CheckAdcPair as CheckAdcPair
 from .transforms import CheckAdcPaird as CheckAdcPaird
-from .transforms import NormalizeAdcPair as NormalizeAdcPair
 from .transforms import NormalizeAdcPaird as NormalizeAdcPaird
 from .volumes import VolumeReader as VolumeReader
 from .volumes import read_grid as read_grid
