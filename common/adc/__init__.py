@@ -21,7 +21,6 @@ from .loss import focal_loss as focal_loss
 from .network import TernausNet as TernausNet
 from .network import load_ternausnet_weights as load_ternausnet_weights
 from .network import with_encoder_weights as with_encoder_weights
-from .noise import LabelAwareNoise as LabelAwareNoise
 from .noise import LabelAwareNoised as LabelAwareNoised
 from .noise_figure import NoisePicture as NoisePicture
 from .phantom import NeonatalCase as NeonatalCase
