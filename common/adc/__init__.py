@@ -7,6 +7,7 @@ from .evaluation import draw_lesions as draw_lesions
 from .evaluation import lesion_row as lesion_row
 from .evaluation import lesion_table as lesion_table
 from .evaluation import write_lesion_evaluation as write_lesion_evaluation
+from .figures import NoisePicture as NoisePicture
 from .figures import draw_lesion_montage as draw_lesion_montage
 from .grid import Grid as Grid
 from .grid import grid_difference as grid_difference
@@ -22,7 +23,6 @@ from .network import TernausNet as TernausNet
 from .network import load_ternausnet_weights as load_ternausnet_weights
 from .network import with_encoder_weights as with_encoder_weights
 from .noise import LabelAwareNoised as LabelAwareNoised
-from .noise_figure import NoisePicture as NoisePicture
 from .phantom import NeonatalCase as NeonatalCase
 from .phantom import neonatal_case as neonatal_case
 from .phantom import simulate_neonatal_adc as simulate_neonatal_adc

@@ -1,4 +1,4 @@
-"""Volumes from files, with their place in space."""
+"""Volumes from files, with their position in space."""
 
 import logging
 import warnings

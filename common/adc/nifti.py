@@ -1,4 +1,4 @@
-"""NIfTI volumes by nibabel: voxels, place in space, and files that keep another one's sform and qform."""
+"""NIfTI volumes by nibabel: voxels, position in space, and files that keep another one's sform and qform."""
 
 import gzip
 from pathlib import Path
@@ -36,7 +36,7 @@ def read_nifti(path: Path) -> tuple[NDArray[np.float32], Grid]:
     """Return the voxels (C, X, Y, Z) of a NIfTI file and its grid.
 
     Raises:
-        UnusableFileError: if the file is damaged, no volume, or contradicts itself about its place in space.
+        UnusableFileError: if the file is damaged, no volume, or contradicts itself about its position in space.
     """
     check_compressed(path)
     grid = read_nifti_grid(path)

@@ -1,7 +1,6 @@
 """Noise that is stronger around lesion contours: the pretraining input and target of LADP, DDP and denoising."""
 
 from collections.abc import Hashable, Mapping
-from typing import ClassVar
 
 import torch
 from monai.config import KeysCollection
@@ -37,7 +36,7 @@ class LabelAwareNoised(Randomizable, MapTransform):
         Brempong et al., Denoising Pretraining for Semantic Segmentation, CVPR Workshops 2022.
     """
 
-    backend: ClassVar = [TransformBackends.TORCH]
+    backend = [TransformBackends.TORCH]  # noqa: RUF012 (MONAI declares it as an instance's)
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Volumes with their place in space: NIfTI by nibabel, MetaImage and NRRD by SimpleITK."""
+"""Volumes with their position in space: NIfTI by nibabel, MetaImage and NRRD by SimpleITK."""
 
 import math
 import os
@@ -123,7 +123,7 @@ def has_volume_suffix(path: Path) -> bool:
 
 
 def write_on_grid(voxels: NDArray[Any], path: PathLike, reference: PathLike) -> None:
-    """Write `voxels` (X, Y, Z) to `path` exactly in the place of the file `reference`, and read them back.
+    """Write `voxels` (X, Y, Z) to `path` exactly where the file `reference` lies, and read them back.
 
     Args:
         voxels: any type that the format holds; booleans become 8-bit.
