@@ -157,9 +157,14 @@ def _write(voxels: NDArray[Any], path: Path, reference: Path) -> None:
     image.SetSpacing(header.GetSpacing()[:3])
     image.SetOrigin(header.GetOrigin()[:3])
     image.SetDirection(_direction(header).ravel().tolist())
-    one_file = path.with_suffix(".mha") if path.suffix.lower() == ".mhd" else path  # a .mhd may hold its voxels too
-    sitk.WriteImage(image, str(one_file), useCompression=True)
-    one_file.replace(path)
+    # Lower-case, which SimpleITK's writers insist on, and .mha for .mhd, which may hold its voxels too.
+    one_file = path.with_suffix(".nrrd" if path.suffix.lower() == ".nrrd" else ".mha")
+    try:
+        sitk.WriteImage(image, str(one_file), useCompression=True)
+        one_file.replace(path)
+    finally:
+        if one_file != path:
+            one_file.unlink(missing_ok=True)
 
 
 def _known(path: PathLike) -> Path:
