@@ -10,7 +10,7 @@ import torch
 from ignite.engine import Engine, Events
 from numpy.typing import NDArray
 
-from ..evaluation.figure import figure
+from ..figure import figure
 from ..training.processes import is_main_process
 
 Volume = NDArray[np.floating]
@@ -61,7 +61,7 @@ def draw_lesion_montage(
 class NoisePicture:
     """Writes `noise.png` at the end of each epoch of an evaluator: the slice whose target varies most, ADC channel.
 
-    Items have `case` and `section`; outputs `image` (noised), `label` (target) and `pred`.
+    Items have `case` and `slice_number`; outputs `image` (noised), `label` (target) and `pred`.
 
     Args:
         output_dir: folder to write to.
@@ -90,7 +90,7 @@ class NoisePicture:
             images = dict(zip(("noised ADC", "target", "predicted"), shown, strict=True))
             if images["target"].std() > self._most:
                 self._most, self._images = float(images["target"].std()), images
-                self._title = f"{item['case']}, slice {int(item['section']) + 1}"
+                self._title = f"{item['case']}, slice {int(item['slice_number']) + 1}"
 
     def _draw(self, engine: Engine) -> None:
         if self._most < 0 or not is_main_process():

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..data.failures import FailureLog
 from ..errors import UnusableFileError
 from ..evaluation.case_results import CaseResults
-from ..evaluation.figure import figure
+from ..figure import figure
 from ..files import replacing
 from .analytic_signal import BMode
 from .loss import reliable_pixels
