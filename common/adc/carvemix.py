@@ -21,7 +21,7 @@ class CarveMix(Randomizable):
     the receiver's. A donor without lesion changes nothing.
 
     Args:
-        probability: share of the slices that receive, in [0, 1]; 0 leaves every batch as it is.
+        probability: fraction of the slices that receive, in [0, 1]; 0 leaves every batch as it is.
         seed: seed of the draws; None takes each batch's from torch's generator, so that a seeded epoch repeats.
 
     References:
@@ -39,7 +39,7 @@ class CarveMix(Randomizable):
 
     def __init__(self, probability: float = 0.5, seed: int | None = None) -> None:
         if not 0 <= probability <= 1:
-            raise ValueError(f"probability: expected a share in [0, 1], found {probability}")
+            raise ValueError(f"probability: expected a fraction in [0, 1], found {probability}")
         self.probability, self.seeded = probability, seed is not None
         self.set_random_state(seed)
         self._donors: list[tuple[int, int, float]] = []

@@ -1,12 +1,17 @@
-"""Slices of a brain with the contours of its lesion, as a clinician looks at them."""
+"""Slices of a brain with the contours of its lesion, as a clinician looks at them; and what stage 1 predicts."""
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
+from ignite.engine import Engine, Events
 from numpy.typing import NDArray
 
-from ..files import replacing
+from ..figure import figure
+from ..training.processes import is_main_process
 
 Volume = NDArray[np.floating]
 Mask = NDArray[np.bool_]
@@ -31,30 +36,72 @@ def draw_lesion_montage(
         contours: name to mask (X, Y, Z) and colour.
         title: heading.
         aspect: size of a pixel along y over that along x.
-        columns, slices: pictures a row, and in all.
+        columns, slices: images in a row, and in all.
     """
-    from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
     box = _brain_box(adc)
     shown = _slices_to_show(adc, [mask for mask, _ in contours.values()], slices)
     rows = -(-len(shown) // columns)
-    figure = Figure(figsize=(1.7 * columns, 1.95 * aspect * rows + 0.7), layout="constrained")
-    grid = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axes in grid:
-        axes.set_axis_off()
-    for axes, index in zip(grid, shown, strict=False):
-        axes.imshow(adc[box][..., index].T, cmap="gray", vmin=ADC_WINDOW[0], vmax=ADC_WINDOW[1], aspect=aspect)
-        for mask, colour in contours.values():
-            if mask[..., index].any():
-                axes.contour(mask[box][..., index].T.astype(float), [0.5], colors=colour, linewidths=0.9)
-        axes.set_title(f"slice {index + 1}", fontsize=7)
-    figure.suptitle(title, fontsize=10)
-    handles = [Line2D([], [], color=colour, label=name) for name, (_, colour) in contours.items()]
-    figure.legend(handles=handles, loc="lower right", fontsize=7, frameon=False, ncols=len(handles))
-    figure.supxlabel("left of the picture is the patient's right; research use only", fontsize=7, color="0.4")
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=110)
+    with figure(path, 1.7 * columns, 1.95 * aspect * rows + 0.9, title) as drawn:
+        grid = drawn.subplots(rows, columns, squeeze=False).ravel()
+        for axes in grid:
+            axes.set_axis_off()
+        for axes, index in zip(grid, shown, strict=False):
+            axes.imshow(adc[box][..., index].T, cmap="gray", vmin=ADC_WINDOW[0], vmax=ADC_WINDOW[1], aspect=aspect)
+            for mask, colour in contours.values():
+                if mask[..., index].any():
+                    axes.contour(mask[box][..., index].T.astype(float), [0.5], colors=colour, linewidths=0.9)
+            axes.set_title(f"slice {index + 1}", fontsize=7)
+        handles = [Line2D([], [], color=colour, label=name) for name, (_, colour) in contours.items()]
+        side = "left of the image is the patient's right"
+        drawn.legend(handles=handles, loc="lower right", fontsize=7, frameon=False, title=side, title_fontsize=7)
+
+
+class NoisePicture:
+    """Writes `noise.png` at the end of each epoch of an evaluator: the slice whose target varies most, ADC channel.
+
+    Items have `case` and `slice_number`; outputs `image` (noised), `label` (target) and `pred`.
+
+    Args:
+        output_dir: folder to write to.
+    """
+
+    def __init__(self, output_dir: str | os.PathLike[str]) -> None:
+        self.folder = Path(output_dir)
+        self._most = -1.0
+        self._title = ""
+        self._images: dict[str, NDArray] = {}
+
+    def attach(self, engine: Engine) -> None:
+        """Look at every sample of `engine`, draw at the end of the epoch."""
+        engine.add_event_handler(Events.EPOCH_STARTED, self._start)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self._look)
+        engine.add_event_handler(Events.EPOCH_COMPLETED, self._draw)
+
+    def _start(self, engine: Engine) -> None:
+        self._most = -1.0
+
+    def _look(self, engine: Engine) -> None:
+        batch: Any = engine.state.batch
+        output: Any = engine.state.output
+        for item, result in zip(batch, output, strict=True):
+            shown = (torch.as_tensor(result[key])[0].float().cpu().numpy() for key in ("image", "label", "pred"))
+            images = dict(zip(("noised ADC", "target", "predicted"), shown, strict=True))
+            if images["target"].std() > self._most:
+                self._most, self._images = float(images["target"].std()), images
+                self._title = f"{item['case']}, slice {int(item['slice_number']) + 1}"
+
+    def _draw(self, engine: Engine) -> None:
+        if self._most < 0 or not is_main_process():
+            return
+        images = self._images
+        limit = 2 * float(np.abs(images["target"]).std()) + 1e-6
+        with figure(self.folder / "noise.png", 8.4, 3.2, self._title) as drawn:
+            for axes, (title, image) in zip(drawn.subplots(1, 3), images.items(), strict=True):
+                low, high, colours = (-4.0, 4.0, "gray") if title == "noised ADC" else (-limit, limit, "coolwarm")
+                axes.imshow(image.T, cmap=colours, vmin=low, vmax=high)
+                axes.set(xticks=[], yticks=[], title=title)
 
 
 def _brain_box(adc: Volume) -> tuple[slice, slice]:

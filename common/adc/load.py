@@ -1,13 +1,15 @@
-"""Volumes from files, with their place in space."""
+"""Volumes from files, with their position in space."""
 
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from monai.config import KeysCollection
 from monai.transforms import LoadImaged
 
+from ..errors import UnusableFileError
 from .volumes import VolumeReader
 
 
@@ -28,6 +30,16 @@ class LoadVolumed(LoadImaged):
                 ensure_channel_first=True,
                 allow_missing_keys=allow_missing_keys,
             )
+
+    def __call__(self, data: Any, reader: Any = None) -> dict[Hashable, Any]:
+        """Read the entries under the keys.
+
+        Raises:
+            UnusableFileError: if the listing says in "refused" why the case cannot serve, or a file cannot be read.
+        """
+        if "refused" in data:
+            raise UnusableFileError(data["refused"])
+        return super().__call__(data, reader)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ FocalMean = Literal["pixel", "batch"]
 def focal_loss(
     logits: Tensor, target: Tensor, scale: float = 0.8, exponent: float = 2.0, mean_over: FocalMean = "pixel"
 ) -> Tensor:
-    """Return the focal loss scale (1 - p)^exponent BCE with p = e^-BCE, the probability given to the truth.
+    """Return the focal loss scale (1 - p)^exponent BCE with p = e^-BCE, the probability given to the reference.
 
     Args:
         logits, target: same shape; target in [0, 1].
@@ -39,9 +39,9 @@ def batch_dice_loss(logits: Tensor, target: Tensor, smooth: float = 0.1) -> Tens
         logits, target: same shape; target in [0, 1].
         smooth: keeps a batch without lesion defined, in pixels; positive.
     """
-    probability, truth = torch.sigmoid(logits), target.to(logits)
-    overlap = (probability * truth).sum()
-    return 1 - (2 * overlap + smooth) / (probability.sum() + truth.sum() + smooth)
+    probability, reference = torch.sigmoid(logits), target.to(logits)
+    overlap = (probability * reference).sum()
+    return 1 - (2 * overlap + smooth) / (probability.sum() + reference.sum() + smooth)
 
 
 class LesionLoss(nn.Module):
@@ -89,7 +89,7 @@ class LesionLoss(nn.Module):
         """
         if logits.shape != target.shape:
             raise ValueError(f"target: expected the logits' shape {tuple(logits.shape)}, found {tuple(target.shape)}")
-        truth = target.to(logits)
-        cross_entropy = functional.binary_cross_entropy_with_logits(logits, truth)
-        focal = focal_loss(logits, truth, self.focal_scale, self.focal_exponent, self.focal_mean_over)
-        return cross_entropy + batch_dice_loss(logits, truth, self.dice_smooth) + self.focal_weight * focal
+        reference = target.to(logits)
+        cross_entropy = functional.binary_cross_entropy_with_logits(logits, reference)
+        focal = focal_loss(logits, reference, self.focal_scale, self.focal_exponent, self.focal_mean_over)
+        return cross_entropy + batch_dice_loss(logits, reference, self.dice_smooth) + self.focal_weight * focal

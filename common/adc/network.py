@@ -1,6 +1,5 @@
 """TernausNet: a U-Net whose encoder is VGG11 or VGG16."""
 
-import logging
 import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -10,8 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ..errors import UnusableFileError
-
-logger = logging.getLogger(__name__)
+from ..training.weights import log_start, read_checkpoint, unfilled_parts
 
 
 class _Plan(NamedTuple):
@@ -139,45 +137,49 @@ def load_ternausnet_weights(network: TernausNet, checkpoint: str | os.PathLike[s
         UnusableFileError: if the checkpoint has no weight of the encoder, or a weight has another shape.
     """
     origin = "checkpoint" if isinstance(checkpoint, Mapping) else str(checkpoint)
-    content = _read(checkpoint)
-    found = {_canonical(name): value for name, value in content.items() if isinstance(value, Tensor)}
+    content = checkpoint if isinstance(checkpoint, Mapping) else read_checkpoint(checkpoint)
+    entries = content.get("model", content)
+    found = {_canonical(name): value for name, value in entries.items() if isinstance(value, Tensor)}
     own = network.state_dict()
     if "encoder.0.weight" not in found:
         raise UnusableFileError(
             f"{origin}: expected names like 'encoder.0.weight' (TernausNet) or 'features.0.weight' (torchvision VGG), "
-            f"found {sorted(content)[:3]}"
+            f"found {sorted(entries)[:3]}"
         )
     found["encoder.0.weight"] = _adapt_input(found["encoder.0.weight"], own["encoder.0.weight"].shape[1])
-    foreign = [name for name in found if name.startswith("encoder.") and name not in own]
     fitting = {name: value for name, value in found.items() if name in own and value.shape == own[name].shape}
     misfits = [name for name in found if name in own and name not in fitting and not name.startswith("final.")]
-    if foreign or misfits:
-        raise UnusableFileError(
-            f"{origin}: expected the network's names and shapes, found {(foreign + misfits)[0]} that is not among "
-            "them; is the checkpoint of another depth (11 or 16)?"
-        )
+    if misfits or any(name.startswith("encoder.") and name not in own for name in found):
+        raise UnusableFileError(f"{origin}: {_other_vgg(network, found)}; not filled: {unfilled_parts(own, found)}")
     network.load_state_dict(fitting, strict=False)
+    log_start(origin, own, found)
     return len(fitting)
 
 
-def with_encoder_weights(network: TernausNet, path: str | os.PathLike[str] = "") -> TernausNet:
+def with_encoder_weights(network: TernausNet, path: str | os.PathLike[str] | None = "") -> TernausNet:
     """Return `network`, its weights taken from the checkpoint `path` (see :func:`load_ternausnet_weights`).
 
     Args:
         network: changed in place.
-        path: TernausNet or torchvision VGG checkpoint; empty leaves the network as it is.
+        path: TernausNet or torchvision VGG checkpoint; empty, None or "none" leaves the network as it is.
     """
-    if path:
-        count = load_ternausnet_weights(network, path)
-        logger.info(f"started from {path}: {count} of {len(network.state_dict())} tensors")
+    if path and str(path).lower() != "none":
+        load_ternausnet_weights(network, path)
     return network
 
 
-def _read(checkpoint: str | os.PathLike[str] | Mapping[str, Any]) -> dict[str, Any]:
-    """Return the state dict, taken from the entry `model` where there is one."""
-    if not isinstance(checkpoint, Mapping):
-        checkpoint = dict(torch.load(checkpoint, map_location="cpu", weights_only=True))
-    return dict(checkpoint.get("model", checkpoint))
+def _other_vgg(network: TernausNet, found: Mapping[str, Tensor]) -> str:
+    """Return in words of which VGG the encoder in a checkpoint is, beside that of the network."""
+    expected, weights = (
+        [value for name, value in state.items() if name.startswith("encoder.") and value.ndim == 4]
+        for state in (network.state_dict(), found)
+    )
+    kind = "with" if any(name.endswith("running_mean") for name in found) else "without"
+    return (
+        f"expected a VGG of {len(expected)} convolutions from {expected[0].shape[0]} channels without batch "
+        f"normalisation, found one of {len(weights)} from {weights[0].shape[0]} channels {kind} it; "
+        "vgg11 fits depth 11, vgg16 depth 16"
+    )
 
 
 def _canonical(name: str) -> str:

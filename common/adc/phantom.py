@@ -22,7 +22,7 @@ TISSUE_STD = np.array([140.0, 120.0, 95.0, 320.0])
 BRAIN_HALF_AXES_MM = np.array([43.0, 54.0, 38.0])
 # Noise of the ADC in normative standard deviations for a voxel of 1 mm3; it falls with the square root of the volume.
 NOISE_STD_MM3 = 1.6
-# Share of the brain in percent, from which a lesion of each class is drawn; cases go through the classes in turn.
+# Fraction of the brain in percent, from which a lesion of each class is drawn; cases go through the classes in turn.
 CLASS_PERCENT = ((0.25, 0.9), (1.3, 4.5), (6.0, 15.0), (0.25, 0.9), (1.3, 4.5), (0.0, 0.0), (0.25, 0.9), (1.3, 4.5))
 
 
@@ -90,15 +90,15 @@ def neonatal_case(
     Args:
         random: source of all chance.
         size, spacing_mm: as in :func:`simulate_neonatal_adc`.
-        lesion_percent: range of the lesion's share of the brain; (0, 0) for none.
+        lesion_percent: range of the lesion's fraction of the brain; (0, 0) for none.
     """
     spacing = np.asarray(spacing_mm, dtype=float)
-    place = _places_mm(size, spacing) + random.normal(0, 1.5, 3)[:, None, None, None]
+    position = _positions_mm(size, spacing) + random.normal(0, 1.5, 3)[:, None, None, None]
     warp_mm = 2.0 * np.stack([_smooth_noise(random, size, 12.0, spacing) for _ in range(3)])
     scale = random.normal(1.0, 0.03)
-    own = _tissues((place + warp_mm) / scale)
+    own = _tissues((position + warp_mm) / scale)
     misplaced_mm = 0.9 * np.stack([_smooth_noise(random, size, 15.0, spacing) for _ in range(3)])
-    normative = _tissues((place + warp_mm + misplaced_mm) / scale)
+    normative = _tissues((position + warp_mm + misplaced_mm) / scale)
     brain = own.sum(axis=0) > 0.5
     mean, std = (np.tensordot(values, _normalised(own), 1) for values in (TISSUE_MEAN, TISSUE_STD))
     lesion = _lesion(random, brain, own, spacing, lesion_percent)
@@ -114,10 +114,10 @@ def neonatal_case(
     return NeonatalCase(adc, np.where(brain, np.clip(zmap, -10, 10), 0), lesion)
 
 
-def _tissues(place_mm: Volume) -> Volume:
-    """Return the shares (4, X, Y, Z) of white matter, cortex, deep grey matter and CSF; all zero outside the brain."""
-    x, y, z = place_mm
-    radius = np.sqrt(((place_mm / BRAIN_HALF_AXES_MM[:, None, None, None]) ** 2).sum(axis=0))
+def _tissues(position_mm: Volume) -> Volume:
+    """Return fractions (4, X, Y, Z) of white matter, cortex, deep grey matter and CSF; all zero outside the brain."""
+    x, y, z = position_mm
+    radius = np.sqrt(((position_mm / BRAIN_HALF_AXES_MM[:, None, None, None]) ** 2).sum(axis=0))
     angle = np.arctan2(y, np.abs(x) + 1e-6)
     folds = 0.035 * np.sin(9 * angle + 0.12 * z) * np.cos(0.16 * z)
     brain = _soft(1 - radius, 0.02)
@@ -134,7 +134,7 @@ def _tissues(place_mm: Volume) -> Volume:
 def _lesion(
     random: np.random.Generator, brain: NDArray[np.bool_], own: Volume, spacing: Volume, percent: tuple[float, float]
 ) -> NDArray[np.bool_]:
-    """Return a lesion of one to five ragged foci in the tissue (not in CSF) that fills the drawn share of the brain."""
+    """Return a lesion of one to five ragged foci in the tissue (not in CSF) that fills the drawn part of the brain."""
     tissue = brain & (own[3] < 0.3)
     if percent[1] == 0:
         return np.zeros_like(brain)
@@ -160,7 +160,7 @@ def _depth(random: np.random.Generator, lesion: NDArray[np.bool_], spacing: Volu
     return random.uniform(2.2, 3.4) * soft * np.clip(uneven, 0.3, None)
 
 
-def _places_mm(size: Sequence[int], spacing: Volume) -> Volume:
+def _positions_mm(size: Sequence[int], spacing: Volume) -> Volume:
     axes = [(np.arange(n) - (n - 1) / 2) * mm for n, mm in zip(size, spacing, strict=True)]
     return np.stack(np.meshgrid(*axes, indexing="ij"))
 
@@ -177,9 +177,9 @@ def _smooth_within(values: Volume, brain: NDArray[np.bool_], sigma: Volume) -> V
     return gaussian_filter(np.where(brain, values, 0.0), sigma) / np.maximum(weight, 1e-3)
 
 
-def _normalised(shares: Volume) -> Volume:
-    total = shares.sum(axis=0)
-    return np.where(total > 1e-6, shares / np.maximum(total, 1e-6), np.array([1.0, 0, 0, 0])[:, None, None, None])
+def _normalised(fractions: Volume) -> Volume:
+    total = fractions.sum(axis=0)
+    return np.where(total > 1e-6, fractions / np.maximum(total, 1e-6), np.array([1.0, 0, 0, 0])[:, None, None, None])
 
 
 def _ellipsoid(x: Volume, y: Volume, z: Volume, half_axes_mm: tuple[float, float, float]) -> Volume:

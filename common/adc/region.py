@@ -43,7 +43,7 @@ def region_of_interest(mask: ArrayLike, reach_fraction: float) -> NDArray[np.boo
 
 
 def _box_around(lesion: NDArray[np.bool_], margin: int) -> tuple[slice, ...]:
-    """Return the box of the lesion, wider by `margin` pixels where the picture allows it."""
+    """Return the box of the lesion, wider by `margin` pixels where the image allows it."""
     box = []
     for axis in range(lesion.ndim):
         (filled,) = np.nonzero(lesion.any(axis=tuple(other for other in range(lesion.ndim) if other != axis)))

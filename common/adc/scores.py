@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-# Share of the brain's volume in percent that ends a class of lesions; LADP, table 1.
+# Fraction of the brain's volume in percent that ends a class of lesions; LADP, table 1.
 SMALL_BELOW_PERCENT = 1.0
 LARGE_ABOVE_PERCENT = 5.0
 
@@ -17,16 +17,16 @@ class LesionSize(NamedTuple):
     percent_of_brain: float
 
 
-def dice_score(prediction: ArrayLike, truth: ArrayLike) -> float:
+def dice_score(predicted: ArrayLike, reference: ArrayLike) -> float:
     """Return 2 |A and B| / (|A| + |B|); 1 if both masks are empty.
 
     Args:
-        prediction, truth: same shape, mask where positive.
+        predicted, reference: same shape, mask where positive.
 
     Raises:
         ValueError: if the shapes differ.
     """
-    first, second = np.asarray(prediction) > 0, np.asarray(truth) > 0
+    first, second = np.asarray(predicted) > 0, np.asarray(reference) > 0
     if first.shape != second.shape:
         raise ValueError(f"masks: expected one shape, found {first.shape} and {second.shape}")
     total = int(first.sum()) + int(second.sum())
@@ -34,7 +34,7 @@ def dice_score(prediction: ArrayLike, truth: ArrayLike) -> float:
 
 
 def lesion_size(mask: ArrayLike, brain: ArrayLike, voxel_mm3: float) -> LesionSize:
-    """Return a lesion's volume in ml and as a share of the brain in percent.
+    """Return a lesion's volume in ml and as a fraction of the brain in percent.
 
     Args:
         mask: lesion where positive.
@@ -51,7 +51,7 @@ def lesion_size(mask: ArrayLike, brain: ArrayLike, voxel_mm3: float) -> LesionSi
 
 
 def lesion_size_class(percent_of_brain: float) -> str:
-    """Return "none", "<1%", "1-5%" or ">5%" for a lesion's share of the brain in percent (table 1 of LADP)."""
+    """Return "none", "<1%", "1-5%" or ">5%" for a lesion's fraction of the brain in percent (table 1 of LADP)."""
     if percent_of_brain == 0:
         return "none"
     if percent_of_brain < SMALL_BELOW_PERCENT:

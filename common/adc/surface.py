@@ -21,17 +21,17 @@ class SurfaceScores(NamedTuple):
 
 
 def surface_scores(
-    prediction: ArrayLike, truth: ArrayLike, spacing_mm: Sequence[float], tolerance_mm: float = 2.0
+    predicted: ArrayLike, reference: ArrayLike, spacing_mm: Sequence[float], tolerance_mm: float = 2.0
 ) -> SurfaceScores:
     """Return MASD and NSD of two masks by the rules of the BONBID-HIE challenge.
 
     Surface elements sit at the corners between voxels and carry the area of the surface that the eight voxels around
-    them span. MASD is the mean of the two area-weighted average distances; NSD the share of both surfaces' area that
+    them span. MASD is the mean of the two area-weighted average distances; NSD the fraction of both surfaces' area that
     lies within `tolerance_mm` of the other. Both masks empty: MASD 0, NSD 1. One empty: MASD undefined (NaN), NSD 0.
     Only the box around both masks is looked at, so the cost follows the lesions' size.
 
     Args:
-        prediction, truth: (D, H, W) in any order of axes, mask where positive.
+        predicted, reference: (D, H, W) in any order of axes, mask where positive.
         spacing_mm: size of a voxel along each axis; positive.
         tolerance_mm: at least 0.
 
@@ -41,7 +41,7 @@ def surface_scores(
     References:
         Nikolov et al., Clinically Applicable Segmentation, JMIR 2021, https://doi.org/10.2196/26151
     """
-    first, second = np.asarray(prediction) > 0, np.asarray(truth) > 0
+    first, second = np.asarray(predicted) > 0, np.asarray(reference) > 0
     spacing = [float(size) for size in spacing_mm]
     _check(first, second, spacing)
     if not first.any() and not second.any():
@@ -77,7 +77,7 @@ def _common_box(first: Mask, second: Mask) -> tuple[slice, ...]:
 
 
 def _surface(mask: Mask, area_of_code: Values, spacing: list[float]) -> tuple[Values, Values]:
-    """Return the places (N, 3) in mm and areas (N,) in mm2 of the mask's surface elements.
+    """Return the positions (N, 3) in mm and areas (N,) in mm2 of the mask's surface elements.
 
     An element's code has one bit for each of the eight voxels around its corner, the first voxel's the highest; codes
     0 and 255 (all outside, all inside) are no surface. Bits are gathered axis by axis.
@@ -86,5 +86,5 @@ def _surface(mask: Mask, area_of_code: Values, spacing: list[float]) -> tuple[Va
     code = (code[:, :, :-1] << 1) | code[:, :, 1:]
     code = (code[:, :-1] << 2) | code[:, 1:]
     code = (code[:-1] << 4) | code[1:]
-    places = np.nonzero((code != 0) & (code != 255))
-    return np.stack(places, axis=1) * np.asarray(spacing), area_of_code[code[places]]
+    positions = np.nonzero((code != 0) & (code != 255))
+    return np.stack(positions, axis=1) * np.asarray(spacing), area_of_code[code[positions]]

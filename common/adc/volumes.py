@@ -1,9 +1,11 @@
-"""Volumes by SimpleITK: `.mha`, NIfTI and whatever else it reads, with their place in space."""
+"""Volumes with their position in space: NIfTI by nibabel, MetaImage and NRRD by SimpleITK."""
 
+import math
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
@@ -11,22 +13,27 @@ from monai.data import ImageReader
 from monai.utils.enums import MetaKeys, SpaceKeys
 from numpy.typing import NDArray
 
+from ..data.integrity import check_claimed_size, check_compressed
+from ..data.stored_volume import stored_volume
 from ..errors import UnusableFileError
 from ..files import replacing
+from .grid import Grid, check_grid, grid_difference
+from .nifti import is_nifti, read_nifti, read_nifti_grid, write_nifti
 
 PathLike = str | os.PathLike[str]
-Values = NDArray[np.float64]
 
-# Grids that differ by less are one grid: .mha files keep six decimals, NIfTI single precision.
-GRID_TOLERANCE_MM = 1e-3
+SUFFIXES = (".mha", ".mhd", ".nrrd", ".nii", ".nii.gz")
+_READERS = {".mha": "MetaImageIO", ".mhd": "MetaImageIO", ".nrrd": "NrrdImageIO"}
+# What a header must say, each with older names: without it SimpleITK takes voxels of 1 mm at the origin along the
+# patient's axes, or bytes in the wrong order.
+_META_ENTRIES = {
+    "ElementSpacing": r"(ElementSpacing|ElementSize)\s*[=:]",
+    "Offset": r"(Offset|Position|Origin)\s*[=:]",
+    "TransformMatrix": r"(TransformMatrix|Rotation|Orientation)\s*[=:]",
+    "BinaryDataByteOrderMSB": r"(BinaryData|Element)ByteOrderMSB\s*[=:]\s*(True|False)\s*$",
+}
+_NRRD_ENTRIES = {name: rf"{name}:" for name in ("space", "space directions", "space origin")}
 _LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
-
-
-class Grid(NamedTuple):
-    """Size in voxels, and affine (4, 4) from voxel index to mm in RAS."""
-
-    size: tuple[int, int, int]
-    affine: Values
 
 
 class VolumeReader(ImageReader):
@@ -38,7 +45,7 @@ class VolumeReader(ImageReader):
     """
 
     def verify_suffix(self, filename: Sequence[PathLike] | PathLike) -> bool:
-        """Return True: SimpleITK looks at the content."""
+        """Return True: :func:`read_volume` looks at the suffix."""
         return True
 
     def read(self, data: Sequence[PathLike] | PathLike, **kwargs: Any) -> list[str]:
@@ -76,115 +83,147 @@ def read_volume(path: PathLike) -> tuple[NDArray[np.float32], Grid]:
     """Return the voxels (C, X, Y, Z) of a file and its grid; a fourth axis or a vector's components are channels.
 
     Raises:
-        UnusableFileError: if the file is missing, damaged or not 3D (or 4D with channels last).
+        UnusableFileError: if the file is missing, damaged, not 3D (or 4D with channels last), or its header claims
+            what cannot be.
     """
-    if not Path(path).is_file():
-        raise UnusableFileError(f"{path}: expected an image file, found none")
+    file = _known(path)
+    if is_nifti(file):
+        return read_nifti(file)
+    check_compressed(file)
+    reader = _header(file)
+    grid = _grid(reader, file)
     try:
-        image = sitk.ReadImage(str(path))
+        image = reader.Execute()
     except RuntimeError as error:
-        reason = str(error).strip().splitlines()[-1]
-        raise UnusableFileError(
-            f"{path}: expected a whole image file, found one that is unreadable: {reason}"
-        ) from error
+        raise _unreadable(file) from error
     array = sitk.GetArrayFromImage(image)
-    components = image.GetNumberOfComponentsPerPixel()
-    if image.GetDimension() == 4 and components == 1:
+    if image.GetDimension() == 4:
         channels = np.moveaxis(array.T, -1, 0)
-    elif image.GetDimension() == 3:
-        channels = array.T if components > 1 else array.T[None]
     else:
-        raise UnusableFileError(
-            f"{path}: expected a 3D volume (or 4D with channels last), found {image.GetDimension()}D"
-        )
-    if channels.size == 0:
-        raise UnusableFileError(f"{path}: expected voxels, found size {image.GetSize()}")
-    return np.ascontiguousarray(channels, dtype=np.float32), _grid(image)
+        channels = array.T if image.GetNumberOfComponentsPerPixel() > 1 else array.T[None]
+    with np.errstate(over="ignore"):  # too large for float32 is infinite, which no map may be
+        return np.ascontiguousarray(channels, dtype=np.float32), grid
 
 
 def read_grid(path: PathLike) -> Grid:
     """Return the grid of a file from its header alone."""
-    return _grid(_header(path))
+    file = _known(path)
+    return read_nifti_grid(file) if is_nifti(file) else _grid(_header(file), file)
 
 
-def grid_difference(first: Grid, second: Grid) -> str:
-    """Return in words by how much `second` departs from `first`; empty if they are one grid within 1e-3 mm.
+def voxel_spacing_mm(path: PathLike) -> tuple[float, float, float]:
+    """Return the size of a voxel of a file along x, y and z."""
+    x, y, z = read_grid(path).spacing_mm.tolist()
+    return x, y, z
 
-    Compared are the sizes and the places of all eight corners, so that a small tilt of a large volume counts.
-    """
-    if first.size != second.size:
-        return f"size {second.size} instead of {first.size}"
-    corners = np.array(list(np.ndindex(2, 2, 2))) * (np.array(first.size) - 1)
-    homogeneous = np.c_[corners, np.ones(8)]
-    shift_mm = float(np.linalg.norm((homogeneous @ (second.affine - first.affine).T)[:, :3], axis=1).max())
-    if shift_mm <= GRID_TOLERANCE_MM:
-        return ""
-    sizes = [np.linalg.norm(grid.affine[:3, :3], axis=0) for grid in (first, second)]
-    origins = [grid.affine[:3, 3] for grid in (first, second)]
-    cosines = np.clip(np.sum(first.affine[:3, :3] * second.affine[:3, :3], axis=0) / (sizes[0] * sizes[1]), -1, 1)
-    return (
-        f"voxels up to {shift_mm:.4g} mm away (spacing off by {np.abs(sizes[1] - sizes[0]).max():.4g} mm, "
-        f"origin by {np.linalg.norm(origins[1] - origins[0]):.4g} mm, "
-        f"direction by {np.degrees(np.arccos(cosines)).max():.4g} degrees)"
-    )
+
+def has_volume_suffix(path: Path) -> bool:
+    """Return whether the name ends as those of volumes do: .mha, .mhd, .nrrd, .nii or .nii.gz."""
+    return path.name.lower().endswith(SUFFIXES)
 
 
 def write_on_grid(voxels: NDArray[Any], path: PathLike, reference: PathLike) -> None:
-    """Write `voxels` (X, Y, Z) to `path` with exactly the spacing, origin and direction of the file `reference`.
+    """Write `voxels` (X, Y, Z) to `path` exactly where the file `reference` lies, and read them back.
 
     Args:
-        voxels: any type that SimpleITK writes; booleans become 8-bit.
-        path: its suffix chooses the format; the file is whole or not there.
+        voxels: any type that the format holds; booleans become 8-bit.
+        path: in the format of `reference`; a NIfTI keeps its sform and its qform. It is whole or not there.
         reference: file whose header gives the grid, 3D or 4D with channels last.
 
     Raises:
-        ValueError: if `voxels` has not the size of `reference`.
+        OSError: if what was written is not what is read back (a full disk).
+        ValueError: if `voxels` has not the size of `reference`, or the formats differ.
     """
+    target, source, grid = Path(path), Path(reference), read_grid(reference)
+    if voxels.shape != grid.size:
+        raise ValueError(f"voxels: expected the size {grid.size} of {reference}, found {voxels.shape}")
+    if is_nifti(target) != is_nifti(source):
+        raise ValueError(f"{path}: expected the format of {reference}, found another suffix")
+    plain = np.ascontiguousarray(voxels.astype(np.uint8) if voxels.dtype == bool else voxels)
+    with replacing(target) as temporary:
+        try:
+            (write_nifti if is_nifti(target) else _write)(plain, temporary, source)
+            written, place = read_volume(temporary)
+            whole = np.array_equal(written[0], plain.astype(np.float32), equal_nan=True)
+        except (OSError, RuntimeError, UnusableFileError) as error:
+            raise OSError(f"{path}: expected to write a whole file, found less on disk; is it full?") from error
+        if not whole or grid_difference(grid, place):
+            raise OSError(f"{path}: expected the voxels that were written, found others on disk; is it damaged?")
+
+
+def _write(voxels: NDArray[Any], path: Path, reference: Path) -> None:
     header = _header(reference)
-    size = header.GetSize()[:3]
-    if voxels.shape != size:
-        raise ValueError(f"voxels: expected the size {size} of {reference}, found {voxels.shape}")
-    plain = voxels.astype(np.uint8) if voxels.dtype == bool else voxels
-    image = sitk.GetImageFromArray(np.ascontiguousarray(plain.T))
+    image = sitk.GetImageFromArray(voxels.T)
     image.SetSpacing(header.GetSpacing()[:3])
     image.SetOrigin(header.GetOrigin()[:3])
     image.SetDirection(_direction(header).ravel().tolist())
-    with replacing(path) as temporary:
-        sitk.WriteImage(image, str(temporary), useCompression=True)
+    # Lower-case, which SimpleITK's writers insist on, and .mha for .mhd, which may hold its voxels too.
+    one_file = path.with_suffix(".nrrd" if path.suffix.lower() == ".nrrd" else ".mha")
+    try:
+        sitk.WriteImage(image, str(one_file), useCompression=True)
+        one_file.replace(path)
+    finally:
+        if one_file != path:
+            one_file.unlink(missing_ok=True)
 
 
-def _header(path: PathLike) -> sitk.ImageFileReader:
+def _known(path: PathLike) -> Path:
+    file = Path(path)
+    if not file.is_file():
+        raise UnusableFileError(f"{path}: expected an image file, found none")
+    if not has_volume_suffix(file):
+        raise UnusableFileError(f"{path}: expected a volume in {', '.join(SUFFIXES)}, found another suffix; convert it")
+    return file
+
+
+def _header(path: Path) -> sitk.ImageFileReader:
+    """Return a reader that knows the header, which was checked before: SimpleITK crashes on some."""
+    _check_claims(path)
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
+    reader.SetImageIO(_READERS[path.suffix.lower()])
     try:
         reader.ReadImageInformation()
     except RuntimeError as error:
-        raise UnusableFileError(f"{path}: expected an image file, found one without a readable header") from error
+        raise _unreadable(path) from error
     if len(reader.GetSize()) not in (3, 4):
         raise UnusableFileError(f"{path}: expected a 3D volume, found {len(reader.GetSize())}D")
     return reader
 
 
-def _direction(image: sitk.Image | sitk.ImageFileReader) -> Values:
+def _check_claims(path: Path) -> None:
+    claimed = stored_volume(path)
+    if claimed is None or claimed.data is None or not claimed.data.is_file():
+        raise UnusableFileError(f"{path}: expected its voxels, binary and in one file, found none; save it as .mha")
+    check_claimed_size(path, claimed.shape, claimed.bytes_per_value, compressed=True)
+    with path.open("rb") as stream:
+        header = stream.read(claimed.offset or 1 << 16).decode("latin-1")
+    nrrd = path.suffix.lower() == ".nrrd"
+    for name, entry in (_NRRD_ENTRIES if nrrd else _META_ENTRIES).items():
+        if not re.search(rf"(?m)^{entry}", header):
+            raise UnusableFileError(f"{path}: expected {name} in its header, found none; export the image again")
+    size = claimed.data.stat().st_size - claimed.offset
+    if not claimed.compressed and "HeaderSize" not in header:
+        expected = math.prod(claimed.shape) * claimed.bytes_per_value
+        if size != expected:
+            raise UnusableFileError(f"{path}: expected {expected} bytes of voxels as its header says, found {size}")
+    if claimed.compressed and not nrrd and not re.search(rf"(?m)^CompressedDataSize\s*[=:]\s*{size}\s*$", header):
+        raise UnusableFileError(f"{path}: expected CompressedDataSize = {size} in its header, as it is, found another")
+
+
+def _unreadable(path: Path) -> UnusableFileError:
+    return UnusableFileError(f"{path}: expected a whole image file, found one that is unreadable; export it again")
+
+
+def _direction(image: sitk.ImageFileReader) -> NDArray[np.float64]:
     matrix = np.asarray(image.GetDirection())
     side = round(matrix.size**0.5)
     return matrix.reshape(side, side)[:3, :3]
 
 
-def _grid(image: sitk.Image | sitk.ImageFileReader) -> Grid:
+def _grid(image: sitk.ImageFileReader, path: Path) -> Grid:
     affine = np.eye(4)
     affine[:3, :3] = _direction(image) * np.asarray(image.GetSpacing()[:3])
     affine[:3, 3] = image.GetOrigin()[:3]
     x, y, z = image.GetSize()[:3]
-    return Grid((x, y, z), _LPS_TO_RAS @ affine)
-
-
-def voxel_spacing_mm(path: PathLike) -> tuple[float, float, float]:
-    """Return the size of a voxel of a file along x, y and z."""
-    x, y, z = np.linalg.norm(read_grid(path).affine[:3, :3], axis=0)
-    return float(x), float(y), float(z)
-
-
-def has_volume_suffix(path: Path) -> bool:
-    """Return whether the name ends as those of volumes do: .mha, .mhd, .nrrd, .nii or .nii.gz."""
-    return path.name.lower().endswith((".mha", ".mhd", ".nrrd", ".nii", ".nii.gz"))
+    return check_grid(Grid((x, y, z), _LPS_TO_RAS @ affine), path)

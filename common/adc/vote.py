@@ -11,11 +11,11 @@ from monai.inferers import Inferer
 from torch import Tensor, nn
 
 from ..training.weights import load_weights
-from .stored_threshold import load_threshold
+from .threshold import load_threshold
 
 
 def vote(masks: Sequence[Tensor]) -> Tensor:
-    """Return the share of the models that call each voxel lesion; half of them suffice in the paper's code (4 of 8).
+    """Return the fraction of the models that call each voxel lesion; half of them suffice in the paper's code (4 of 8).
 
     Args:
         masks: one mask a model, same shapes, lesion where positive.
@@ -29,7 +29,7 @@ def vote(masks: Sequence[Tensor]) -> Tensor:
 
 
 class VotingInferer(Inferer):
-    """Gives the share of several models that call a voxel lesion, each at its own threshold.
+    """Gives the fraction of several models that call a voxel lesion, each at its own threshold.
 
     The weights (`model.pt`) and thresholds (`threshold.json`) are read at the first case, so that a config builds
     without them.
@@ -48,7 +48,7 @@ class VotingInferer(Inferer):
         self._models: list[tuple[nn.Module, float]] = []
 
     def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
-        """Return shares (B, K, H, W, D) of volumes (B, C, H, W, D).
+        """Return fractions (B, K, H, W, D) of volumes (B, C, H, W, D).
 
         Args:
             inputs: volumes.
@@ -68,4 +68,4 @@ class VotingInferer(Inferer):
 
 def _load(network: Any, folder: Path) -> tuple[nn.Module, float]:
     model = load_weights(copy.deepcopy(network), folder / "model.pt").eval()
-    return model, load_threshold(folder / "threshold.json")
+    return model, load_threshold(folder / "threshold.json", folder / "model.pt")

@@ -5,12 +5,13 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 
-import torch
 from torch import Tensor, nn
 
 from ..errors import UnusableFileError
-from ..training.weights import has_start
+from ..training.weights import has_start, read_checkpoint, unfilled_parts
 from .uniformer import UNIFORMER_SMALL_DEPTHS, UNIFORMER_SMALL_WIDTHS, UniFormer
+
+logger = logging.getLogger(__name__)
 
 # The first bias of the last layer: the mean EF of EchoNet-Dynamic's training cases, in percent.
 MEAN_EF_PERCENT = 55.6
@@ -105,7 +106,8 @@ def load_echo_weights(network: nn.Module, path: str | os.PathLike[str]) -> tuple
     Raises:
         UnusableFileError: if the file is no checkpoint, or no encoder tensor fits.
     """
-    found = published_to_ours(_read_checkpoint(path))
+    content = read_checkpoint(path, [argparse.Namespace])  # the options that CoReEcho stores beside
+    found = published_to_ours(content)
     own = network.state_dict()
     fitting = {name: value for name, value in found.items() if name in own and value.shape == own[name].shape}
     if not any(name.startswith("encoder.") for name in fitting):
@@ -114,6 +116,8 @@ def load_echo_weights(network: nn.Module, path: str | os.PathLike[str]) -> tuple
             f"found {sorted(found)[:3]}; set depths and widths in network_def as the checkpoint has them."
         )
     network.load_state_dict(fitting, strict=False)
+    if left := unfilled_parts(own, found):
+        logger.info(f"{path}: not filled: {left}")
     return len(fitting), len(own)
 
 
@@ -148,19 +152,6 @@ def _head(kind: str, features: int, dropout: float) -> nn.Sequential:
     )
 
 
-def _read_checkpoint(path: str | os.PathLike[str]) -> Mapping[str, object]:
-    try:
-        with torch.serialization.safe_globals([argparse.Namespace]):  # the options that CoReEcho stores beside
-            content = torch.load(path, map_location="cpu", weights_only=True)
-    except FileNotFoundError:
-        raise
-    except Exception as error:
-        raise UnusableFileError(f"{path}: expected a PyTorch checkpoint of plain tensors: {error}") from error
-    if not isinstance(content, Mapping):
-        raise UnusableFileError(f"{path}: expected a dictionary of tensors, found {type(content).__name__}")
-    return content
-
-
 def _encoder_names(entries: object) -> dict[str, Tensor]:
     names: dict[str, Tensor] = {}
     for name, value in _tensors(entries):
@@ -181,9 +172,6 @@ def _tensors(entries: object) -> list[tuple[str, Tensor]]:
 
 def _bare(name: str) -> str:
     return name.removeprefix("module.")
-
-
-logger = logging.getLogger(__name__)
 
 
 def start_from_echo_weights(

@@ -4,7 +4,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from .processes import bare_network
 logger = logging.getLogger(__name__)
 
 DEFAULT_STARTS = ("pretrained.pt", "start.pt")  # of a second stage, and of a first one
+PARTS_NAMED = 8
 
 
 def load_state(path: str | os.PathLike[str]) -> dict[str, Tensor]:
@@ -30,16 +31,67 @@ def load_state(path: str | os.PathLike[str]) -> dict[str, Tensor]:
             tensors.
     """
     _check_sha256(Path(path))
-    try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:
-        raise UnusableFileError(
-            f"{path}: expected a state dict saved by torch.save, found another kind of file or a damaged one "
-            f"({type(error).__name__}); download or save it again"
-        ) from error
-    if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+    state = read_checkpoint(path)
+    if not all(isinstance(value, Tensor) for value in state.values()):
         raise UnusableFileError(f"{path}: expected named tensors only, found {type(state).__name__}; save a state_dict")
     return {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
+
+
+def read_checkpoint(path: str | os.PathLike[str], allowed: Sequence[type] = ()) -> dict[str, Any]:
+    """Return the dictionary that a checkpoint holds, tensors on the CPU, read with `weights_only=True`.
+
+    Args:
+        path: file of torch.save.
+        allowed: other plain classes that it may hold.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        UnusableFileError: if it is another kind of file, damaged, or no dictionary.
+    """
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path}: expected weights to start from, found no file")
+    try:
+        with torch.serialization.safe_globals(list(allowed)):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise UnusableFileError(
+            f"{path}: expected a state dict saved by torch.save, found {_kind(Path(path))}; download or save it again"
+        ) from error
+    if not isinstance(content, Mapping):
+        raise UnusableFileError(
+            f"{path}: expected named tensors only, found {type(content).__name__}; save a state_dict"
+        )
+    return dict(content)
+
+
+def unfilled_parts(own: Mapping[str, Tensor], found: Mapping[str, Any]) -> str:
+    """Return in words which parts of a network the tensors of a checkpoint do not fill, and why; empty if none.
+
+    Args:
+        own: state of the network.
+        found: the checkpoint's, under the network's names.
+    """
+    reasons: dict[str, list[str]] = {}
+    for name, value in own.items():
+        other = found.get(name)
+        if other is None or other.shape != value.shape:
+            why = "missing" if other is None else f"{tuple(other.shape)} instead of {tuple(value.shape)}"
+            reasons.setdefault(name.rpartition(".")[0] or name, []).append(why)
+    if len(reasons) > PARTS_NAMED:  # by the largest parts, where there are too many small ones
+        large: dict[str, list[str]] = {}
+        for part, whys in reasons.items():
+            large.setdefault(part.partition(".")[0], []).extend(whys)
+        reasons = large
+    named = [f"{part} ({len(whys)}: {whys[0]})" for part, whys in reasons.items()]
+    return ", ".join(named[:PARTS_NAMED]) + (f" and {len(named) - PARTS_NAMED} more" if named[PARTS_NAMED:] else "")
+
+
+def log_start(path: str | os.PathLike[str], own: Mapping[str, Tensor], found: Mapping[str, Any]) -> None:
+    """Log how many of a network's tensors a checkpoint fills, and the parts that keep their random start."""
+    fitting = sum(name in found and found[name].shape == value.shape for name, value in own.items())
+    left = unfilled_parts(own, found)
+    note = f"; not filled: {left}" if left else ""
+    logger.info(f"started from {path}: {fitting} of {len(own)} tensors{note}")
 
 
 def save_state(
@@ -84,6 +136,13 @@ def sha256_of(path: str | os.PathLike[str]) -> str:
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
+def _kind(path: Path) -> str:
+    head = path.read_bytes()[:512].lstrip().lower()
+    if head.startswith((b"<!doctype", b"<html", b"<?xml")):
+        return "a web page (the download gave a page instead of the file)"
+    return "another kind of file or a damaged one" if head else "an empty file"
+
+
 def _check_sha256(path: Path) -> None:
     beside = path.with_suffix(".json")
     if not (path.is_file() and beside.is_file()):
@@ -114,8 +173,8 @@ def load_weights(network: nn.Module, path: str | os.PathLike[str]) -> nn.Module:
     if wrong:
         raise UnusableFileError(
             f"{path}: expected the {len(own)} tensors of this network, found {len(wrong)} missing or of another "
-            f"shape (first: {wrong[0]}); pass the network_def settings that the weights were trained with, which "
-            f"stand in {Path(path).with_suffix('.json').name} beside them if this package trained them"
+            f"shape, in {unfilled_parts(own, state)}; pass the network_def settings that the weights were trained "
+            f"with, which stand in {Path(path).with_suffix('.json').name} beside them if this package trained them"
         )
     bare_network(network).load_state_dict({key: state[key] for key in own})
     return network
@@ -145,5 +204,5 @@ def start_from_pretrained(
             f"{path}: expected tensors of this network, found none that fits; remove the file or pass --pretrained none"
         )
     bare_network(network).load_state_dict(fitting, strict=False)
-    logger.info(f"started from {path}: {len(fitting)} of {len(own)} tensors")
+    log_start(path, own, state)
     return network

@@ -12,7 +12,7 @@ import torch
 from monai.metrics import compute_average_surface_distance, compute_surface_dice
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
-from common.adc import FlippedSliceInferer, LabelAwareNoise, TernausNet, surface_scores
+from common.adc import FlippedSliceInferer, LabelAwareNoised, TernausNet, surface_scores
 
 pytestmark = pytest.mark.benchmark
 
@@ -90,8 +90,8 @@ def test_label_aware_noise_of_a_slice_against_a_scipy_loop(benchmark):
             noise[channel] = np.where(distance <= reach, inside, outside)
         return np.sqrt(0.95) * image.numpy() + np.sqrt(0.05) * noise
 
-    transform = LabelAwareNoise().set_random_state(0)
-    compare(benchmark, lambda: transform(image, label), plainly, rounds=50)
+    transform = LabelAwareNoised("image").set_random_state(0)
+    compare(benchmark, lambda: transform({"image": image, "label": label}), plainly, rounds=50)
 
 
 @pytest.mark.filterwarnings("ignore:.*always_return_as_numpy:FutureWarning")

@@ -101,6 +101,7 @@ def test_bad_cases_are_named_and_the_good_ones_written(tmp_path):
         write_case(data, f"{number:03d}", seed=number)
     adc, zmap = (data / folder for folder in ("1ADC_ss", "2Z_ADC"))
     next(zmap.glob("*001*")).unlink()
+    next(adc.glob("*004*")).with_name("._MGHNICU_004-VISIT_01-ADC_ss.mha").write_bytes(b"hidden")
     cut = next(adc.glob("*002*"))
     cut.write_bytes(cut.read_bytes()[:5000])
     write(next(zmap.glob("*003*")), np.ones((32, 32, 30), np.float32), DIRECTIONS["identity"])
@@ -116,6 +117,48 @@ def test_bad_cases_are_named_and_the_good_ones_written(tmp_path):
     assert sorted(reasons) == ["001", "002", "003"]
     assert [row["case"][8:11] for row in read_csv(tmp_path / "out" / "predictions.csv")] == ["004"]
     assert (tmp_path / "out" / "MGHNICU_004-VISIT_01_lesion.mha").is_file()
+
+
+def replaced(path, old, new):
+    content = path.read_bytes()
+    assert old in content
+    path.write_bytes(content.replace(old, new, 1))
+
+
+def test_attacked_cases_fail_in_one_sentence_and_the_others_are_written(tmp_path):
+    data = tmp_path / "data"
+    names = ["axes", "bomb", "moved", "cut", "../up", "twin", "twin", "labelled"]
+    rows = []
+    for number, name in enumerate(names):
+        write_case(data, f"{number:03d}", seed=number, size=32)
+        adc, zmap = (next((data / folder).glob(f"*{number:03d}*")) for folder in ("1ADC_ss", "2Z_ADC"))
+        if name in ("moved", "cut"):
+            adc.rename(adc.with_suffix(".keep"))
+            adc = adc.with_suffix(".nii.gz")
+            sitk.WriteImage(sitk.ReadImage(str(zmap)) * 0 + 1000, str(adc))
+        rows.append([name, adc, zmap])
+    replaced(rows[0][1], b"NDims = 3", b"NDims = 900")
+    replaced(rows[1][1], b"DimSize = 32 32 32", b"DimSize = 40000 40000 4")
+    image = nibabel.load(rows[2][1])
+    image.set_sform(image.affine + np.diag([0, 0, 0.36, 0]), 1)  # the last corner lies 31 x 0.36 = 11.16 mm further
+    image.set_qform(image.get_qform(), 1)
+    nibabel.save(image, rows[2][1])
+    rows[3][1].write_bytes(rows[3][1].read_bytes()[: int(0.6 * rows[3][1].stat().st_size)])
+    lines = [";".join(map(str, row)) for row in (["case", "adc", "zmap"], *rows)]
+    (data / "datalist.csv").write_text("\n".join(lines), encoding="utf-16")
+    settings = {"network_def": copying_model(tmp_path / "models"), "slice_size": [32, 32]}
+    folders = {"dataset_dir": "data", "model_dir": "models", "output_dir": "out/run"}
+    with pytest.raises(RuntimeError, match="failures"):  # MONAI's, around FailedCasesError
+        infer(settings | {key: str(tmp_path / name) for key, name in folders.items()})
+    reasons = {row["case"]: row["reason"] for row in read_csv(tmp_path / "out" / "run" / "failed.csv")}
+    assert sorted(reasons) == ["axes", "bomb", "cut", "moved", "twin"]
+    for case, words in {"axes": "900", "bomb": "40000 x 40000", "moved": "sform and qform", "cut": ".nii.gz"}.items():
+        assert words in reasons[case] and "\n" not in reasons[case] and "ITK ERROR" not in reasons[case]
+    assert "found 2 rows of twin" in reasons["twin"]
+    written = [row["case"] for row in read_csv(tmp_path / "out" / "run" / "predictions.csv")]
+    assert written == ["../up", "labelled"]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["run"]
+    assert len(list((tmp_path / "out" / "run").glob("*_lesion.mha"))) == 2
 
 
 def test_models_vote(trained, phantom, tmp_path):

@@ -66,5 +66,5 @@ def test_engine_gets_the_mixed_batch():
 
 
 def test_refuses_a_probability_outside_its_range():
-    with pytest.raises(ValueError, match=r"share in \[0, 1\], found 1.5"):
+    with pytest.raises(ValueError, match=r"fraction in \[0, 1\], found 1.5"):
         CarveMix(1.5)

@@ -5,11 +5,9 @@ import pytest
 import SimpleITK as sitk
 
 from common.adc import (
-    bonbid_datalist,
-    challenge_datalist,
+    LoadVolumed,
     neonatal_adc_datalist,
     simulate_neonatal_adc,
-    two_channel_datalist,
 )
 from common.errors import NoDataError, UnusableFileError
 
@@ -28,66 +26,10 @@ def bonbid(root, ids=("010", "011", "012", "013", "014", "015")):
     return names
 
 
-@pytest.mark.parametrize("nested", [False, True])
-def test_reads_the_public_data_sets_layout_also_one_folder_up(tmp_path, nested):
-    names = bonbid(tmp_path / "BONBID2023_Train" if nested else tmp_path)
-    items = bonbid_datalist(tmp_path)
-    assert [item["case"] for item in items] == names
-    assert items[2]["image"][0].endswith("1ADC_ss/MGHNICU_012-VISIT_01-ADC_ss.mha")
-    assert items[2]["image"][1].endswith("2Z_ADC/Zmap_MGHNICU_012-VISIT_01-ADC_smooth2mm_clipped10.mha")
-    assert items[2]["label"].endswith("3LABEL/MGHNICU_012-VISIT_01_lesion.mha")
-    assert neonatal_adc_datalist(tmp_path) == items
-
-
-def test_reads_the_challenges_layout_by_id_or_by_the_only_pair(tmp_path):
-    adc, zmap = "images/skull-stripped-adc-brain-mri", "images/z-score-adc"
-    touch(tmp_path / "a" / adc, "MGHNICU_201-VISIT_01-ADC_ss.mha", "MGHNICU_202-VISIT_01-ADC_ss.mha")
-    touch(tmp_path / "a" / zmap, "Zmap_MGHNICU_202-VISIT_01-x.mha", "Zmap_MGHNICU_201-VISIT_01-x.mha")
-    first = challenge_datalist(tmp_path / "a")[0]
-    assert first["case"] == "MGHNICU_201-VISIT_01" and "label" not in first
-    assert first["image"][1].endswith("Zmap_MGHNICU_201-VISIT_01-x.mha")
-    touch(tmp_path / "b" / adc, "2f1c.mha")
-    touch(tmp_path / "b" / zmap, "77aa.mha")
-    (only,) = neonatal_adc_datalist(tmp_path / "b")
-    assert only["case"] == "2f1c" and only["image"][1].endswith("77aa.mha")
-
-
-@pytest.mark.parametrize(("images", "labels"), [("", "labels/final"), ("imagesTr", "labelsTr"), ("images", "labels")])
-def test_reads_a_folder_of_two_channel_volumes(tmp_path, images, labels):
-    touch(tmp_path / images, "b.nii.gz", "a.mha", "notes.txt")
-    touch(tmp_path / labels, "b.nii.gz")
-    items = two_channel_datalist(tmp_path)
-    assert [item["case"] for item in items] == ["a", "b"]
-    assert items[1]["image"].endswith("b.nii.gz") and items[1]["label"].endswith("b.nii.gz")
-    assert "label" not in items[0]
-    assert [item["case"] for item in neonatal_adc_datalist(tmp_path, needs_label=True)] == ["b"]
-
-
-def test_reads_adc_maps_with_their_z_maps_in_a_folder_beside(tmp_path):
-    touch(tmp_path, "a.nii.gz", "b.nii.gz")
-    touch(tmp_path / "zmaps", "a.mha")
-    paired, both = two_channel_datalist(tmp_path)
-    assert paired == {"case": "a", "image": [str(tmp_path / "a.nii.gz"), str(tmp_path / "zmaps" / "a.mha")]}
-    assert both == {"case": "b", "image": str(tmp_path / "b.nii.gz")}
-
-
-def test_reads_one_volume_as_it_reads_it_in_its_folder(tmp_path):
-    touch(tmp_path, "a.nii.gz", "b.nii.gz", "notes.txt")
-    touch(tmp_path / "zmaps", "a.nii.gz")
-    listed = neonatal_adc_datalist(tmp_path)
-    assert [neonatal_adc_datalist(tmp_path / name) for name in ("a.nii.gz", "b.nii.gz")] == [listed[:1], listed[1:]]
-    with pytest.raises(NoDataError, match=r"notes\.txt: expected .* one such volume"):
-        neonatal_adc_datalist(tmp_path / "notes.txt")
-
-
-def test_reads_any_folder_with_a_datalist(tmp_path):
-    (tmp_path / "datalist.csv").write_text("case,adc,zmap,label\np7,x/adc.nii.gz,x/z.nii.gz,x/l.nii.gz\np8,a,b,\n")
-    first, second = neonatal_adc_datalist(tmp_path)
-    assert first["image"] == [str(tmp_path / "x/adc.nii.gz"), str(tmp_path / "x/z.nii.gz")]
-    assert first["label"] == str(tmp_path / "x/l.nii.gz") and "label" not in second
-    (tmp_path / "datalist.csv").write_text("case,adc\np7,adc.mha\n")
-    with pytest.raises(UnusableFileError, match=r"datalist.csv: expected columns adc and zmap, or image"):
-        neonatal_adc_datalist(tmp_path)
+def reason(item):
+    with pytest.raises(UnusableFileError) as caught:
+        LoadVolumed("image")(item)
+    return str(caught.value)
 
 
 def test_case_without_z_map_stays_listed_so_that_it_fails_by_name(tmp_path):
@@ -95,7 +37,65 @@ def test_case_without_z_map_stays_listed_so_that_it_fails_by_name(tmp_path):
     next((tmp_path / "2Z_ADC").glob("*012*")).unlink()
     items = neonatal_adc_datalist(tmp_path)
     assert len(items) == 6
-    assert items[2]["image"][1] == "missing Z map of case MGHNICU_012-VISIT_01"
+    assert reason(items[2]) == "MGHNICU_012-VISIT_01: expected one Z map, found none"
+
+
+def test_case_with_one_name_in_two_formats_fails_by_name(tmp_path, caplog):
+    touch(tmp_path, "p5.nii", "p5.nii.gz", "p6.mha", "S.NII.GZ")
+    items = neonatal_adc_datalist(tmp_path)
+    assert [item["case"] for item in items] == ["S", "p5", "p6"]
+    assert reason(items[1]) == "p5: expected one volume, found p5.nii and p5.nii.gz"
+    touch(tmp_path / "labels", "p5.nii", "p6.mha", "S.nii", "S.mha")
+    assert [item["case"] for item in neonatal_adc_datalist(tmp_path, needs_label=True)] == ["p6"]
+    assert "left out p5: p5: expected one volume" in caplog.text
+    assert "left out S: expected one label, found none or two" in caplog.text
+
+
+def test_names_that_differ_after_a_dot_are_two_cases(tmp_path):
+    touch(tmp_path, "1.2.3.1.mha", "1.2.3.2.mha")
+    assert [item["case"] for item in neonatal_adc_datalist(tmp_path)] == ["1.2.3.1", "1.2.3.2"]
+
+
+def test_everything_that_no_case_uses_is_named_once_and_hidden_files_are_no_cases(tmp_path, caplog):
+    bonbid(tmp_path)
+    touch(tmp_path / "1ADC_ss", "._MGHNICU_010-VISIT_01-ADC_ss.mha", ".DS_Store", "Thumbs.db", "scan.dcm")
+    touch(tmp_path / "1ADC_ss" / "more", "MGHNICU_099-VISIT_01-ADC_ss.mha")
+    touch(tmp_path / "3LABEL", "MGHNICU_050-VISIT_01_lesion.mha")
+    for split in ("all", "training", "validation"):
+        assert all("refused" not in item for item in neonatal_adc_datalist(tmp_path, split))
+    named = [record.getMessage().split(": ", 1)[1] for record in caplog.records]
+    assert named == [
+        "not used 1ADC_ss/more/MGHNICU_099-VISIT_01-ADC_ss.mha: belongs to no case",
+        "not used 1ADC_ss/scan.dcm: no volume (.mha, .mhd, .nrrd, .nii, .nii.gz)",
+        "not used 3LABEL/MGHNICU_050-VISIT_01_lesion.mha: belongs to no case",
+    ]
+
+
+def test_linked_folders_are_read_and_voxels_beside_a_header_belong_to_it(tmp_path, caplog):
+    touch(tmp_path / "elsewhere", "a.mhd", "a.raw", "b.mhd", "b.zraw")
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "images").symlink_to(tmp_path / "elsewhere")
+    assert [item["case"] for item in neonatal_adc_datalist(tmp_path / "data")] == ["a", "b"]
+    assert not caplog.records
+
+
+def test_cases_without_a_label_are_named_where_labels_are_needed(tmp_path, caplog):
+    names = bonbid(tmp_path)
+    next((tmp_path / "3LABEL").glob("*012*")).unlink()
+    assert len(neonatal_adc_datalist(tmp_path, needs_label=True)) == len(names) - 1
+    assert "left out MGHNICU_012-VISIT_01: expected one label" in caplog.text
+
+
+def test_rows_of_one_name_and_rows_without_a_map_fail_by_name(tmp_path, caplog):
+    rows = ["p7,a.mha,b.mha,l.mha", "p8,c.mha,d.mha,l.mha", "p7,e.mha,f.mha,l.mha", "p9,g.mha,,l.mha"]
+    (tmp_path / "datalist.csv").write_text("\n".join(["case,adc,zmap,label", *rows, ""]))
+    first, second, fine, lacking = neonatal_adc_datalist(tmp_path)
+    for item in (first, second):
+        assert "datalist.csv: expected each case once, found 2 rows of p7; rename them" in reason(item)
+    assert "refused" not in fine
+    assert reason(lacking) == "p9: expected one Z map, found none"
+    assert [item["case"] for item in neonatal_adc_datalist(tmp_path, needs_label=True)] == ["p8"]
+    assert "left out p7" in caplog.text and "left out p9" in caplog.text
 
 
 def test_folds_share_no_patient_and_cover_all(tmp_path):

@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional
 
 from common.adc import TernausNet, load_ternausnet_weights, with_encoder_weights
@@ -109,8 +110,39 @@ def test_first_convolution_adapted_to_two_channels_answers_equal_channels_alike(
 def test_refuses_a_checkpoint_of_another_network(tmp_path):
     with pytest.raises(UnusableFileError, match=r"expected names like 'encoder.0.weight'.*found \['stem.weight'\]"):
         load_ternausnet_weights(TernausNet(), {"stem.weight": torch.zeros(1)})
-    with pytest.raises(UnusableFileError, match=r"another depth \(11 or 16\)"):
+    with pytest.raises(UnusableFileError, match=r"expected a VGG of 8 conv.* 64 .* without .* found one of 13 from 64"):
         load_ternausnet_weights(TernausNet(depth=11), TernausNet(depth=16).state_dict())
+    with pytest.raises(
+        UnusableFileError, match=r"one of 8 from 16 channels without it; .*encoder \(16: \(16, 2, 3, 3\) in"
+    ):
+        load_ternausnet_weights(TernausNet(depth=11, in_channels=2), TernausNet(depth=11, base_width=16).state_dict())
+
+
+def test_checkpoint_with_batch_normalisation_gets_the_right_word():
+    layers, channels = [], 3
+    for width in (64, 128, 256, 256, 512, 512, 512, 512):  # torchvision's vgg11_bn, its poolings left out
+        layers += [nn.Conv2d(channels, width, 3), nn.BatchNorm2d(width), nn.ReLU()]
+        channels = width
+    vgg11_bn = nn.Module()
+    vgg11_bn.features = nn.Sequential(*layers)
+    with pytest.raises(UnusableFileError, match=r"without batch norm.*, found one of 8 from 64 channels with it"):
+        load_ternausnet_weights(TernausNet(depth=11), vgg11_bn.state_dict())
+
+
+def test_web_page_saved_as_a_checkpoint_is_named_and_a_missing_file_too(tmp_path):
+    (tmp_path / "vgg11.pth").write_text("<!DOCTYPE html><html><body>Sign in</body></html>")
+    with pytest.raises(UnusableFileError, match=r"vgg11.pth: expected a state dict .* found a web page"):
+        with_encoder_weights(TernausNet(base_width=4), tmp_path / "vgg11.pth")
+    with pytest.raises(FileNotFoundError, match=r"gone.pth: expected weights to start from, found no file"):
+        with_encoder_weights(TernausNet(base_width=4), tmp_path / "gone.pth")
+
+
+def test_start_names_the_parts_that_stay_random(caplog):
+    caplog.set_level("INFO")
+    load_ternausnet_weights(
+        TernausNet(in_channels=2, out_channels=4, base_width=4), TernausNet(base_width=4).state_dict()
+    )
+    assert "38 of 40 tensors; not filled: final (2: (1, 2, 1, 1) instead of (4, 2, 1, 1))" in caplog.text
 
 
 def test_refuses_settings_and_sides_that_cannot_work():

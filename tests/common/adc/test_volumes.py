@@ -1,3 +1,5 @@
+import resource
+
 import nibabel
 import numpy as np
 import pytest
@@ -6,10 +8,8 @@ import torch
 from monai.transforms import LoadImage
 
 from common.adc import (
-    Grid,
     LoadVolumed,
     VolumeReader,
-    grid_difference,
     read_grid,
     read_volume,
     voxel_spacing_mm,
@@ -126,27 +126,6 @@ def test_failed_writing_leaves_the_old_file(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mha", "mask.mha"]
 
 
-def test_difference_of_grids_says_by_how_much():
-    grid = Grid((10, 10, 5), np.diag([2.0, 2.0, 3.0, 1.0]))
-    moved = grid.affine.copy()
-    moved[:3, 3] += (0.0, 3.0, 4.0)
-    wider = np.diag([2.0, 2.5, 3.0, 1.0])
-    angle = np.radians(2)
-    turn = np.eye(4)
-    turn[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
-    assert grid_difference(grid, grid) == ""
-    assert "size (10, 10, 6) instead of (10, 10, 5)" in grid_difference(grid, Grid((10, 10, 6), grid.affine))
-    assert "5 mm away (spacing off by 0 mm, origin by 5 mm" in grid_difference(grid, Grid(grid.size, moved))
-    assert "4.5 mm away (spacing off by 0.5 mm" in grid_difference(grid, Grid(grid.size, wider))
-    assert "direction by 2 degrees" in grid_difference(grid, Grid(grid.size, turn @ grid.affine))
-
-
-def test_rounding_of_a_header_is_no_difference():
-    affine = np.diag([0.703125, 0.703125, 2.2, 1.0])
-    assert grid_difference(Grid((256, 256, 60), affine), Grid((256, 256, 60), affine.astype(np.float16) * 1.0)) != ""
-    assert grid_difference(Grid((256, 256, 60), affine), Grid((256, 256, 60), affine.astype(np.float32) * 1.0)) == ""
-
-
 def test_spacing_is_read_from_the_header(tmp_path):
     assert voxel_spacing_mm(write(tmp_path / "a.mha", voxels())) == pytest.approx(SPACING)
 
@@ -162,9 +141,9 @@ def test_damaged_missing_and_flat_files_are_named(tmp_path):
     content = (tmp_path / "a.mha").read_bytes()
     (tmp_path / "cut.mha").write_bytes(content[: len(content) // 2])
     (tmp_path / "text.nii.gz").write_text("not an image")
-    with pytest.raises(UnusableFileError, match=r"cut.mha: expected a whole image file"):
+    with pytest.raises(UnusableFileError, match=r"cut.mha: expected 108000 bytes of .* found 5\d+"):
         read_volume(tmp_path / "cut.mha")
-    with pytest.raises(UnusableFileError, match=r"text.nii.gz: expected a whole image file"):
+    with pytest.raises(UnusableFileError, match=r"text.nii.gz: expected whole compressed data"):
         read_volume(tmp_path / "text.nii.gz")
     with pytest.raises(UnusableFileError, match=r"none.mha: expected an image file"):
         read_grid(tmp_path / "none.mha")
@@ -179,3 +158,107 @@ def test_damaged_missing_and_flat_files_are_named(tmp_path):
 def test_volume_of_one_slice_is_a_volume(tmp_path):
     array, grid = read_volume(write(tmp_path / "a.mha", voxels((7, 6, 1))))
     assert array.shape == (1, 7, 6, 1) and grid.size == (7, 6, 1)
+
+
+def changed(path, *replacements):
+    """Return a MetaImage beside `path` with other words in its header."""
+    content = path.read_bytes()
+    for old, new in replacements:
+        assert old in content
+        content = content.replace(old, new, 1)
+    path.with_name("changed.mha").write_bytes(content)
+    return path.with_name("changed.mha")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "found"),
+    [
+        (b"NDims = 3", b"NDims = 900", "NDims = 900"),
+        (b"DimSize = 4 5 6", b"DimSize = 40000 40000 4", "40000 x 40000 x 4"),
+        (b"DimSize = 4 5 6", b"DimSize = 4 5 -6", "-6"),
+        (b"ElementSpacing = 2", b"ElementSpacing = 0", "found 0 x 3 x 4 mm"),
+        (b"ElementSpacing = 2", b"ElementSpacing = nan", "expected voxels of 0.05 to 20 mm"),
+        (b"ElementSpacing", b"ElementSpacinh", "expected ElementSpacing in its header"),
+        (b"TransformMatrix", b"TransformMatrjx", "expected TransformMatrix in its header"),
+        (b"Offset", b"Offsat", "expected Offset in its header"),
+        (b"ByteOrderMSB = False", b"ByteOrderMSB = Galse", "expected BinaryDataByteOrderMSB in its header"),
+        (b"CompressedDataSize = ", b"CompressedDataSize = 1", "expected CompressedDataSize = "),
+        (b"MET_FLOAT", b"MET_OTHER", "MET_OTHER"),
+        (b"ElementDataFile = LOCAL", b"ElementDataFile = gone.raw", "gone.raw"),
+    ],
+)
+def test_header_that_cannot_be_true_is_refused_before_simpleitk_reads(tmp_path, old, new, found):
+    image = sitk.ReadImage(write(tmp_path / "a.mha", voxels(), "identity", spacing=(2, 3, 4)))
+    sitk.WriteImage(image, str(tmp_path / "a.mha"), useCompression=True)
+    path = changed(tmp_path / "a.mha", (old, new))
+    with pytest.raises(UnusableFileError) as caught:
+        read_volume(path)
+    assert str(path) in str(caught.value) and found in str(caught.value)
+    assert "\n" not in str(caught.value) and "ITK" not in str(caught.value).replace("SimpleITK", "")
+
+
+def test_metaimage_that_holds_more_than_it_claims_is_refused(tmp_path):
+    write(tmp_path / "a.mha", voxels(), "identity")
+    with pytest.raises(UnusableFileError, match="expected 400 bytes of voxels as its header says, found 480"):
+        read_volume(changed(tmp_path / "a.mha", (b"DimSize = 4 5 6", b"DimSize = 4 5 5")))
+
+
+@pytest.mark.parametrize("suffix", [".mha", ".mhd", ".nrrd", ".nii.gz"])
+def test_no_flipped_bit_in_compressed_voxels_passes(tmp_path, suffix):
+    image = sitk.GetImageFromArray(voxels((12, 12, 12), dtype=np.int16))
+    sitk.WriteImage(image, str(tmp_path / f"a{suffix}"), useCompression=True)
+    data = next((p for p in tmp_path.iterdir() if p.suffix == ".zraw"), tmp_path / f"a{suffix}")
+    whole, random = data.read_bytes(), np.random.RandomState(0)
+    for bit in random.randint(8 * (len(whole) - 2000), 8 * len(whole), 40):
+        damaged = bytearray(whole)
+        damaged[bit // 8] ^= 1 << bit % 8
+        data.write_bytes(damaged)
+        with pytest.raises(UnusableFileError, match=rf"a\{suffix[:4]}|a.zraw"):
+            read_volume(tmp_path / f"a{suffix}")
+    data.write_bytes(whole)
+    np.testing.assert_array_equal(read_volume(tmp_path / f"a{suffix}")[0][0].T, voxels((12, 12, 12), dtype=np.int16))
+
+
+@pytest.mark.parametrize("suffix", [".mha", ".nrrd", ".nii.gz"])
+@pytest.mark.parametrize("kept", [0.6, 0.95, 0.999])
+def test_cut_file_is_refused(tmp_path, suffix, kept):
+    sitk.WriteImage(sitk.GetImageFromArray(voxels((12, 12, 12))), str(tmp_path / f"a{suffix}"), useCompression=True)
+    whole = (tmp_path / f"a{suffix}").read_bytes()
+    (tmp_path / f"a{suffix}").write_bytes(whole[: int(kept * len(whole))])
+    with pytest.raises(UnusableFileError, match=rf"a\{suffix[:4]}"):
+        read_volume(tmp_path / f"a{suffix}")
+
+
+@pytest.fixture
+def small_disk():
+    """Let no file of this process grow over 2000 bytes, as on a full disk."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("suffix", [".mha", ".mhd", ".nrrd", ".nii", ".nii.gz"])
+def test_full_disk_is_reported_and_leaves_no_file(tmp_path, suffix, small_disk):
+    image = sitk.GetImageFromArray(np.zeros((16, 16, 16), np.uint8))
+    source = tmp_path / f"a{'.nii.gz' if suffix == '.nii' else suffix}"
+    sitk.WriteImage(image, str(source), useCompression=True)
+    before = set(tmp_path.iterdir())
+    with pytest.raises(OSError, match=r"m\..*: expected to write a whole file, found less on disk"):
+        write_on_grid(voxels((16, 16, 16)), tmp_path / f"m{suffix}", source)
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_results_for_a_header_with_voxels_beside_it_are_one_file(tmp_path):
+    source = write(tmp_path / "a.mhd", voxels())
+    write_on_grid(voxels() > 500, tmp_path / "out" / "m.mhd", source)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["m.mhd"]
+    np.testing.assert_array_equal(
+        sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "out" / "m.mhd"))).T, voxels() > 500
+    )
+
+
+def test_other_formats_are_refused_by_their_suffix(tmp_path):
+    sitk.WriteImage(sitk.GetImageFromArray(voxels()), str(tmp_path / "a.vtk"))
+    with pytest.raises(UnusableFileError, match=r"a.vtk: expected a volume in .mha, .mhd, .nrrd, .nii, .nii.gz"):
+        read_volume(tmp_path / "a.vtk")

@@ -4,6 +4,7 @@ from torch import nn
 
 from common.errors import UnusableFileError
 from common.training import load_state, load_weights, save_state, start_from_pretrained
+from common.training.weights import unfilled_parts
 
 
 def network(seed, out=3):
@@ -44,6 +45,24 @@ def test_a_damaged_file_and_one_of_other_things_are_named(tmp_path):
         load_state(tmp_path / "nested.pt")
 
 
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [(b"\n<html><body>404</body></html>", "a web page"), (b"", "an empty file"), (b"x", "damaged")],
+)
+def test_other_files_saved_as_weights_get_one_sentence(tmp_path, content, found):
+    (tmp_path / "model.pth").write_bytes(content)
+    with pytest.raises(UnusableFileError, match=rf"model.pth: expected a state dict .*{found}") as caught:
+        load_state(tmp_path / "model.pth")
+    assert "\n" not in str(caught.value)
+
+
+def test_many_unfilled_tensors_are_named_by_their_part():
+    own = nn.ModuleDict({part: nn.Sequential(*(nn.Linear(1, 1) for _ in range(9))) for part in ("stem", "head")})
+    found = {name: value for name, value in own.state_dict().items() if name != "stem.3.bias" and "head" not in name}
+    assert unfilled_parts(own.state_dict(), found) == "stem (1: missing), head (18: missing)"
+    assert unfilled_parts(own.state_dict(), own.state_dict()) == ""
+
+
 def test_missing_weights_name_the_command_that_makes_them(tmp_path):
     with pytest.raises(FileNotFoundError, match="run `training` of this bundle first"):
         load_weights(network(1), tmp_path / "model.pt")
@@ -52,7 +71,7 @@ def test_missing_weights_name_the_command_that_makes_them(tmp_path):
 def test_weights_of_another_network_are_refused_whole(tmp_path):
     save_state(network(1, out=5), tmp_path / "model.pt")
     target = network(2)
-    with pytest.raises(UnusableFileError, match=r"found 2 missing or of another shape \(first: 2.weight\)"):
+    with pytest.raises(UnusableFileError, match=r"found 2 missing or of another shape, in 2 \(2: \(5, 8\) ins"):
         load_weights(target, tmp_path / "model.pt")
     assert same(target, network(2))
 
@@ -61,7 +80,7 @@ def test_training_starts_from_the_tensors_that_fit_and_says_how_many(tmp_path, c
     caplog.set_level("INFO")
     save_state(network(1, out=5), tmp_path / "pretrained.pt")
     target = start_from_pretrained(network(2), tmp_path / "pretrained.pt")
-    assert "7 of 9 tensors" in caplog.text
+    assert "7 of 9 tensors; not filled: 2 (2: (5, 8) instead of (3, 8))" in caplog.text
     assert same(target[:2], network(1, out=5)[:2]) and same(target[2:], network(2)[2:])
 
 
