@@ -25,6 +25,13 @@ def rank_n_contrast_loss(features: Tensor, labels: Tensor, temperature: float = 
     References:
         Zha et al., Rank-N-Contrast, NeurIPS 2023, https://arxiv.org/abs/2210.01189 (eq. 1 and 2)
         Maani et al., CoReEcho, MICCAI 2024, https://arxiv.org/abs/2403.10164 (eq. 1)
+
+    Example:
+        >>> import torch
+        >>> from common.echo import rank_n_contrast_loss
+        >>> features, ef_percent = torch.tensor([[0.0], [1.0], [5.0]]), torch.tensor([30.0, 35.0, 60.0])
+        >>> bool(rank_n_contrast_loss(features, ef_percent) < rank_n_contrast_loss(features[[2, 0, 1]], ef_percent))
+        True
     """
     _check(features, labels, temperature)
     with torch.autocast(features.device.type, enabled=False):

@@ -58,6 +58,13 @@ class EndPointLoss(nn.Module):
 
     References:
         Hui et al., LiteFlowNet, CVPR 2018 (multi-level training loss); Dosovitskiy et al., FlowNet, ICCV 2015.
+
+    Example:
+        >>> import torch
+        >>> from common.rf import EndPointLoss
+        >>> reference = torch.tensor([3.0, 4.0]).reshape(1, 2, 1, 1).expand(1, 2, 8, 8)
+        >>> round(float(EndPointLoss()(torch.zeros(1, 2, 8, 8), reference)), 4)
+        5.0
     """
 
     def __init__(self, weights: Sequence[float] = _WEIGHTS, slope_weight: float = 0.0, slope_rows: int = 16) -> None:
