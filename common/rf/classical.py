@@ -1,17 +1,20 @@
-"""Classical displacement in the form of a network's output, forward and backward."""
+"""Displacement by NCC and GLUE in the form of a network's output, and a network's displacement refined by GLUE."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Hashable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
+from monai.config import KeysCollection
+from monai.transforms import MapTransform
 from numpy.typing import NDArray
 from torch import Tensor
 
-from .glue import GlueSettings, glue_displacement
+from .glue import PUBLISHED, GlueSettings, glue_displacement
+from .levelling import level_amplitude, measure_speckle
 from .ncc import track_by_correlation
-
-_GLUE = {"GLUE": GlueSettings(), "GLUE, weak lateral": GlueSettings(5.0, 0.05, 1.0, 0.1)}
 
 
 @dataclass(frozen=True)
@@ -19,39 +22,120 @@ class ClassicalSettings:
     """What NCC and GLUE need to know.
 
     Attributes:
-        search_samples: largest axial displacement.
+        search_samples: largest axial displacement of NCC.
         search_lines: largest lateral displacement of NCC; 0 tracks along lines, and GLUE adds the lateral part.
-        window: samples and lines of an NCC window.
-        glue: settings by the name of the row: "GLUE" with the publication's weights, and "GLUE, weak lateral" with
-            those that gave the best contrast on simulated pairs of a line each .3 mm (see :class:`GlueSettings`).
+        glue: smoothness of GLUE.
     """
 
     search_samples: int = 60
     search_lines: int = 0
-    window: tuple[int, int] = (81, 3)
-    glue: Mapping[str, GlueSettings] = field(default_factory=lambda: dict(_GLUE))
+    glue: GlueSettings = field(default_factory=GlueSettings)
 
 
-def classical_flows(pre: Tensor, post: Tensor, settings: ClassicalSettings | None = None) -> dict[str, Tensor]:
-    """Return (4, H, W) of "NCC" and each GLUE: forward lateral (lines) and axial (samples), then backward.
+def ncc_displacement(pre: Tensor, post: Tensor, settings: ClassicalSettings | None = None) -> Tensor:
+    """Return (4, H, W) by NCC: forward lateral (lines) and axial (samples), then backward.
+
+    The frames are levelled first, so that a reflector does not outweigh the speckle of its window.
 
     Args:
         pre, post: RF frames (1, H, W), axial first.
-        settings: search range, windows and weights.
+        settings: search range.
     """
     chosen = settings or ClassicalSettings()
-    frames = [frame[0].double().cpu().numpy() for frame in (pre, post)]
-    ways = [_both(first, second, chosen) for first, second in (frames, frames[::-1])]
+    speckle = measure_speckle(_array(pre))
+
+    def one_way(first: NDArray, second: NDArray, start: NDArray) -> NDArray:
+        levelled = (level_amplitude(frame, speckle) for frame in (first, second))
+        search = (chosen.search_samples, chosen.search_lines)
+        track = track_by_correlation(*levelled, window=speckle.window, search=search)
+        return np.stack([track.lateral, track.axial])
+
+    return _both_ways(one_way, pre, post, torch.zeros(4))
+
+
+def refined_displacement(pre: Tensor, post: Tensor, start: Tensor, settings: GlueSettings | None = None) -> Tensor:
+    """Return (4, H, W) by GLUE, forward and backward, that begins with the displacement `start` of that form.
+
+    Args:
+        pre, post: RF frames (1, H, W), axial first.
+        start: (4, H, W) of a network or of :func:`ncc_displacement`, on the grid of the frames.
+        settings: smoothness.
+    """
+    return _both_ways(lambda *way: glue_displacement(*way, settings), pre, post, start)
+
+
+def classical_displacements(pre: Tensor, post: Tensor, settings: ClassicalSettings | None = None) -> dict[str, Tensor]:
+    """Return (4, H, W) of "NCC", and of "GLUE" and "GLUE, published weights" that begin with it."""
+    chosen = settings or ClassicalSettings()
+    track = ncc_displacement(pre, post, chosen)
     return {
-        name: torch.from_numpy(np.concatenate([ways[0][name], ways[1][name]]).astype(np.float32)).to(pre.device)
-        for name in ways[0]
+        "NCC": track,
+        "GLUE, published weights": refined_displacement(pre, post, track, PUBLISHED),
+        "GLUE": refined_displacement(pre, post, track, chosen.glue),
     }
 
 
-def _both(first: NDArray, second: NDArray, settings: ClassicalSettings) -> dict[str, NDArray]:
-    track = track_by_correlation(first, second, settings.window, (settings.search_samples, settings.search_lines))
-    flows = {"NCC": np.stack([track.lateral, track.axial])}
-    for name, weights in settings.glue.items():
-        axial, lateral = glue_displacement(first, second, track, weights)
-        flows[name] = np.stack([lateral, axial])
-    return flows
+class RefineDisplacementd(MapTransform):
+    """Turn a network's displacement under `keys` into the answer: refined by GLUE, as it is, or without the network.
+
+    Adds `network`, the network's own displacement, and `method`, what the answer was made by ("network and GLUE",
+    "network", "NCC and GLUE" or "NCC").
+
+    Args:
+        keys: displacement (4, H, W) on the grid of the frames `pre` and `post`, forward and backward.
+        method: "network" or "ncc", where the displacement comes from.
+        refine: "glue" or "none".
+        settings: search range of NCC and smoothness of GLUE.
+
+    Raises:
+        ValueError: for other values.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        method: str = "network",
+        refine: str | None = "glue",
+        settings: ClassicalSettings | None = None,
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        # A command line turns the word None into the value.
+        self.method, self.refine = str(method).lower(), str(refine).lower()
+        if self.method not in ("network", "ncc"):
+            raise ValueError(f"method: expected 'network' or 'ncc', found {method!r}")
+        if self.refine not in ("glue", "none"):
+            raise ValueError(f"refine: expected 'glue' or 'none', found {refine!r}")
+        self.settings = settings or ClassicalSettings()
+
+    @property
+    def name(self) -> str:
+        """What the answer is made by."""
+        start = "network" if self.method == "network" else "NCC"
+        return f"{start} and GLUE" if self.refine == "glue" else start
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Refine; the input mapping is left as it was."""
+        d = dict(data)
+        for key in self.key_iterator(d):
+            network = d[key].float()
+            start = network if self.method == "network" else ncc_displacement(d["pre"], d["post"], self.settings)
+            d["network"], d["method"] = network, self.name
+            d[key] = (
+                refined_displacement(d["pre"], d["post"], start, self.settings.glue) if self.refine == "glue" else start
+            )
+        return d
+
+
+def _both_ways(one_way: Callable[..., NDArray], pre: Tensor, post: Tensor, start: Tensor) -> Tensor:
+    """Return what `one_way` gives for first, second and start of both directions, which share two threads."""
+    first, second = _array(pre), _array(post)
+    starts = start.detach().float().cpu().numpy().reshape(2, 2, *start.shape[1:])
+    with ThreadPoolExecutor(2) as threads:
+        ways = threads.map(one_way, (first, second), (second, first), starts)
+        found = np.concatenate(list(ways))
+    return torch.from_numpy(found.astype(np.float32)).to(start.device if start.dim() > 1 else pre.device)
+
+
+def _array(frame: Tensor) -> NDArray:
+    return frame[0].detach().float().cpu().numpy()

@@ -9,7 +9,9 @@ import numpy as np
 
 from ..data.tables import read_table
 from ..errors import NoDataError, UnusableFileError
-from .formats import RfSettings, read_rf, rf_suffixes
+from .formats import frame_shape
+from .readers import rf_suffixes
+from .settings import RfSettings
 
 _SECTIONS = ("training", "validation", "test")
 _PAIRS_FILE = "pairs.csv"
@@ -135,7 +137,7 @@ def _folder_pairs(folder: Path, pairs: str, settings: RfSettings | None) -> list
 def _count(path: Path, settings: RfSettings | None) -> int:
     """Return the number of frames in a file; an unreadable one counts as a pair, so that loading it names the error."""
     try:
-        return len(read_rf(path, settings).frames)
+        return frame_shape(path, settings)[0]
     except UnusableFileError:
         return 2
 

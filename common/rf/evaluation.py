@@ -20,7 +20,7 @@ from ..files import write_csv
 from ..training.processes import bare_network, is_main_process
 from ..training.weights import load_weights
 from .analytic_signal import AnalyticChannels
-from .classical import ClassicalSettings, classical_flows
+from .classical import ClassicalSettings, classical_displacements
 from .figures import ShownPair, draw_profile, draw_strains
 from .grid import resample_flow
 from .strain import AxialStrain
@@ -111,7 +111,7 @@ class ElastographyEvaluation(RowCollector):
         if self.classical is not None:
             flows = {
                 k: v.to(output["pred"].device)
-                for k, v in classical_flows(item["pre"], item["post"], self.classical).items()
+                for k, v in classical_displacements(item["pre"], item["post"], self.classical).items()
             }
         if self._other is not None:
             image = item["image"][None].to(output["pred"].device)

@@ -9,7 +9,8 @@ from monai.transforms import Transform
 from numpy.typing import NDArray
 
 from ..errors import UnusableFileError
-from .formats import RfRecord, RfSettings, read_rf
+from .formats import RfRecord, read_rf
+from .settings import RfSettings
 
 
 class LoadRfPaird(Transform):

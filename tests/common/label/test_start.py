@@ -6,7 +6,7 @@ from common.__main__ import main
 from common.bundle import installed_bundles_folder
 from common.doppler.reader import PICTURE_SUFFIXES
 from common.label.start import SUFFIXES, environment, start
-from common.rf.formats import rf_suffixes
+from common.rf.readers import rf_suffixes
 
 
 @pytest.mark.skipif(importlib.util.find_spec("monailabel") is not None, reason="MONAI Label is installed")

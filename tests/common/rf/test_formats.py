@@ -133,9 +133,9 @@ def test_frames_of_two_sizes_in_one_file(tmp_path):
 
 def test_raw_needs_a_shape_that_fits(tmp_path):
     FRAMES.tofile(tmp_path / "a.raw")
-    with pytest.raises(UnusableFileError, match="set raw_shape"):
+    with pytest.raises(UnusableFileError, match="set --raw_shape"):
         read_rf(tmp_path / "a.raw")
-    with pytest.raises(UnusableFileError, match=r"expected 210 values .* found 420"):
+    with pytest.raises(UnusableFileError, match=r"expected 840 bytes .* found 1680"):
         read_rf(tmp_path / "a.raw", RfSettings(raw_shape=(30, 7)))
 
 
