@@ -5,8 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from ..data.splits import assign_splits, check_fold, wanted_splits
 from ..data.tables import read_table
 from ..errors import NoDataError, UnusableFileError
 from .volumes import has_volume_suffix
@@ -15,13 +14,12 @@ Item = dict[str, Any]
 
 BONBID_FOLDERS = ("1ADC_ss", "2Z_ADC", "3LABEL")
 CHALLENGE_FOLDERS = ("images/skull-stripped-adc-brain-mri", "images/z-score-adc", "images/hie-lesion-segmentation")
-SECTIONS = ("training", "validation", "test", "all")
 SIMULATE_COMMAND = "python -m common simulate hie_ladp_seg DIR"
 
 
 def neonatal_adc_datalist(
     dataset_dir: str | os.PathLike[str],
-    section: str = "all",
+    split: str = "all",
     fold: int = 0,
     folds: int = 5,
     seed: int = 0,
@@ -33,7 +31,7 @@ def neonatal_adc_datalist(
         dataset_dir: folder in the BONBID-HIE layout, in the challenge's, with a `datalist.csv` (columns case, adc,
             zmap and label, or image and label; paths relative to it), or with volumes as
             :func:`two_channel_datalist` takes them; or one such volume.
-        section: "training", "validation", or "test" and "all" for every case.
+        split: "training", "validation", or "test" and "all" for every case (the challenge keeps its test cases).
         fold: which fold is the validation part, from 0.
         folds: number of folds, at least 2; patients, with all their visits, are dealt into them by `seed`.
         seed: seed of the deal.
@@ -44,7 +42,7 @@ def neonatal_adc_datalist(
 
     Raises:
         NoDataError: if no layout is recognised, or no case is left.
-        ValueError: for an unknown section or fold.
+        ValueError: for an unknown split or fold.
     """
     folder = Path(dataset_dir)
     for layout in (_csv_datalist, bonbid_datalist, challenge_datalist, two_channel_datalist):
@@ -60,11 +58,9 @@ def neonatal_adc_datalist(
         )
     if needs_label:
         items = [item for item in items if "label" in item]
-    chosen = _section(sorted(items, key=lambda item: str(item["case"])), section, fold, folds, seed)
+    chosen = _of_split(sorted(items, key=lambda item: str(item["case"])), split, fold, folds, seed)
     if not chosen:
-        raise NoDataError(
-            f"{folder}: expected cases for {section} of fold {fold} of {folds}, found {len(items)} in all"
-        )
+        raise NoDataError(f"{folder}: expected cases for {split} of fold {fold} of {folds}, found {len(items)} in all")
     return chosen
 
 
@@ -133,16 +129,16 @@ def _csv_datalist(folder: Path) -> list[Item]:
     return items
 
 
-def _section(items: list[Item], section: str, fold: int, folds: int, seed: int) -> list[Item]:
-    if section not in SECTIONS:
-        raise ValueError(f"section: expected one of {SECTIONS}, found {section!r}")
-    if folds < 2 or not 0 <= fold < folds:
-        raise ValueError(f"fold: expected 0 <= fold < folds and folds >= 2, found fold {fold} of {folds}")
-    if section in ("test", "all"):
+def _of_split(items: list[Item], split: str, fold: int, folds: int, seed: int) -> list[Item]:
+    wanted = wanted_splits(split)
+    check_fold(fold, folds, least=2)
+    if "test" in wanted:
         return items
-    patients = sorted({_patient(item) for item in items})
-    held_out = {patients[i] for i in np.random.default_rng(seed).permutation(len(patients))[fold::folds]}
-    return [item for item in items if (_patient(item) in held_out) == (section == "validation")]
+    patients = {_patient(item): _patient(item) for item in items}
+    splits = assign_splits(patients, fold, folds, seed)
+    # There is no test: part `fold`, the test of other data sets, is the validation, and all others train.
+    part_of = {"test": "validation", "validation": "training", "training": "training"}
+    return [item for item in items if part_of[splits[_patient(item)]] in wanted]
 
 
 def _patient(item: Item) -> str:

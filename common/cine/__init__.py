@@ -13,7 +13,6 @@ from .datalist import sunnybrook_datalist as sunnybrook_datalist
 from .evaluation import HeartFailureEvaluation as HeartFailureEvaluation
 from .evaluation import HeartFailureResults as HeartFailureResults
 from .evaluation import section_row as section_row
-from .folds import cine_folds as cine_folds
 from .labels import ejection_fraction as ejection_fraction
 from .labels import ejection_fraction_from_contours as ejection_fraction_from_contours
 from .labels import ejection_fraction_from_masks as ejection_fraction_from_masks

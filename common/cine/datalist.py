@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
+from ..data.splits import SPLITS, assign_splits, check_fold, wanted_splits
 from ..errors import NoDataError, UnusableFileError
-from .folds import PARTS, cine_folds
 from .layouts import acdc_patients, cine_patients, folder_patients, kaggle_patients, mnms_patients
 from .patients import CinePatient
 from .sunnybrook import sunnybrook_patients
@@ -20,7 +20,7 @@ _LOG = logging.getLogger(__name__)
 
 def cine_datalist(
     dataset_dir: str | Path,
-    section: str = "training",
+    split: str = "training",
     fold: int = 0,
     folds: int = 5,
     seed: int = 0,
@@ -36,26 +36,27 @@ def cine_datalist(
 
     Args:
         dataset_dir: Sunnybrook, ACDC, M&Ms, Kaggle 2015, or any folder of patients with labels.csv.
-        section: "training", "validation", "test", several joined by "+", or "all".
+        split: "training", "validation", "test", several joined by "+", "development" (the first two) or "all".
         fold: which of `folds` parts is the test; the next one is the validation.
         folds: parts of the cross-validation, by patient, with both classes in each.
         seed: shuffles the patients.
         ef_threshold: HFrEF is an ejection fraction below it, in percent.
         sections: "left_ventricle" keeps the sections with a mask or contour of the cavity at end-diastole in patients
             that have any; "all" keeps every section.
-        labelled: False lists patients without labels too (for stage 1); labelled patients keep their part.
-        further_dirs: folders of any layout whose patients come on top, all of them, whatever the part; for stage 1.
+        labelled: False lists patients without labels too (for stage 1); labelled patients keep their split.
+        further_dirs: folders of any layout whose patients come on top, all of them, whatever the split; for stage 1.
 
     Raises:
         NoDataError: if a folder holds no patient, or none is left.
         ValueError: if a class has too few patients for the split, an argument is not one of its values, or
             `further_dirs` are given with `labelled`.
     """
-    parts = _parts(section)
+    wanted = wanted_splits(split)
+    check_fold(fold, folds)
     if further_dirs and labelled:
         raise ValueError("further_dirs: expected none where labels are needed; put labelled patients into dataset_dir.")
     patients = cine_patients(dataset_dir)
-    chosen = _choose(dataset_dir, patients, parts, fold, folds, seed, ef_threshold, labelled)
+    chosen = _choose(dataset_dir, patients, wanted, fold, folds, seed, ef_threshold, labelled)
     items = _items(dataset_dir, chosen, ef_threshold, sections, labelled)
     for folder in further_dirs:
         items += _items(folder, cine_patients(folder), ef_threshold, sections, labelled)
@@ -104,29 +105,22 @@ def _layout_datalist(
     labelled: bool = True,
 ) -> list[dict[str, Any]]:
     patients = find(Path(dataset_dir))
-    chosen = _choose(dataset_dir, patients, PARTS, 0, 0, 0, ef_threshold, labelled)
+    chosen = _choose(dataset_dir, patients, frozenset(SPLITS), 0, 0, 0, ef_threshold, labelled)
     return _items(dataset_dir, chosen, ef_threshold, sections, labelled)
-
-
-def _parts(section: str) -> tuple[str, ...]:
-    parts = PARTS if section == "all" else tuple(section.split("+"))
-    if not set(parts) <= set(PARTS):
-        raise ValueError(f'expected section {", ".join(PARTS)}, several joined by "+", or all; found {section!r}.')
-    return parts
 
 
 def _choose(
     dataset_dir: str | Path,
     patients: list[CinePatient],
-    parts: tuple[str, ...],
+    wanted: frozenset[str],
     fold: int,
     folds: int,
     seed: int,
     ef_threshold: float,
     labelled: bool,
 ) -> list[CinePatient]:
-    """Return the patients of the wanted parts; those without a label are left out where one is needed."""
-    everyone = set(parts) == set(PARTS)
+    """Return the patients of the wanted splits; those without a label are left out where one is needed."""
+    everyone = wanted == set(SPLITS)
     if everyone and not labelled:
         return patients
     labels: dict[str, int | None] = {}
@@ -147,8 +141,20 @@ def _choose(
         )
     if everyone:
         return [patient for patient in patients if patient.case in labels]
-    wanted = cine_folds(labels, fold, folds, seed, strict=labelled)
-    return [patient for patient in patients if wanted.get(patient.case) in parts]
+    if labelled:
+        _check_classes(labels)
+    splits = assign_splits({case: case for case in labels}, fold, folds, seed, labels, wrap=True)
+    return [patient for patient in patients if splits.get(patient.case) in wanted]
+
+
+def _check_classes(labels: Mapping[str, int | None]) -> None:
+    for label in sorted(set(labels.values()), key=str):
+        cases = sorted(case for case, value in labels.items() if value == label)
+        if len(cases) < len(SPLITS):
+            raise ValueError(
+                f"expected at least 3 patients of each class ({', '.join(SPLITS)}), found {len(cases)} of class "
+                f"{label} ({', '.join(cases)}) among {len(labels)}; add patients or move the EF threshold."
+            )
 
 
 def _items(

@@ -107,13 +107,13 @@ class PlanRun:
                     call_phantom(call)
 
 
-def _taken_up(state: str, folder: Path) -> dict[str, bool]:
+def _taken_up(state: str, folder: Path) -> dict[str, str]:
     """Return the override that takes up an interrupted training in `folder`; one of other settings is not taken up."""
     if state == NEW:
         (folder / "resume.pt").unlink(missing_ok=True)
         return {}
     say("   (goes on after its last finished epoch)")
-    return {"resume": True}
+    return {"resume": "auto"}
 
 
 class _Done:

@@ -2,44 +2,14 @@
 
 import logging
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
-SECTIONS = ("training", "validation", "test", "development", "all")
 NAMED_IN_LOG = 10
 # What systems and archives add to every folder; names that begin with a dot are hidden too.
 HIDDEN = ("thumbs.db", "desktop.ini", "__macosx")
 
 logger = logging.getLogger(__name__)
-
-
-def section_of_folds(items: Sequence[dict[str, Any]], section: str, fold: int, folds: int) -> list[dict[str, Any]]:
-    """Return the items of a section by their key "fold": `fold` is the test, the next one the validation.
-
-    "development" is everything but the test, "training" everything but test and validation.
-
-    Raises:
-        ValueError: if the section is unknown or the fold is not one of them.
-    """
-    check_section(section)
-    if not 0 <= fold < folds:
-        raise ValueError(f"fold: expected a number from 0 to {folds - 1}, found {fold}")
-    validation = (fold + 1) % folds
-    wanted = {
-        "training": set(range(folds)) - {fold, validation},
-        "validation": {validation},
-        "test": {fold},
-        "development": set(range(folds)) - {fold},
-        "all": set(range(folds)),
-    }[section]
-    return [item for item in items if item["fold"] in wanted]
-
-
-def check_section(section: str) -> None:
-    """Raise a ValueError unless `section` is one of SECTIONS."""
-    if section not in SECTIONS:
-        raise ValueError(f"section: expected one of {', '.join(SECTIONS)}, found {section!r}")
 
 
 def visible_files(folder: str | os.PathLike[str], recursive: bool = True) -> list[Path]:

@@ -1,11 +1,11 @@
 """Datalists of Doppler images: folders of DICOM files or pictures, with labels.csv or without."""
 
 import logging
-import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..data.splits import assign_splits, check_fold, wanted_splits
 from ..errors import NoDataError, UnusableFileError
 from .calibration import DopplerCalibration
 from .labels import DopplerLabel, Row, doppler_label, read_label_rows, row_calibration
@@ -15,12 +15,11 @@ _LOG = logging.getLogger(__name__)
 
 LABELS = "labels.csv"
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
-PARTS = ("training", "validation", "test")
 
 
 def doppler_datalist(
     dataset_dir: str | Path,
-    section: str = "training",
+    split: str = "training",
     fold: int = 0,
     folds: int = 5,
     seed: int = 0,
@@ -33,7 +32,7 @@ def doppler_datalist(
 
     Args:
         dataset_dir: folder with images (DICOM, PNG, JPEG; subfolders too) and, where `labelled`, labels.csv.
-        section: "training", "validation", "test", several joined by "+", or "all".
+        split: "training", "validation", "test", several joined by "+", "development" (the first two) or "all".
         fold: which of `folds` parts is the test; the next one is the validation.
         folds: parts of the cross-validation; images of one `patient_id` of labels.csv stay together.
         seed: shuffles the patients.
@@ -41,11 +40,12 @@ def doppler_datalist(
         limit: keep this many items only, the first of the shuffled order (for curves over the number of labels).
 
     Raises:
-        NoDataError: if the folder holds no image, or none with a label where they are needed, or a part is empty.
+        NoDataError: if the folder holds no image, or none with a label where they are needed, or a split is empty.
         UnusableFileError: if labels.csv has other columns.
-        ValueError: if `section`, `fold` or `folds` is outside its range.
+        ValueError: if `split`, `fold` or `folds` is outside its range.
     """
-    parts = _parts(section, fold, folds)
+    wanted = wanted_splits(split)
+    check_fold(fold, folds)
     root = Path(dataset_dir)
     images = _images(root)
     labels = _labels(root, images)
@@ -54,17 +54,20 @@ def doppler_datalist(
             f"{root}: expected images with {LABELS} (filename,wave,x,y or filename,x1,y1,x2,y2), found "
             f"{len(images)} images and no usable label. {_remedy(root)}"
         )
-    order = _shuffled({name: label.patient or name for name, label in labels.items()}, seed)
-    chosen = [name for name in order if _part(order[name], fold, folds) in parts or set(parts) == set(PARTS)]
-    items = [_item(name, images[name], labels[name]) for name in chosen]
+    patients = {name: label.patient or name for name, label in labels.items()}
+    splits = assign_splits(patients, fold, folds, seed, shuffle="python")
+    items = [_item(name, images[name], labels[name]) for name, part in splits.items() if part in wanted]
     if not labelled:
         items = [{"case": item["case"], "image": item["image"]} for item in items]
-        spare = _shuffled({name: name for name in set(images) - set(labels) if _is_usable(images[name], name)}, seed)
+        spare = {name: name for name in set(images) - set(labels) if _is_usable(images[name], name)}
         # Nothing can be tested without a label, so what would be the test trains.
-        part_of = {name: _part(rank, fold, folds).replace("test", "training") for name, rank in spare.items()}
-        items += [{"case": _case(name), "image": str(images[name])} for name in spare if part_of[name] in parts]
+        items += [
+            {"case": _case(name), "image": str(images[name])}
+            for name, part in assign_splits(spare, fold, folds, seed, shuffle="python").items()
+            if part.replace("test", "training") in wanted
+        ]
     if not items:
-        raise NoDataError(f"{root}: expected images in {section} of fold {fold}, found none among {len(images)}.")
+        raise NoDataError(f"{root}: expected images in {split} of fold {fold}, found none among {len(images)}.")
     return items[:limit]
 
 
@@ -103,15 +106,6 @@ def _calibration_entry(rows: Sequence[Row], image: Path) -> dict[str, DopplerCal
         _LOG.warning("calibration left out: %s", error)
         return {}
     return {"calibration": calibration} if calibration else {}
-
-
-def _parts(section: str, fold: int, folds: int) -> tuple[str, ...]:
-    parts = PARTS if section == "all" else tuple(section.split("+"))
-    if not set(parts) <= set(PARTS):
-        raise ValueError(f'expected section {", ".join(PARTS)}, several joined by "+", or all; found {section!r}.')
-    if folds < 3 or not 0 <= fold < folds:
-        raise ValueError(f"expected at least 3 folds and 0 <= fold < folds, found fold {fold} of {folds}.")
-    return parts
 
 
 def _images(root: Path) -> dict[str, Path]:
@@ -173,20 +167,6 @@ def _matched(rows: Mapping[str, list[Row]], images: Mapping[str, Path], root: Pa
             continue
         matched.setdefault(names.pop(), []).extend(lines)
     return matched
-
-
-def _shuffled(group_of: Mapping[str, str], seed: int) -> dict[str, int]:
-    """Return the names in shuffled order of their groups, each with the number of its group."""
-    groups = sorted(set(group_of.values()))
-    random.Random(seed).shuffle(groups)
-    rank = {group: index for index, group in enumerate(groups)}
-    return {name: rank[group_of[name]] for name in sorted(group_of, key=lambda name: (rank[group_of[name]], name))}
-
-
-def _part(rank: int, fold: int, folds: int) -> str:
-    if rank % folds == fold:
-        return "test"
-    return "validation" if rank % folds == (fold + 1) % folds else "training"
 
 
 def _item(name: str, image: Path, label: DopplerLabel) -> dict[str, Any]:

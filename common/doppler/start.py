@@ -10,12 +10,15 @@ from ..training.weights import start_from_pretrained
 MODES = ("unfrozen", "frozen", "supervised")
 
 
-def start_in_mode(network: nn.Module, path: str | os.PathLike[str], mode: str) -> nn.Module:
+def start_in_mode(
+    network: nn.Module, path: str | os.PathLike[str], mode: str, model_dir: str | os.PathLike[str] = ""
+) -> nn.Module:
     """Return `network` as a mode of the paper's table 1 starts it.
 
     Args:
         network: second-stage network; built with its encoder frozen where the mode says so.
         path: state dict of the first stage; not read in mode "supervised".
+        model_dir: folder of the bundle's weights, see :func:`start_from_pretrained`.
         mode: "unfrozen" or "frozen" take the encoder of the first stage, "supervised" takes nothing.
 
     Raises:
@@ -28,4 +31,4 @@ def start_in_mode(network: nn.Module, path: str | os.PathLike[str], mode: str) -
         return network
     if mode == "frozen" and not Path(path).is_file():
         raise FileNotFoundError(f"{path}: mode frozen needs the first stage's encoder; run `pretraining` first")
-    return start_from_pretrained(network, path)
+    return start_from_pretrained(network, path, model_dir)

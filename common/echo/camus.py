@@ -5,7 +5,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ..data.listing import log_skipped, section_of_folds
+from ..data.listing import log_skipped
+from ..data.splits import in_split
 from ..data.tables import number
 from ..errors import UnusableFileError
 
@@ -16,7 +17,7 @@ LAYOUTS = ("database_nifti", "training", "")
 
 
 def camus_datalist(
-    dataset_dir: str | os.PathLike[str], section: str = "all", fold: int = 0, labelled: bool = True
+    dataset_dir: str | os.PathLike[str], split: str = "all", fold: int = 0, labelled: bool = True
 ) -> list[dict[str, Any]]:
     """Return the four-chamber sequences of CAMUS from end-diastole to end-systole.
 
@@ -26,12 +27,12 @@ def camus_datalist(
 
     Args:
         dataset_dir: folder that holds `database_nifti` or `training`, or one of these.
-        section: "training", "validation", "test", "development" (training and validation) or "all".
+        split: "training", "validation", "test", several joined by "+", "development" (the first two) or "all".
         fold: the test fold, from 0 to 9; folds are blocks of 50 patient numbers.
         labelled: whether an EF is needed; otherwise "label" is absent where it is unusable.
 
     Raises:
-        ValueError: if the section is unknown or the fold is not one of them.
+        ValueError: if the split is unknown or the fold is not one of them.
 
     References:
         Leclerc et al., Deep Learning for Segmentation Using an Open Large-Scale Dataset in 2D Echocardiography,
@@ -45,7 +46,7 @@ def camus_datalist(
         except (UnusableFileError, FileNotFoundError) as error:
             skipped[folder.name] = str(error)
     log_skipped(str(root), skipped)
-    return section_of_folds(items, section, fold, CAMUS_FOLDS)
+    return in_split(items, split, fold, CAMUS_FOLDS)
 
 
 def camus_root(dataset_dir: Path) -> Path | None:

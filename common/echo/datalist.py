@@ -18,37 +18,37 @@ UNDERSTOOD = (
 
 def echo_datalist(
     dataset_dir: str | os.PathLike[str],
-    section: str = "training",
+    split: str = "training",
     fold: int = 0,
     folds: int = 10,
     labelled: bool = True,
     seed: int = 0,
 ) -> list[dict[str, Any]]:
-    """Return the cases of a section of an echo data set, whichever of the known layouts the folder has.
+    """Return the cases of a split of an echo data set, whichever of the known layouts the folder has.
 
     Args:
         dataset_dir: the folder.
-        section: "training", "validation", "test", "development" (training and validation) or "all".
+        split: "training", "validation", "test", several joined by "+", "development" (the first two) or "all".
         fold, folds: the test fold, where the layout has folds (CAMUS always has ten).
         labelled: whether a label is needed; otherwise a folder of plain videos and DICOM cines serves too.
         seed: seed of HMC-QU's folds.
 
     Raises:
         NoDataError: if no case is found; the message names the layouts and the command that simulates one.
-        ValueError: if the section is unknown or the fold is not one of them.
+        ValueError: if the split is unknown or the fold is not one of them.
     """
     root = Path(dataset_dir)
     if is_echonet(root):
-        items = echonet_datalist(root, section, fold, folds, labelled, traced=labelled)
+        items = echonet_datalist(root, split, fold, folds, labelled, traced=labelled)
     elif camus_root(root):
-        items = camus_datalist(root, section, fold, labelled)
+        items = camus_datalist(root, split, fold, labelled)
     elif is_hmc_qu(root):
-        items = hmc_qu_datalist(root, section, fold, folds, seed=seed)
+        items = hmc_qu_datalist(root, split, fold, folds, seed=seed)
     else:
         items = [] if labelled else ultrasound_cine_datalist(root)
     if not items:
         raise NoDataError(
-            f"{root}: no case of section {section!r} found. Understood are {UNDERSTOOD}"
+            f"{root}: no case of split {split!r} found. Understood are {UNDERSTOOD}"
             f"{'' if labelled else ', and plain folders of videos or ultrasound DICOM cines'}. "
             f"To try with simulated cases, in the repository: python -m common simulate echo_coreecho {root}"
         )

@@ -4,18 +4,19 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ..data.listing import check_section, log_skipped, section_of_folds
+from ..data.listing import log_skipped
+from ..data.splits import in_split, wanted_splits
 from ..data.tables import number, read_table
 from ..errors import UnusableFileError
 
-SPLITS = {"training": ("TRAIN",), "validation": ("VAL",), "test": ("TEST",), "development": ("TRAIN", "VAL")}
+SPLITS = {"TRAIN": "training", "VAL": "validation", "TEST": "test"}
 # The published data sets leave out videos with fewer than two traced frames.
 LEAST_TRACED_FRAMES = 2
 
 
 def echonet_datalist(
     dataset_dir: str | os.PathLike[str],
-    section: str = "all",
+    split: str = "all",
     fold: int = 0,
     folds: int = 10,
     labelled: bool = True,
@@ -28,21 +29,21 @@ def echonet_datalist(
 
     Args:
         dataset_dir: the folder of FileList.csv, or the one above it (EchoNet-Pediatric: its A4C folder).
-        section: "training", "validation", "test", "development" (training and validation) or "all".
+        split: "training", "validation", "test", several joined by "+", "development" (the first two) or "all".
         fold, folds: test fold where Split holds fold numbers (EchoNet-Pediatric).
         labelled: whether an EF is needed; otherwise "label" is absent where it is unusable.
         traced: whether two traced frames are needed.
 
     Raises:
         UnusableFileError: if the table lacks a column.
-        ValueError: if the section is unknown or the fold is not one of them.
+        ValueError: if the split is unknown or the fold is not one of them.
 
     References:
         Ouyang et al., Video-based AI for beat-to-beat assessment of cardiac function, Nature 2020,
         https://doi.org/10.1038/s41586-020-2145-8; Reddy et al., Video-based deep learning for automated assessment of
         left ventricular ejection fraction in pediatric patients, JASE 2023
     """
-    check_section(section)
+    wanted_splits(split)
     root = _root(Path(dataset_dir))
     rows = _rows(root / "FileList.csv")
     videos = {path.stem: path for path in sorted((root / "Videos").glob("*.avi"))}
@@ -55,7 +56,7 @@ def echonet_datalist(
         except UnusableFileError as error:
             skipped[_stem(row)] = str(error)
     log_skipped(str(root / "FileList.csv"), skipped)
-    return _of_section(items, section, fold, folds)
+    return _of_split(items, split, fold, folds)
 
 
 def is_echonet(dataset_dir: Path) -> bool:
@@ -108,9 +109,9 @@ def _untraced(root: Path) -> frozenset[str]:
     return frozenset(name for name in listed if len(frames.get(name, ())) < LEAST_TRACED_FRAMES)
 
 
-def _of_section(items: list[dict[str, Any]], section: str, fold: int, folds: int) -> list[dict[str, Any]]:
-    if section == "all":
+def _of_split(items: list[dict[str, Any]], split: str, fold: int, folds: int) -> list[dict[str, Any]]:
+    if split == "all":
         return items
     if all(item["split"].isdigit() for item in items):
-        return section_of_folds([{**item, "fold": int(item["split"])} for item in items], section, fold, folds)
-    return [item for item in items if item["split"] in SPLITS[section]]
+        return in_split([{**item, "fold": int(item["split"])} for item in items], split, fold, folds)
+    return [item for item in items if SPLITS.get(item["split"]) in wanted_splits(split)]

@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ..data.listing import check_section, log_skipped, section_of_folds
+from ..data.listing import log_skipped
+from ..data.splits import assign_splits, check_fold, wanted_splits
 from ..errors import UnusableFileError
 
 HMC_QU_FOLDS = 5
@@ -17,7 +18,7 @@ MASKED = "ü"  # a check mark in the sheet's Wingdings font
 
 def hmc_qu_datalist(
     dataset_dir: str | os.PathLike[str],
-    section: str = "all",
+    split: str = "all",
     fold: int = 0,
     folds: int = HMC_QU_FOLDS,
     masked: bool = True,
@@ -25,25 +26,26 @@ def hmc_qu_datalist(
 ) -> list[dict[str, Any]]:
     """Return the A4C videos of HMC-QU, one cardiac cycle each, with whether any wall segment is infarcted.
 
-    Items have "case", "image" (path), "label" (1 = infarction), "frame_range" (first and last frame of the cycle, from
-    0) and "fold" (stratified by label). Rows that cannot serve are left out, each with its reason in the log.
+    Items have "case", "image" (path), "label" (1 = infarction) and "frame_range" (first and last frame of the cycle,
+    from 0). Rows that cannot serve are left out, each with its reason in the log.
 
     Args:
         dataset_dir: folder with `A4C/` and `A4C.xlsx`.
-        section: "training", "validation", "test", "development" (training and validation) or "all".
-        fold, folds: the test fold and the number of folds.
+        split: "training", "validation", "test", several joined by "+", "development" (the first two) or "all".
+        fold, folds: the test fold and the number of folds, into which each label is spread evenly.
         masked: whether only videos with the data set's wall masks count, as in the published benchmarks (109).
         seed: seed of the stratified folds.
 
     Raises:
         UnusableFileError: if the sheet has no column ECHO.
-        ValueError: if the section is unknown or the fold is not one of them.
+        ValueError: if the split is unknown or the fold is not one of them.
 
     References:
         Degerli et al., Early Detection of Myocardial Infarction in Low-Quality Echocardiography, IEEE Access 2021,
         https://doi.org/10.1109/ACCESS.2021.3059595
     """
-    check_section(section)
+    wanted = wanted_splits(split)
+    check_fold(fold, folds)
     root = Path(dataset_dir)
     videos = {_key(path.stem): path for path in sorted((root / "A4C").glob("*.avi"))}
     items, skipped = [], {}
@@ -57,7 +59,9 @@ def hmc_qu_datalist(
         if item.pop("masked") or not masked:
             items.append(item)
     log_skipped(str(root / "A4C.xlsx"), skipped)
-    return section_of_folds(_with_folds(items, folds, seed), section, fold, folds)
+    labels = {str(row): item["label"] for row, item in enumerate(items)}
+    splits = assign_splits(dict(zip(labels, labels, strict=True)), fold, folds, seed, labels, shuffle="all")
+    return [item for row, item in enumerate(items) if splits[str(row)] in wanted]
 
 
 def is_hmc_qu(dataset_dir: Path) -> bool:
@@ -110,16 +114,3 @@ def _item(row: list[Any], name: str, videos: dict[str, Path]) -> dict[str, Any]:
 def _key(name: str) -> str:
     """Return a name without its blanks: sheet and files differ in them."""
     return "".join(name.split()).removesuffix(".avi").upper()
-
-
-def _with_folds(items: list[dict[str, Any]], folds: int, seed: int) -> list[dict[str, Any]]:
-    """Return the items with a fold each, every label spread evenly over the folds."""
-    import numpy as np
-
-    order = np.random.default_rng(seed).permutation(len(items))
-    numbers, seen = [0] * len(items), 0
-    for label in (0, 1):
-        for index in order:
-            if items[index]["label"] == label:
-                numbers[index], seen = seen % folds, seen + 1
-    return [{**item, "fold": number} for item, number in zip(items, numbers, strict=True)]

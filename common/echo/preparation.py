@@ -8,7 +8,7 @@ from monai.engines.utils import PrepareBatch
 from monai.inferers.inferer import Inferer
 from torch import Tensor
 
-from ..training.precision import MixedPrecisionInferer
+from ..training.precision import PrecisionInferer
 
 
 class PrepareViews(PrepareBatch):
@@ -41,14 +41,14 @@ class ClipInferer(Inferer):
 
     Args:
         clips_at_once: most clips in one forward pass, so that memory does not grow with V; 0 is no limit.
-        bfloat16: whether to compute in bfloat16 where the network allows it; quicker, with fewer digits.
+        precision: "bfloat16" is quicker, with fewer digits; see :class:`PrecisionInferer`.
     """
 
-    def __init__(self, clips_at_once: int = 0, bfloat16: bool = False) -> None:
+    def __init__(self, clips_at_once: int = 0, precision: str = "float32") -> None:
         super().__init__()
         if clips_at_once < 0:
             raise ValueError(f"clips_at_once: expected a number of clips, not negative, found {clips_at_once}")
-        self.clips_at_once, self.answer = clips_at_once, MixedPrecisionInferer(bfloat16)
+        self.clips_at_once, self.answer = clips_at_once, PrecisionInferer(precision)
 
     def __call__(self, inputs: Tensor, network: Callable[..., Any], *args: Any, **kwargs: Any) -> Tensor:
         """Return one number a clip, float32; a training wrapper that gives features too counts by its predictions."""

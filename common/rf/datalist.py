@@ -1,25 +1,23 @@
 """Datalists of RF frame pairs: simulated or measured files, sequences in folders, or a CSV of pairs."""
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from ..data.splits import SPLITS, assign_splits, check_fold, wanted_splits
 from ..data.tables import read_table
 from ..errors import NoDataError, UnusableFileError
 from .formats import frame_shape
 from .readers import rf_suffixes
 from .settings import RfSettings
 
-_SECTIONS = ("training", "validation", "test")
 _PAIRS_FILE = "pairs.csv"
 
 
 def rf_datalist(
     dataset_dir: str | Path,
-    section: str = "training",
+    split: str = "training",
     fold: int = 0,
     folds: int = 5,
     seed: int = 0,
@@ -35,7 +33,7 @@ def rf_datalist(
 
     Args:
         dataset_dir: the folder, or one file.
-        section: "training", "validation", "test", several joined by "+", or "all".
+        split: "training", "validation", "test", several joined by "+", "development" (the first two) or "all".
         fold: which of `folds` parts is the test; the next one is the validation. Whole sequences go to a part.
         folds: number of parts; with fewer sequences than that each sequence is a part.
         seed: shuffles the sequences.
@@ -45,26 +43,24 @@ def rf_datalist(
         settings: how files are read (their number of frames is needed to list pairs).
 
     Raises:
-        NoDataError: if there is no RF in any of the layouts, or nothing in the section.
-        ValueError: for other values of `section` or `pairs`.
+        NoDataError: if there is no RF in any of the layouts, or nothing in the split.
+        ValueError: for other values of `split`, `fold`, `folds` or `pairs`.
     """
-    wanted = _SECTIONS if section == "all" else tuple(section.split("+"))
-    if not set(wanted) <= set(_SECTIONS):
-        raise ValueError(f"section: expected {', '.join(_SECTIONS)}, several joined by '+', or all; found {section!r}")
+    wanted = wanted_splits(split)
     root = Path(dataset_dir)
     if not root.is_dir() and not root.is_file():
         raise NoDataError(_no_data(root, "no such folder"))
-    fixed = [name for name in _SECTIONS if (root / name).is_dir()]
+    fixed = [name for name in SPLITS if (root / name).is_dir()]
     if fixed:
         items = [item for name in fixed if name in wanted for item in rf_pairs(root / name, pairs, settings)]
     else:
         items = rf_pairs(root, pairs, settings)
     if sequences:
         items = [item for item in items if item["sequence"] in _names(sequences)]
-    if not fixed and section != "all":
-        items = _part(items, wanted, fold, folds, seed)
+    if not fixed and split != "all":
+        items = _in_splits(items, wanted, fold, folds, seed)
     if not items:
-        raise NoDataError(_no_data(root, f"no pair for section {section!r}"))
+        raise NoDataError(_no_data(root, f"no pair for split {split!r}"))
     return items
 
 
@@ -168,16 +164,14 @@ def _rf_files(folder: Path) -> list[Path]:
     return [path for path in files if path.suffix.lower() != ".raw" or path.stem not in headers]
 
 
-def _part(items: list[dict[str, Any]], wanted: Sequence[str], fold: int, folds: int, seed: int) -> list[dict[str, Any]]:
-    """Return the items of the wanted parts; all pairs of a sequence are in one part."""
-    names = sorted({item["sequence"] for item in items})
-    order = np.random.default_rng(seed).permutation(len(names))
-    count = min(folds, len(names))
-    part_of = {}
-    for place, index in enumerate(order):
-        part = (place - fold) % count
-        part_of[names[index]] = _SECTIONS[{0: 2, 1: 1}.get(part, 0)] if count > 1 else _SECTIONS[0]
-    return [item for item in items if part_of[item["sequence"]] in wanted]
+def _in_splits(
+    items: list[dict[str, Any]], wanted: Collection[str], fold: int, folds: int, seed: int
+) -> list[dict[str, Any]]:
+    """Return the items of the wanted splits; all pairs of a sequence are in one."""
+    check_fold(fold, folds)
+    sequences = {item["sequence"]: item["sequence"] for item in items}
+    splits = assign_splits(sequences, fold, folds, seed, wrap=True)
+    return [item for item in items if splits[item["sequence"]] in wanted]
 
 
 def _no_data(root: Path, found: str) -> str:

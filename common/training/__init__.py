@@ -5,10 +5,10 @@ from .cross_validation import CrossValidation as CrossValidation
 from .epoch_seed import EpochSeed as EpochSeed
 from .finite_weights import StopIfNotFinite as StopIfNotFinite
 from .gather import gather_with_gradient as gather_with_gradient
-from .handler_group import HandlerGroup as HandlerGroup
 from .history import History as History
 from .history import draw_history as draw_history
-from .precision import MixedPrecisionInferer as MixedPrecisionInferer
+from .precision import PrecisionInferer as PrecisionInferer
+from .precision import default_precision as default_precision
 from .processes import bare_network as bare_network
 from .processes import distributed_network as distributed_network
 from .processes import gather_rows as gather_rows
@@ -16,6 +16,7 @@ from .processes import is_main_process as is_main_process
 from .progress_bar import ProgressBar as ProgressBar
 from .resume import ResumeLoader as ResumeLoader
 from .resume import ResumeSaver as ResumeSaver
+from .trainer import Trainer as Trainer
 from .weights import load_state as load_state
 from .weights import load_weights as load_weights
 from .weights import save_state as save_state

@@ -3,14 +3,13 @@
 import logging
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ignite.engine import Engine, Events
 from torch import nn
 
-from ..files import write_json
 from .processes import is_main_process
 from .weights import save_state
 
@@ -21,9 +20,10 @@ class KeepBest:
     """Writes the network to `path` whenever the metric improves, and stops the trainer after `patience` epochs without.
 
     Of equal epochs the last is kept: with few validation cases a rank metric ties early, later weights are steadier.
-    Attached to the trainer, in its handlers after `ValidationHandler`. Its state travels in resume files, so that a
-    resumed run does not take its first, worse epoch for the best one. A JSON of the same name beside the weights says
-    what they were trained with (`common.bundle.trained_settings` reads it), so that inference needs no reminding.
+    Its state travels in resume files, so that a resumed run does not take its first, worse epoch for the best one. A
+    JSON of the same name beside the weights says what they were trained with (`common.bundle.trained_settings` reads
+    it), and their SHA-256, which is checked when they are loaded. A model that an earlier training left at `path` is
+    kept as `NAME.previous.pt`, with its JSON.
 
     Args:
         network: network whose weights are kept (unwrapped from DDP).
@@ -35,6 +35,7 @@ class KeepBest:
         interval: epochs between two validations.
         settings: what the weights need to be used: structure of the network, size of its input, plain values.
         half: keep the weights in half precision, as they are shipped.
+        beside_model: each called with the SHA-256 of a model that was just kept, to write what belongs to it.
 
     Raises:
         ValueError: for a mode other than "max" and "min".
@@ -51,14 +52,20 @@ class KeepBest:
         interval: int = 1,
         settings: Mapping[str, Any] | None = None,
         half: bool = False,
+        beside_model: Sequence[Callable[[str], None]] = (),
     ) -> None:
         if mode not in ("max", "min"):
             raise ValueError(f"mode: expected 'max' or 'min', found {mode!r}")
-        self.network, self.path, self.metric, self.engine = network, path, metric, engine
+        self.network, self.path, self.metric, self.engine = network, Path(path), metric, engine
         self.sign = 1.0 if mode == "max" else -1.0
         self.patience, self.interval = patience, interval
-        self.settings, self.half = dict(settings or {}), half
-        self.best_score, self.best_epoch, self.waited = -math.inf, 0, 0
+        self.settings, self.half, self.beside_model = dict(settings or {}), half, beside_model
+        self.best_score, self.best_epoch, self.waited, self._wrote = -math.inf, 0, 0, False
+
+    @property
+    def ended_early(self) -> bool:
+        """Whether the metric has not improved for `patience` validations."""
+        return 0 < self.patience <= self.waited
 
     def attach(self, engine: Engine) -> None:
         """Compare at the end of every validated epoch of the trainer `engine`."""
@@ -75,14 +82,25 @@ class KeepBest:
             if is_main_process():
                 self._write(value)
             logger.info(f"epoch {engine.state.epoch}: best {self.metric} {value:.4f}, saved to {self.path}")
-        if self.patience and self.waited >= self.patience:
+        if self.ended_early:
             logger.info(f"no better {self.metric} for {self.waited} validations: the training ends")
             engine.terminate()
 
     def _write(self, value: float) -> None:
-        save_state(self.network, self.path, self.half)
+        if not self._wrote:
+            self._keep_previous()
+        self._wrote = True
         content = {"epoch": self.best_epoch, self.metric: value, "settings": self.settings}
-        write_json(Path(self.path).with_suffix(".json"), content)
+        sha256 = save_state(self.network, self.path, self.half, content)
+        for write in self.beside_model:
+            write(sha256)
+
+    def _keep_previous(self) -> None:
+        for file in (self.path, self.path.with_suffix(".json")):
+            if file.is_file():
+                previous = file.with_name(f"{file.stem}.previous{file.suffix}")
+                os.replace(file, previous)
+                logger.info(f"{file} of an earlier training is kept as {previous.name}")
 
     def state_dict(self) -> dict[str, Any]:
         """Return the best score, its epoch and the validations waited since."""
@@ -92,3 +110,4 @@ class KeepBest:
         """Take up where :meth:`state_dict` was taken."""
         self.best_score, self.best_epoch = float(state["best_score"]), int(state["best_epoch"])
         self.waited = int(state["waited"])
+        self._wrote = self.best_epoch > 0

@@ -7,20 +7,32 @@ import torch
 from monai.inferers import SimpleInferer
 from torch import Tensor
 
+PRECISIONS = ("float32", "bfloat16", "mixed")
 
-class MixedPrecisionInferer(SimpleInferer):
+
+def default_precision() -> str:
+    """Return "mixed" where there is a GPU, else "float32"."""
+    return "mixed" if torch.cuda.is_available() else "float32"
+
+
+class PrecisionInferer(SimpleInferer):
     """Calls the network under autocast to bfloat16 if that is wanted, and gives its answer back in float32.
 
     MONAI's `amp` means CUDA; this works on a CPU too. bfloat16 has the range of float32, so no loss is scaled. Weights,
     loss and optimizer stay in float32.
 
     Args:
-        bfloat16: False is a plain call.
+        precision: "bfloat16"; "float32" is a plain call, and so is "mixed", which the engine itself sees to.
+
+    Raises:
+        ValueError: for another `precision`.
     """
 
-    def __init__(self, bfloat16: bool = False) -> None:
+    def __init__(self, precision: str = "float32") -> None:
         super().__init__()
-        self.bfloat16 = bfloat16
+        if precision not in PRECISIONS:
+            raise ValueError(f"precision: expected one of {', '.join(PRECISIONS)}, found {precision!r}")
+        self.bfloat16 = precision == "bfloat16"
 
     def __call__(self, inputs: Tensor, network: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Return the network's answer: a tensor, or tensors in a list, tuple or dictionary.

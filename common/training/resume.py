@@ -18,9 +18,7 @@ logger = logging.getLogger(__name__)
 
 
 class ResumeSaver:
-    """Writes the state of the run at the end of every epoch to one file, whole or not at all; removes it at the end.
-
-    Attach it in the run list, after the trainer is built (references from inside `train#handlers` would be circular).
+    """Writes the state of the run at the end of every epoch to one file, whole or not at all.
 
     Args:
         path: file to write, apart from the model's weights.
@@ -35,7 +33,6 @@ class ResumeSaver:
     def attach(self, engine: Engine) -> None:
         """Write after every `interval` epochs of the trainer `engine`, after all handlers that came before."""
         engine.add_event_handler(Events.EPOCH_COMPLETED(every=self.interval), self)
-        engine.add_event_handler(Events.COMPLETED, self._finish)
 
     def __call__(self, engine: Engine) -> None:
         """Write the state of `engine` and of the objects."""
@@ -49,22 +46,32 @@ class ResumeSaver:
         with replacing(self.path) as temporary:
             torch.save(state, temporary)
 
-    def _finish(self, engine: Engine) -> None:
-        if is_main_process():
-            self.path.unlink(missing_ok=True)
-
 
 class ResumeLoader:
-    """Takes up the run that `path` holds when the trainer starts; without the file the run starts at epoch 0.
+    """Takes up the run that `path` holds when the trainer starts.
+
+    A run that has finished goes on if `max_epochs` has been raised; otherwise no epoch runs and nothing is overwritten.
 
     Args:
         path: file of :class:`ResumeSaver`.
-        objects: the same names as given to the saver.
-        enabled: False starts anew and says that an unfinished run is there.
+        objects: the same names as given to the saver; one with a true `ended_early` has finished before `max_epochs`.
+        enabled: True needs the file; "auto" starts at epoch 0 without it; False starts at epoch 0 in any case.
+
+    Raises:
+        FileNotFoundError: if `enabled` is True and there is no file.
+        ValueError: for another `enabled`.
     """
 
-    def __init__(self, path: str | os.PathLike[str], objects: Mapping[str, Any], enabled: bool = True) -> None:
-        self.path, self.objects, self.enabled = Path(path), dict(objects), enabled
+    def __init__(self, path: str | os.PathLike[str], objects: Mapping[str, Any], enabled: bool | str = False) -> None:
+        self.path, self.objects = Path(path), dict(objects)
+        if enabled not in (True, False, "auto"):
+            raise ValueError(f"resume: expected true, false or auto, found {enabled!r}")
+        if enabled is True and not self.path.is_file():
+            raise FileNotFoundError(
+                f"{self.path}: expected the state of a training to resume, found no file; pass the output_dir of that "
+                "training, or --resume auto to start one where there is none"
+            )
+        self.enabled = bool(enabled)
 
     def attach(self, engine: Engine) -> None:
         """Load when the trainer `engine` starts."""
@@ -73,24 +80,34 @@ class ResumeLoader:
         if self.enabled:
             engine.add_event_handler(Events.STARTED, self)
         else:
-            logger.warning(f"{self.path} holds an unfinished run, which this one replaces; --resume true takes it up")
+            logger.warning(f"{self.path}: replaces this earlier training; --resume true would go on with it")
 
     def __call__(self, engine: Engine) -> None:
         """Load the state of every object and set the epoch of `engine`.
 
         Raises:
-            UnusableFileError: if the file lacks an object.
+            UnusableFileError: if the file is damaged, of another network, or lacks an object.
         """
-        state = torch.load(self.path, map_location="cpu", weights_only=True)
-        for name, item in self.objects.items():
-            if name not in state:
-                raise UnusableFileError(f"{self.path}: expected the state of {name}, found {sorted(state)}")
-            _bare(item).load_state_dict(state[name])
-        if getattr(engine, "scaler", None) is not None and "scaler" in state:
-            engine.scaler.load_state_dict(state["scaler"])  # type: ignore[attr-defined]
-        engine.state.epoch = state["progress"]["epoch"]
-        engine.state.iteration = state["progress"]["iteration"]
-        logger.info(f"resumed from {self.path} after epoch {engine.state.epoch}")
+        try:
+            state = torch.load(self.path, map_location="cpu", weights_only=True)
+            for name, item in self.objects.items():
+                _bare(item).load_state_dict(state[name])
+            if getattr(engine, "scaler", None) is not None and "scaler" in state:
+                engine.scaler.load_state_dict(state["scaler"])  # type: ignore[attr-defined]
+            epoch, iteration = int(state["progress"]["epoch"]), int(state["progress"]["iteration"])
+        except Exception as error:
+            raise UnusableFileError(
+                f"{self.path}: expected the state of this training, found one of other settings or a damaged file "
+                f"({str(error).splitlines()[0]}); pass the settings that it began with, or start without --resume"
+            ) from error
+        engine.state.epoch, engine.state.iteration = epoch, iteration
+        ended = any(getattr(item, "ended_early", False) for item in self.objects.values())
+        if ended or epoch >= (engine.state.max_epochs or 0):
+            remedy = "raise patience" if ended else "raise max_epochs"
+            logger.info(f"{self.path}: finished after epoch {epoch}, nothing is trained; {remedy} to go on")
+            engine.state.epoch = engine.state.max_epochs or epoch
+        else:
+            logger.info(f"resumed from {self.path} after epoch {epoch}")
 
 
 def _bare(item: Any) -> Any:

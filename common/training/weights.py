@@ -1,48 +1,103 @@
 """Weights from a file into a network, with a count of what arrived."""
 
+import hashlib
+import json
 import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ..errors import UnusableFileError
-from ..files import replacing
+from ..files import replacing, write_json
 from .processes import bare_network
 
 logger = logging.getLogger(__name__)
+
+DEFAULT_STARTS = ("pretrained.pt", "start.pt")  # of a second stage, and of a first one
 
 
 def load_state(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     """Return the plain state dict in `path`, read with `weights_only=True`, tensors in float32 on the CPU.
 
+    Where the JSON of the same name beside it states a SHA-256, the file must have it.
+
     Raises:
-        UnusableFileError: if the file is damaged or holds anything but named tensors.
+        UnusableFileError: if the file is damaged, not the one that its JSON describes, or holds anything but named
+            tensors.
     """
+    _check_sha256(Path(path))
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
-        raise UnusableFileError(f"{path}: expected a state dict saved by torch.save, found {error}") from error
+        raise UnusableFileError(
+            f"{path}: expected a state dict saved by torch.save, found another kind of file or a damaged one "
+            f"({type(error).__name__}); download or save it again"
+        ) from error
     if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
         raise UnusableFileError(f"{path}: expected named tensors only, found {type(state).__name__}; save a state_dict")
     return {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
 
 
-def save_state(network: nn.Module, path: str | os.PathLike[str], half: bool = False) -> None:
-    """Write the plain state dict of `network` (unwrapped from DDP) to `path`, whole or not at all.
+def save_state(
+    network: nn.Module,
+    path: str | os.PathLike[str],
+    half: bool = False,
+    description: Mapping[str, Any] | None = None,
+) -> str:
+    """Write the plain state dict of `network` (unwrapped from DDP) to `path`, and return the SHA-256 of the file.
 
     Args:
         network: any module.
-        path: file to write; its folder is made.
+        path: file to write, whole or not at all; its folder is made.
         half: store floating-point tensors in half precision.
+        description: written as JSON of the same name, with the SHA-256.
     """
     state = {key: value.detach().cpu() for key, value in bare_network(network).state_dict().items()}
     if half:
         state = {key: value.half() if value.is_floating_point() else value for key, value in state.items()}
     with replacing(path) as temporary:
         torch.save(state, temporary)
+        sha256 = sha256_of(temporary)
+        if description is not None:
+            write_json(Path(path).with_suffix(".json"), {**description, "sha256": sha256})
+    return sha256
+
+
+def has_start(path: str | os.PathLike[str] | None, model_dir: str | os.PathLike[str] = "") -> bool:
+    """Return whether a training starts from the weights in `path`; see :func:`start_from_pretrained`."""
+    if path is None or not Path(path).name or str(path).lower() == "none":
+        return False
+    if Path(path).is_file():
+        return True
+    if Path(path) not in [Path(model_dir) / name for name in DEFAULT_STARTS]:
+        raise FileNotFoundError(f"{path}: expected weights to start from, found no file; --pretrained none needs none")
+    logger.info(f"from scratch: {path} is not there (run `pretraining` of this bundle to make it)")
+    return False
+
+
+def sha256_of(path: str | os.PathLike[str]) -> str:
+    """Return the SHA-256 of a file, in hexadecimal."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def _check_sha256(path: Path) -> None:
+    beside = path.with_suffix(".json")
+    if not (path.is_file() and beside.is_file()):
+        return
+    try:
+        stated = json.loads(beside.read_text(encoding="utf-8")).get("sha256")
+    except (ValueError, AttributeError) as error:
+        raise UnusableFileError(f"{beside}: expected the description of {path.name}, found a damaged file") from error
+    if stated is not None and stated != sha256_of(path):
+        raise UnusableFileError(
+            f"{path}: expected the file that {beside.name} describes (SHA-256 {stated[:12]}...), found another or a "
+            "damaged one; download the bundle again, go on with an interrupted training (--resume auto), or put each "
+            "model beside its own JSON"
+        )
 
 
 def load_weights(network: nn.Module, path: str | os.PathLike[str]) -> nn.Module:
@@ -66,24 +121,22 @@ def load_weights(network: nn.Module, path: str | os.PathLike[str]) -> nn.Module:
     return network
 
 
-def start_from_pretrained(network: nn.Module, path: str | os.PathLike[str], command: str = "pretraining") -> nn.Module:
+def start_from_pretrained(
+    network: nn.Module, path: str | os.PathLike[str] | None, model_dir: str | os.PathLike[str] = ""
+) -> nn.Module:
     """Return `network`, its matching tensors taken from the first stage's weights in `path`, and log n of m tensors.
-
-    Without the file the network stays as it is, and the log says "from scratch" and names the run id that makes it; an
-    empty `path` means that no start is wanted.
 
     Args:
         network: second-stage network.
-        path: state dict of the first stage.
-        command: run id that writes `path`.
+        path: state dict of the first stage; empty, None or "none" where no start is wanted.
+        model_dir: folder of the bundle's weights. A `pretrained.pt` or `start.pt` in it is a default: where that is
+            not there, the network stays as it is, and the log says "from scratch" and names the run id that makes it.
 
     Raises:
+        FileNotFoundError: if another `path` is not there.
         UnusableFileError: if the file is there and not one tensor fits.
     """
-    if not Path(path).name:
-        return network
-    if not Path(path).is_file():
-        logger.info(f"from scratch: {path} is not there (run `{command}` of this bundle to make it)")
+    if not path or not has_start(path, model_dir):
         return network
     state, own = load_state(path), bare_network(network).state_dict()
     fitting = {key: state[key] for key, value in own.items() if key in state and state[key].shape == value.shape}

@@ -105,8 +105,8 @@ def test_folds_share_no_patient_and_cover_all(tmp_path):
     validation = []
     for fold in range(5):
         parts = {
-            section: {item["case"] for item in neonatal_adc_datalist(tmp_path, section, fold, 5, seed=3)}
-            for section in ("training", "validation", "all")
+            split: {item["case"] for item in neonatal_adc_datalist(tmp_path, split, fold, 5, seed=3)}
+            for split in ("training", "validation", "all")
         }
         assert not parts["training"] & parts["validation"]
         assert parts["training"] | parts["validation"] == parts["all"]
@@ -122,9 +122,9 @@ def test_empty_folder_names_layouts_and_the_simulation(tmp_path):
             neonatal_adc_datalist(folder)
 
 
-def test_refuses_unknown_sections_and_folds(tmp_path):
+def test_refuses_unknown_splits_and_folds(tmp_path):
     bonbid(tmp_path)
-    with pytest.raises(ValueError, match=r"section: expected one of .*found 'train'"):
+    with pytest.raises(ValueError, match=r"split: expected .*found 'train'"):
         neonatal_adc_datalist(tmp_path, "train")
     with pytest.raises(ValueError, match=r"found fold 5 of 5"):
         neonatal_adc_datalist(tmp_path, "training", fold=5)

@@ -98,7 +98,15 @@ def test_labels_csv_without_its_columns_is_refused(tmp_path):
 
 
 def test_misspelt_options_are_refused(acdc):
-    with pytest.raises(ValueError, match="expected section training, validation, test"):
+    with pytest.raises(ValueError, match="split: expected training, validation, test"):
         cine_datalist(acdc, "train")
     with pytest.raises(ValueError, match="expected sections left_ventricle or all"):
         cine_datalist(acdc, sections="lv")
+
+
+def test_too_few_patients_of_a_class_is_an_error_that_names_them(tmp_path):
+    for name in "abcde":
+        write_stack(tmp_path / name)
+    (tmp_path / "labels.csv").write_text("patient_id,ef\na,30\nb,35\nc,60\nd,61\ne,62\n")
+    with pytest.raises(ValueError, match=r"at least 3 patients of each class.*found 2 of class 1 \(a, b\) among 5"):
+        cine_datalist(tmp_path)

@@ -84,7 +84,7 @@ def test_a_training_that_was_interrupted_is_resumed_and_one_with_other_settings_
         resumed("b")
     assert "goes on" not in capsys.readouterr().out
     blocked.rmdir()
-    assert resumed("b") is True
+    assert resumed("b") == "auto"
     assert "goes on after its last finished epoch" in capsys.readouterr().out
     (work / "one" / "resume.pt").touch()  # as a training of other settings leaves it
     assert resumed("c") is False

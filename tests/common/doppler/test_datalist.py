@@ -146,7 +146,7 @@ def test_an_empty_or_absent_folder_names_the_remedy(tmp_path, name):
 
 @pytest.mark.parametrize(
     ("settings", "message"),
-    [({"section": "train"}, "found 'train'"), ({"folds": 2}, "at least 3 folds"), ({"fold": 5}, "found fold 5 of 5")],
+    [({"split": "train"}, "found 'train'"), ({"folds": 2}, "at least 3 folds"), ({"fold": 5}, "found fold 5 of 5")],
 )
 def test_refuses_settings_outside_their_range(folder, settings, message):
     with pytest.raises(ValueError, match=message):

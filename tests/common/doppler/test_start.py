@@ -25,7 +25,7 @@ def test_the_mode_says_whether_the_first_stage_is_taken(first_stage, mode, taken
 
 def test_unfrozen_without_a_first_stage_starts_from_scratch(tmp_path, caplog):
     with caplog.at_level("INFO"):
-        start_in_mode(torch.nn.Linear(1, 1), tmp_path / "absent.pt", "unfrozen")
+        start_in_mode(torch.nn.Linear(1, 1), tmp_path / "pretrained.pt", "unfrozen", tmp_path)
     assert "from scratch" in caplog.text
 
 

@@ -31,9 +31,9 @@ def change(table, index, **cells):
 
 
 def test_divides_echonet_as_its_table_does(echonet):
-    sections = {name: echonet_datalist(echonet, name) for name in ("training", "validation", "test", "development")}
-    assert [len(items) for items in sections.values()] == [5, 2, 2, 7]
-    assert {item["case"] for item in sections["development"]}.isdisjoint(item["case"] for item in sections["test"])
+    splits = {name: echonet_datalist(echonet, name) for name in ("training", "validation", "test", "development")}
+    assert [len(items) for items in splits.values()] == [5, 2, 2, 7]
+    assert {item["case"] for item in splits["development"]}.isdisjoint(item["case"] for item in splits["test"])
     row = read_csv(echonet / "FileList.csv")[0]
     item = next(item for item in echonet_datalist(echonet) if item["case"] == row["FileName"])
     assert item["label"] == float(row["EF"]) and item["fps"] == 50
@@ -208,8 +208,8 @@ def test_names_the_layouts_and_the_command_where_nothing_is_found(tmp_path):
         echo_datalist(tmp_path, "all", labelled=False)
 
 
-def test_names_an_unknown_section_or_fold(echonet, tmp_path):
-    with pytest.raises(ValueError, match=r"expected one of training, .* found 'train'"):
+def test_names_an_unknown_split_or_fold(echonet, tmp_path):
+    with pytest.raises(ValueError, match=r"split: expected training, .* found 'train'"):
         echonet_datalist(echonet, "train")
-    with pytest.raises(ValueError, match="expected a number from 0 to 9, found 10"):
+    with pytest.raises(ValueError, match="found fold 10 of 10"):
         camus_datalist(tmp_path, fold=10)

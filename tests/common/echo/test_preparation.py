@@ -46,7 +46,7 @@ def test_computes_in_bfloat16_when_asked_and_answers_in_float32():
 
     clips = torch.full((1, 2, 1, 1, 1, 1), 257.0)
     assert ClipInferer()(clips, Product()).tolist() == [[257, 257]]
-    found = ClipInferer(bfloat16=True)(clips, Product())
+    found = ClipInferer(precision="bfloat16")(clips, Product())
     assert found.tolist() == [[256, 256]] and found.dtype == torch.float32
 
 

@@ -10,7 +10,7 @@ SMALL = {"depths": (1, 1, 1, 1), "widths": (8, 8, 16, 16), "head_width": 16}
 def test_says_from_scratch_and_how_to_start(tmp_path, caplog):
     network = EjectionFractionNet(**SMALL)
     with caplog.at_level(logging.INFO):
-        assert start_from_echo_weights(network, tmp_path / "pretrained.pt") is network
+        assert start_from_echo_weights(network, tmp_path / "pretrained.pt", tmp_path) is network
     assert "from scratch" in caplog.text and "`pretraining`" in caplog.text
 
 

@@ -113,7 +113,7 @@ def test_no_data_names_the_layouts_and_the_remedy(tmp_path, make):
         rf_datalist(tmp_path / "d")
 
 
-def test_refuses_unknown_sections_and_pairings(tmp_path):
+def test_refuses_unknown_splits_and_pairings(tmp_path):
     with pytest.raises(ValueError, match="'train'"):
         rf_datalist(tmp_path, "train")
     with pytest.raises(ValueError, match="'all'"):

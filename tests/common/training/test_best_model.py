@@ -1,3 +1,4 @@
+import hashlib
 import json
 import math
 
@@ -85,6 +86,7 @@ def test_says_beside_the_weights_what_they_were_trained_with(tmp_path):
     )
     run(tmp_path, [0.5, 0.75, 0.25], keep=keep)
     content = json.loads((tmp_path / "model.json").read_text())
+    assert content.pop("sha256") == hashlib.sha256((tmp_path / "model.pt").read_bytes()).hexdigest()
     assert content == {"epoch": 2, "score": 0.75, "settings": {"size": [4, 5], "norm": "batch"}}
     assert trained_settings(tmp_path / "model.pt") == {"size": [4, 5], "norm": "batch"}
 
@@ -93,3 +95,19 @@ def test_keeps_half_precision_if_that_is_wanted(tmp_path):
     keep = KeepBest(nn.Linear(1, 1, bias=False), tmp_path / "model.pt", "score", half=True)
     run(tmp_path, [0.5], keep=keep)
     assert torch.load(tmp_path / "model.pt", weights_only=True)["weight"].dtype == torch.float16
+
+
+def test_a_model_of_an_earlier_training_is_kept_once_under_another_name(tmp_path):
+    run(tmp_path, [0.5, 0.6])
+    first = (tmp_path / "model.pt").read_bytes()
+    run(tmp_path, [0.1, 0.2, 0.3])
+    assert (tmp_path / "model.previous.pt").read_bytes() == first
+    assert json.loads((tmp_path / "model.previous.json").read_text())["score"] == 0.6
+    assert json.loads((tmp_path / "model.json").read_text())["score"] == 0.3
+
+
+def test_what_belongs_to_the_model_is_told_its_sum(tmp_path):
+    told = []
+    keep = KeepBest(nn.Linear(1, 1, bias=False), tmp_path / "model.pt", "score", beside_model=[told.append])
+    run(tmp_path, [0.5, 0.4, 0.6], keep=keep)
+    assert len(told) == 2 and told[1] == json.loads((tmp_path / "model.json").read_text())["sha256"]

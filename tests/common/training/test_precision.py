@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from common.training import MixedPrecisionInferer
+from common.training import PrecisionInferer
 
 
 class Seen(nn.Module):
@@ -27,7 +27,7 @@ def leaves(answer):
 @pytest.mark.parametrize("kind", ["tensor", "list", "tuple", "dict"])
 def test_computes_in_bfloat16_and_answers_in_float32_in_the_same_form(kind):
     network, image = Seen(kind), torch.rand(1, 1, 8, 8)
-    answer = MixedPrecisionInferer(bfloat16=True)(image, network)
+    answer = PrecisionInferer("bfloat16")(image, network)
     assert network.dtype == torch.bfloat16
     assert type(answer) is type(network(image))
     for found, exact in zip(leaves(answer), leaves(network(image)), strict=True):
@@ -38,10 +38,10 @@ def test_computes_in_bfloat16_and_answers_in_float32_in_the_same_form(kind):
 
 def test_is_a_plain_call_unless_it_is_wanted():
     network, image = Seen("tensor"), torch.rand(1, 1, 8, 8)
-    assert torch.equal(MixedPrecisionInferer()(image, network, scale=2.0), network(image, scale=2.0))
+    assert torch.equal(PrecisionInferer()(image, network, scale=2.0), network(image, scale=2.0))
 
 
 def test_gradients_arrive_in_the_type_of_the_weights():
     network = Seen("tensor")
-    MixedPrecisionInferer(bfloat16=True)(torch.rand(1, 1, 8, 8), network).sum().backward()
+    PrecisionInferer("bfloat16")(torch.rand(1, 1, 8, 8), network).sum().backward()
     assert network.layer.weight.grad.dtype == torch.float32

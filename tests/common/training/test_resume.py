@@ -30,7 +30,9 @@ def items(count, seed):
 class Run:
     """A small training with everything whose state a resume must carry: dropout, noise, order, schedule, best score."""
 
-    def __init__(self, folder, kill_in_epoch=None, workers=0, resume=True, patience=0, learning_rate=0.05):
+    def __init__(
+        self, folder, kill_in_epoch=None, workers=0, resume="auto", patience=0, epochs=EPOCHS, learning_rate=0.05
+    ):
         torch.manual_seed(0)
         self.folder = folder
         self.network = nn.Sequential(nn.Flatten(), nn.Linear(36, 8), nn.Dropout(0.3), nn.ReLU(), nn.Linear(8, 1))
@@ -50,7 +52,7 @@ class Run:
         history = History(folder, evaluator, optimizer)
         self.trainer = SupervisedTrainer(
             device=device,
-            max_epochs=EPOCHS,
+            max_epochs=epochs,
             train_data_loader=loader,
             network=self.network,
             optimizer=optimizer,
@@ -124,28 +126,65 @@ def test_the_schedule_goes_on_where_it_was(whole):
     assert rates == pytest.approx([0.05, 0.025, 0.025, 0.0125, 0.0125])
 
 
-def test_a_finished_run_leaves_no_resume_file(whole):
-    assert not (whole.folder / "resume.pt").exists()
+def test_a_finished_run_trains_nothing_more_and_its_files_stay(tmp_path, caplog):
+    Run(tmp_path).go()
+    before = {name: (tmp_path / name).read_bytes() for name in ("model.pt", "model.json", "history.csv")}
+    caplog.set_level("INFO")
+    again = Run(tmp_path, resume=True).go()
+    assert "finished after epoch 5, nothing is trained; raise max_epochs" in caplog.text
+    assert again.trainer.state.iteration == 5 * 3
+    assert {name: (tmp_path / name).read_bytes() for name in before} == before
 
 
-def test_a_run_that_is_not_to_resume_starts_anew_and_says_so(tmp_path, whole, caplog):
+def test_a_finished_run_goes_on_to_more_epochs_as_if_it_had_been_asked_for_them_at_first(tmp_path, whole):
+    Run(tmp_path, epochs=3).go()
+    longer = Run(tmp_path, resume=True).go()
+    assert same(longer.network.state_dict(), whole.network.state_dict())
+    assert rows(tmp_path) == rows(whole.folder)
+
+
+def test_fewer_epochs_than_have_run_train_nothing(tmp_path, whole):
+    Run(tmp_path).go()
+    kept = load_state(tmp_path / "model.pt")
+    Run(tmp_path, resume=True, epochs=3).go()
+    assert same(load_state(tmp_path / "model.pt"), kept) and len(rows(tmp_path)) == EPOCHS
+
+
+def test_a_run_that_is_not_to_resume_starts_over_and_says_so(tmp_path, whole, caplog):
     with pytest.raises(Killed):
         Run(tmp_path, kill_in_epoch=3).go()
     again = Run(tmp_path, resume=False)
-    assert "holds an unfinished run, which this one replaces" in caplog.text
+    assert "replaces this earlier training" in caplog.text
     assert same(again.go().network.state_dict(), whole.network.state_dict())
     assert len(rows(tmp_path)) == EPOCHS
 
 
-def test_early_stopping_ends_the_run_and_removes_the_resume_file(tmp_path):
+def test_a_run_that_ended_early_is_finished_until_it_is_given_more_patience(tmp_path, caplog):
     run = Run(tmp_path, patience=2, learning_rate=0.0).go()
-    assert run.trainer.state.epoch == 3 and not (tmp_path / "resume.pt").exists()
+    assert run.trainer.state.epoch == 3
+    caplog.set_level("INFO")
+    Run(tmp_path, patience=2, learning_rate=0.0, resume=True).go()
+    assert "nothing is trained; raise patience" in caplog.text and len(rows(tmp_path)) == 3
+    assert Run(tmp_path, patience=3, learning_rate=0.0, resume=True).go().trainer.state.epoch == 4
 
 
-def test_refuses_a_file_that_lacks_an_object(tmp_path):
-    torch.save({"network": {}, "progress": {"epoch": 1, "iteration": 1}}, tmp_path / "resume.pt")
-    with pytest.raises(UnusableFileError, match=r"expected the state of optimizer, found \['network', 'progress'\]"):
-        loader = ResumeLoader(tmp_path / "resume.pt", {"optimizer": torch.optim.SGD(nn.Linear(1, 1).parameters())})
+def test_a_resume_without_a_state_is_refused_unless_it_is_left_open(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"resume\.pt: expected the state of a training.*--resume auto"):
+        Run(tmp_path, resume=True)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("enabled", ["yes", 2, None])
+def test_refuses_another_word_for_resume(tmp_path, enabled):
+    with pytest.raises(ValueError, match="expected true, false or auto"):
+        ResumeLoader(tmp_path / "resume.pt", {}, enabled)
+
+
+@pytest.mark.parametrize("content", [{"network": {}, "progress": {"epoch": 1, "iteration": 1}}, None])
+def test_refuses_a_state_that_lacks_an_object_or_is_damaged(tmp_path, content):
+    torch.save(content, tmp_path / "resume.pt") if content else (tmp_path / "resume.pt").write_bytes(b"PK")
+    loader = ResumeLoader(tmp_path / "resume.pt", {"optimizer": torch.optim.SGD(nn.Linear(1, 1).parameters())}, True)
+    with pytest.raises(UnusableFileError, match=r"resume\.pt: expected the state of this training.*without --resume"):
         loader(None)
 
 

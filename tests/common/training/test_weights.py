@@ -67,8 +67,36 @@ def test_training_starts_from_the_tensors_that_fit_and_says_how_many(tmp_path, c
 
 def test_training_without_first_stage_is_from_scratch_and_names_the_command(tmp_path, caplog):
     caplog.set_level("INFO")
-    assert same(start_from_pretrained(network(2), tmp_path / "none.pt", "pretraining"), network(2))
+    assert same(start_from_pretrained(network(2), f"{tmp_path}/pretrained.pt", tmp_path), network(2))
     assert "from scratch" in caplog.text and "`pretraining`" in caplog.text
+
+
+@pytest.mark.parametrize("nothing", ["", None, "none", "None"])
+def test_a_training_can_be_told_to_start_from_nothing(nothing):
+    assert same(start_from_pretrained(network(2), nothing), network(2))
+
+
+def test_weights_that_were_asked_for_and_are_not_there_are_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"mine\.pt: expected weights to start from, found no file"):
+        start_from_pretrained(network(2), tmp_path / "mine.pt", tmp_path)
+
+
+@pytest.mark.parametrize("byte", [100, 2000, -50])
+def test_a_file_that_is_not_the_one_its_json_describes_is_refused(tmp_path, byte):
+    save_state(network(1), tmp_path / "model.pt", description={"epoch": 1})
+    assert same(load_weights(network(2), tmp_path / "model.pt"), network(1))
+    data = bytearray((tmp_path / "model.pt").read_bytes())
+    data[byte] ^= 1
+    (tmp_path / "model.pt").write_bytes(data)
+    with pytest.raises(UnusableFileError, match=r"model\.pt: expected the file that model\.json describes"):
+        load_state(tmp_path / "model.pt")
+
+
+def test_a_damaged_description_is_named(tmp_path):
+    save_state(network(1), tmp_path / "model.pt", description={"epoch": 1})
+    (tmp_path / "model.json").write_text('{"epoch": 1, "sha')
+    with pytest.raises(UnusableFileError, match=r"model\.json: expected the description of model\.pt"):
+        load_state(tmp_path / "model.pt")
 
 
 def test_a_first_stage_of_which_nothing_fits_is_refused(tmp_path):
