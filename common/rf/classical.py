@@ -45,9 +45,9 @@ def ncc_displacement(pre: Tensor, post: Tensor, settings: ClassicalSettings | No
     speckle = measure_speckle(_array(pre))
 
     def one_way(first: NDArray, second: NDArray, start: NDArray) -> NDArray:
-        levelled = (level_amplitude(frame, speckle) for frame in (first, second))
         search = (chosen.search_samples, chosen.search_lines)
-        track = track_by_correlation(*levelled, window=speckle.window, search=search)
+        levelled = [level_amplitude(frame, speckle) for frame in (first, second)]
+        track = track_by_correlation(levelled[0], levelled[1], speckle.window, search)
         return np.stack([track.lateral, track.axial])
 
     return _both_ways(one_way, pre, post, torch.zeros(4))
@@ -61,7 +61,11 @@ def refined_displacement(pre: Tensor, post: Tensor, start: Tensor, settings: Glu
         start: (4, H, W) of a network or of :func:`ncc_displacement`, on the grid of the frames.
         settings: smoothness.
     """
-    return _both_ways(lambda *way: glue_displacement(*way, settings), pre, post, start)
+
+    def one_way(first: NDArray, second: NDArray, begin: NDArray) -> NDArray:
+        return glue_displacement(first, second, begin, settings)
+
+    return _both_ways(one_way, pre, post, start)
 
 
 def classical_displacements(pre: Tensor, post: Tensor, settings: ClassicalSettings | None = None) -> dict[str, Tensor]:
@@ -118,12 +122,12 @@ class RefineDisplacementd(MapTransform):
         """Refine; the input mapping is left as it was."""
         d = dict(data)
         for key in self.key_iterator(d):
-            network = d[key].float()
-            start = network if self.method == "network" else ncc_displacement(d["pre"], d["post"], self.settings)
-            d["network"], d["method"] = network, self.name
-            d[key] = (
-                refined_displacement(d["pre"], d["post"], start, self.settings.glue) if self.refine == "glue" else start
-            )
+            d["network"], d["method"] = d[key].float(), self.name
+            d[key] = d["network"]
+            if self.method == "ncc":
+                d[key] = ncc_displacement(d["pre"], d["post"], self.settings)
+            if self.refine == "glue":
+                d[key] = refined_displacement(d["pre"], d["post"], d[key], self.settings.glue)
         return d
 
 

@@ -61,10 +61,10 @@ def glue_displacement(first: NDArray, second: NDArray, start: NDArray, settings:
     """Return the displacement (2, H, W), lateral in lines and axial in samples, of least data and smoothness terms.
 
     Bright reflectors and depth gain are taken out of the frames first (:func:`level_amplitude`), and pixels count by
-    the square of their frames' correlation. The normal equations of the linearised cost are solved by conjugate gradients.
-    The preconditioner is the same system with the squared image gradients replaced by their mean: a cosine transform
-    diagonalises it, so the number of iterations depends little on the size of the frames and the smoothness. Smoothness
-    is of the difference from the mean strain, which takes out most of the bias.
+    the square of their frames' correlation. The normal equations of the linearised cost are solved by conjugate
+    gradients. The preconditioner is the same system with the squared image gradients replaced by their mean: a cosine
+    transform diagonalises it, so the number of iterations depends little on the size of the frames and the smoothness.
+    Smoothness is of the difference from the mean strain, which takes out most of the bias.
 
     Args:
         first, second: RF frames (H, W) of one size, axial first.
@@ -215,7 +215,7 @@ class GlueSystem:
             slope = (trust * (rows - middle) * (values - mean)).sum() / ((trust * (rows - middle) ** 2).sum() + 1e-6)
             trend = mean + (slope if k == 1 else 0) * (rows - middle)
             weight = np.stack([trust * (values - trend), trust])
-            low = _LEAST_DATA * float(self.squares[k].mean()) + np.finfo(np.float32).tiny
+            low = _LEAST_DATA * float(self.squares[k].mean()) + float(np.finfo(np.float32).tiny)
             spread, reached = _transformed(weight, self._smoothness(low, k).astype(np.float32))
             fill = trend + spread / np.maximum(reached, 1e-6 * max(float(reached.max()), 1e-30))
             out[k] = trust * values + (1 - trust) * fill

@@ -35,13 +35,14 @@ class LoadRfPaird(Transform):
         needs_answer: bool = False,
     ) -> None:
         self.settings, self.needs_answer = settings, needs_answer
-        self.depth = slice(*depth_samples) if depth_samples else slice(None)
+        self.depth = _slice(depth_samples)
 
     def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Return the item with both frames.
 
         Raises:
-            UnusableFileError: if a file cannot serve, has no such frame, the frames differ in size, or one is constant.
+            UnusableFileError: if a file cannot serve, has no such frame, the frames differ in size, are equal, or one
+                is constant.
         """
         before = read_rf(data["pre"], self.settings)
         after = before if data["post"] == data["pre"] else read_rf(data["post"], self.settings)
@@ -52,6 +53,10 @@ class LoadRfPaird(Transform):
                 f"{data['post']}: expected a frame of {pre.shape[0]} samples x {pre.shape[1]} lines as in "
                 f"{data['pre']}, found {post.shape[0]} x {post.shape[1]}"
             )
+        if np.array_equal(pre, post):
+            raise UnusableFileError(
+                f"{data['post']}: expected two frames that differ, found the same one twice; nothing can be measured"
+            )
         d = {**data, "pre": _tensor(pre), "post": _tensor(post), "pre_path": str(data["pre"])}
         for name in ("sample_mm", "pitch_mm", "frame_interval_s"):
             value = getattr(before, name)
@@ -59,8 +64,12 @@ class LoadRfPaird(Transform):
         d["first_sample"] = self.depth.indices(before.frames.shape[1])[0]
         return {**d, **self._answer(data, before)}
 
-    def _frame(self, path: Any, record: RfRecord, index: int) -> NDArray:
-        if not index < len(record.frames):
+    def _frame(self, path: Any, record: RfRecord, index: int | str) -> NDArray:
+        if not isinstance(index, int):
+            raise UnusableFileError(
+                f"{path}: expected the number of a frame, from 0, found {index!r}; correct the table"
+            )
+        if not 0 <= index < len(record.frames):
             raise UnusableFileError(
                 f"{path}: expected at least {index + 1} frames, found {len(record.frames)}; a pair needs two frames, "
                 "in one file or in two"
@@ -90,6 +99,22 @@ class LoadRfPaird(Transform):
             "strain": _tensor(np.asarray(known["axial_strain"])[self.depth]),
             "inclusion": torch.from_numpy(inclusion),
         }
+
+
+def _slice(depth_samples: Any) -> slice:
+    """Return the samples to keep.
+
+    Raises:
+        ValueError: if it is no pair of whole numbers or None.
+    """
+    if depth_samples is None or str(depth_samples).lower() in ("none", "null"):
+        return slice(None)
+    bounds = list(depth_samples) if isinstance(depth_samples, (list, tuple)) else []
+    if len(bounds) != 2 or not all(bound is None or isinstance(bound, int) for bound in bounds):
+        raise ValueError(
+            f"depth_samples: expected [first, end], whole numbers or None as in a slice, found {depth_samples!r}"
+        )
+    return slice(*bounds)
 
 
 def _tensor(frame: NDArray) -> torch.Tensor:

@@ -65,6 +65,23 @@ def test_constant_frame_is_refused(tmp_path):
         LoadRfPaird()(rf_pairs(tmp_path)[0])
 
 
+def test_identical_frames_are_refused(tmp_path):
+    np.save(tmp_path / "a.npy", np.stack([FRAMES[0], FRAMES[0]]))
+    with pytest.raises(UnusableFileError, match=r"a\.npy: .*same one twice"):
+        LoadRfPaird()(rf_pairs(tmp_path)[0])
+
+
+@pytest.mark.parametrize("depth", [100, "all", (1, 2, 3), (0.5, 2)], ids=str)
+def test_depth_that_is_no_pair_of_numbers_is_refused(depth):
+    with pytest.raises(ValueError, match="depth_samples"):
+        LoadRfPaird(depth_samples=depth)
+
+
+@pytest.mark.parametrize("depth", [None, "None", "none"])
+def test_depth_of_the_command_line_that_keeps_all(sequence, depth):
+    assert LoadRfPaird(depth_samples=depth)(sequence)["pre"].shape == (1, 30, 7)
+
+
 def test_depth_that_leaves_nothing_is_refused(sequence):
     with pytest.raises(UnusableFileError, match="no sample is left of 30"):
         LoadRfPaird(depth_samples=[40, None])(sequence)
