@@ -6,22 +6,69 @@ from common.rf import (
     CircularInclusion,
     ClassicalSettings,
     Disturbance,
+    RefineDisplacementd,
     RfAcquisition,
-    classical_flows,
+    classical_displacements,
     error_statistics,
     rf_pair,
 )
 
+SETTINGS = ClassicalSettings(search_samples=12)
+INNER = np.s_[60:-60, 4:-4]
 
-@pytest.mark.parametrize("name", ["NCC", "GLUE", "GLUE, weak lateral"])
-def test_flow_has_the_networks_channels_both_ways(name):
+
+@pytest.fixture(scope="module")
+def item():
     array = RfAcquisition(samples=600, lines=24)
     motion = CircularInclusion(6.0, 3.5, 2.0, 1.0, 0.01)  # equal media: uniform compression about its centre
     pair = rf_pair(array, motion, np.random.default_rng(0), Disturbance(40.0, 0.0))
-    flow = classical_flows(*(torch.from_numpy(frame)[None] for frame in pair), ClassicalSettings(search_samples=12))
     axial, _ = motion.displacement(*np.broadcast_arrays(*array.grid()))
-    inner = np.s_[60:-60, 4:-4]
-    forward, backward = flow[name][1].numpy()[inner], flow[name][3].numpy()[inner]
-    assert error_statistics(forward, (axial / array.sample_mm)[inner])["rmse"] < 0.1
+    pre, post = (torch.from_numpy(frame)[None] for frame in pair)
+    return {"pre": pre, "post": post, "exact": axial / array.sample_mm}
+
+
+def assert_close(displacement, item, limit):
+    forward, backward = (displacement[channel].numpy()[INNER] for channel in (1, 3))
+    assert error_statistics(forward, item["exact"][INNER])["rmse"] < limit
     # The way back starts at the moved place: u / (1 - strain) there, so the sum at one pixel is about 1 % of u.
-    assert error_statistics(backward, -(axial / array.sample_mm / 0.99)[inner])["rmse"] < 0.1
+    assert error_statistics(backward, -(item["exact"] / 0.99)[INNER])["rmse"] < limit
+
+
+@pytest.mark.parametrize("name", ["NCC", "GLUE", "GLUE, published weights"])
+def test_displacement_has_the_networks_channels_both_ways(item, name):
+    assert_close(classical_displacements(item["pre"], item["post"], SETTINGS)[name], item, 0.1)
+
+
+def test_a_networks_displacement_is_refined_and_kept(item):
+    exact = torch.from_numpy(item["exact"]).float()
+    zero = torch.zeros_like(exact)
+    network = torch.stack([zero, exact + 1.5, zero, -exact / 0.99 + 1.5])  # off by less than a quarter of 8 samples
+    result = RefineDisplacementd("pred")({**item, "pred": network})
+    assert_close(result["pred"], item, 0.02)
+    assert torch.equal(result["network"], network) and result["method"] == "network and GLUE"
+
+
+@pytest.mark.parametrize(
+    ("method", "refine", "name"),
+    [
+        ("network", None, "network"),
+        ("ncc", "none", "NCC"),
+        ("ncc", "glue", "NCC and GLUE"),
+        ("network", "None", "network"),
+    ],
+)
+def test_methods_by_setting(item, method, refine, name):
+    network = torch.full((4, 600, 24), 5.0)
+    result = RefineDisplacementd("pred", method, refine, SETTINGS)({**item, "pred": network})
+    assert result["method"] == name
+    if name == "network":
+        assert torch.equal(result["pred"], network)
+    else:
+        assert_close(result["pred"], item, 0.1)
+
+
+def test_refuses_other_methods():
+    with pytest.raises(ValueError, match=r"'ncc'.*'lucas'"):
+        RefineDisplacementd("pred", method="lucas")
+    with pytest.raises(ValueError, match=r"'glue' or 'none'.*'spline'"):
+        RefineDisplacementd("pred", refine="spline")
