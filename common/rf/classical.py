@@ -132,7 +132,7 @@ class RefineDisplacementd(MapTransform):
 
 
 def _both_ways(one_way: Callable[..., NDArray], pre: Tensor, post: Tensor, start: Tensor) -> Tensor:
-    """Return what `one_way` gives for first, second and start of both directions, which share two threads."""
+    """Return what `one_way` gives for first, second and start of both directions, which fraction two threads."""
     first, second = _array(pre), _array(post)
     starts = start.detach().float().cpu().numpy().reshape(2, 2, *start.shape[1:])
     with ThreadPoolExecutor(2) as threads:

@@ -19,11 +19,11 @@ from ..evaluation.table import EvaluationRow, write_evaluation
 from ..files import write_csv
 from ..training.processes import bare_network, is_main_process
 from ..training.weights import load_weights
-from .analytic_signal import AnalyticChannels
+from .analytic_signal import analytic_channels
 from .classical import ClassicalSettings, classical_displacements
 from .figures import ShownPair, draw_profile, draw_strains
-from .grid import resample_flow
-from .strain import AxialStrain
+from .grid import resample_displacement
+from .strain import axial_strain
 from .strain_case import case_figures
 
 _LABELS = {
@@ -41,7 +41,7 @@ _LABELS = {
     "strain_bias": "strain bias (%)",
     "strain_sd": "strain SD (%)",
     "data_term": "data term",
-    "reliable_share": "share of reliable pixels",
+    "reliable_fraction": "fraction of reliable pixels",
 }
 
 
@@ -49,7 +49,7 @@ class ElastographyEvaluation(RowCollector):
     """Writes `pairs.csv`, `evaluation.csv`, `evaluation.json`, `strain.png` and `profile.png` after an evaluation.
 
     For engines whose postprocessing brings `pred` back to the frames' grid, and whose batches hold `pre`, `post`,
-    `image` and, of simulated pairs, the exact `flow`, `strain` and `inclusion`.
+    `image` and, of simulated pairs, the exact `displacement`, `strain` and `inclusion`.
 
     Args:
         output_dir: folder to write to.
@@ -81,7 +81,7 @@ class ElastographyEvaluation(RowCollector):
         super().__init__(self._row)
         self.folder, self.shown, self.edges = Path(output_dir), shown, tuple(edges)
         self.network, self.before, self.method = network, before, method
-        self.strain, self.channels, self.classical = AxialStrain(window), AnalyticChannels(), classical
+        self.window, self.classical = window, classical
         self.windows = _read_windows(windows) if windows else {}
         self.pictures: list[ShownPair] = []
         self._other: nn.Module | None = None
@@ -94,30 +94,32 @@ class ElastographyEvaluation(RowCollector):
 
     def _row(self, item: Mapping[str, Any], output: Mapping[str, Any]) -> Row:
         with torch.no_grad():
-            flows = self._flows(item, output)
-            strains = {method: self.strain(flow) for method, flow in flows.items()}
-            image = torch.cat([self.channels(item[key]) for key in ("pre", "post")]).to(output["pred"].device)
+            displacements = self._flows(item, output)
+            strains = {
+                method: axial_strain(displacement, self.window) for method, displacement in displacements.items()
+            }
+            image = torch.cat([analytic_channels(item[key]) for key in ("pre", "post")]).to(output["pred"].device)
             windows = self.windows.get(str(item["case"]), self.windows.get("*"))
             figures = {
-                method: case_figures(flow, strains[method], item, image, self.edges, windows)
-                for method, flow in flows.items()
+                method: case_figures(displacement, strains[method], item, image, self.edges, windows)
+                for method, displacement in displacements.items()
             }
         if len(self.pictures) < self.shown:
             self.pictures.append(ShownPair.of(item, strains, figures, self.edges))
         return {"case": str(item["case"]), "figures": figures}
 
     def _flows(self, item: Mapping[str, Any], output: Mapping[str, Any]) -> dict[str, Tensor]:
-        flows = {}
+        displacements = {}
         if self.classical is not None:
-            flows = {
+            displacements = {
                 k: v.to(output["pred"].device)
                 for k, v in classical_displacements(item["pre"], item["post"], self.classical).items()
             }
         if self._other is not None:
             image = item["image"][None].to(output["pred"].device)
-            flow = self._other.to(image.device)(image)[0]
-            flows["before fine-tuning"] = resample_flow(flow, item["pre"].shape[-2:])
-        return {**flows, self.method: output["pred"]}
+            displacement = self._other.to(image.device)(image)[0]
+            displacements["before fine-tuning"] = resample_displacement(displacement, item["pre"].shape[-2:])
+        return {**displacements, self.method: output["pred"]}
 
     def finish(self, engine: Engine) -> None:
         """Write tables and pictures, on the main process."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..files import replacing
-from .analytic_signal import BMode
+from .analytic_signal import b_mode
 
 _NOTE = "research use only, not a medical device"
 
@@ -58,7 +58,7 @@ class ShownPair:
             centre = (int(np.clip(row, 0, height - 1)), int(np.clip(float(place[1]) / pitch, 0, width - 1)))
         return cls(
             str(item["case"]),
-            BMode()(item["pre"][0].cpu()).numpy(),
+            b_mode(item["pre"][0].cpu()).numpy(),
             {name: -100 * _array(strain) for name, strain in {**exact, **strains}.items()},
             {name: _note(values) for name, values in figures.items()},
             (pitch * width, sample * height) if known else None,
@@ -121,7 +121,7 @@ def draw_profile(path: str | os.PathLike[str], pair: ShownPair) -> None:
 def _note(values: Mapping[str, float]) -> str:
     if "cnr" in values:
         return f"CNR {values['cnr']:.1f}, SR {values['sr']:.2f}"
-    return f"data {values['data_term']:.3f}, reliable {100 * values['reliable_share']:.0f} %"
+    return f"data {values['data_term']:.3f}, reliable {100 * values['reliable_fraction']:.0f} %"
 
 
 def _array(strain: Any) -> NDArray:

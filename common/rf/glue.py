@@ -40,7 +40,7 @@ class GlueSettings:
     """
 
     axial_periods: float = 4.0
-    lateral_beams: float = 2.0
+    lateral_beams: float = 1.5
     lateral_fraction: float = 0.2
     weights: tuple[float, float, float, float] | None = None
     linearisations: int = 2
@@ -68,8 +68,8 @@ def glue_displacement(first: NDArray, second: NDArray, start: NDArray, settings:
 
     Args:
         first, second: RF frames (H, W) of one size, axial first.
-        start: displacement (2, H, W) within about a quarter of a period of the truth, from NCC or a network; where the
-            frames do not agree after it, it is replaced by a smooth continuation.
+        start: displacement (2, H, W) within about a quarter of a period of the true one, from NCC or a network; where
+            the frames do not agree after it, it is replaced by a smooth continuation.
         settings: smoothness.
 
     Raises:

@@ -5,13 +5,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import fft, ifft, rfft
-from scipy.ndimage import uniform_filter
+from scipy.ndimage import uniform_filter, uniform_filter1d
 
 # Amplitude below the brightest pixel (90 dB) at which there is no signal left to level.
 _FLOOR = 10 ** (-90 / 20)
 # Amplitude over the local one from which on an echo is compressed.
 _REFLECTOR = 2.0
 _WINDOW_PERIODS, _WINDOW_LINES = 15, 9
+_CONSTANT_PERIODS = 4
 _CORRELATED_PERIODS, _CORRELATED_LINES = 10, 3
 # The mean of a speckle's power over its geometric mean: exp(Euler's gamma), of an exponential distribution.
 _GEOMETRIC = 1.781
@@ -41,7 +42,7 @@ def measure_speckle(frame: NDArray) -> Speckle:
     of a Gaussian profile, whose RF is correlated by exp(-(k / 2 sigma)^2) over k lines; one and two lines together
     leave out what noise takes from both.
     """
-    values = _levelled(frame, (121, 9))
+    values = _levelled(frame, (121, _WINDOW_LINES), 33)
     power = (np.abs(rfft(values, axis=0)) ** 2).mean(1) ** 2
     cycles = float((np.arange(len(power)) * power).sum() / max(power.sum(), 1e-30))
     return Speckle(len(values) / max(cycles, 1.0), _beam_lines(values))
@@ -51,20 +52,23 @@ def level_amplitude(frame: NDArray, speckle: Speckle | None = None) -> NDArray:
     """Return an RF frame (H, W) over its local amplitude, float32: no depth gain, bright reflectors compressed.
 
     The local amplitude is the geometric mean of the envelope over 15 periods by 9 lines, which a reflector hardly
-    raises for its neighbours; echoes of more than twice that amplitude are brought down to it. A constant along a line
-    is taken out; where there is no signal the result is 0.
+    raises for its neighbours; echoes of more than twice that amplitude are brought down to it. The running mean over 4
+    periods is taken out, so that a constant, whatever its value, is no signal and becomes 0.
     """
     chosen = speckle or measure_speckle(frame)
-    return _levelled(frame, (2 * int(_WINDOW_PERIODS * chosen.period_samples / 2) + 1, _WINDOW_LINES))
+    window, constant = (2 * int(n * chosen.period_samples / 2) + 1 for n in (_WINDOW_PERIODS, _CONSTANT_PERIODS))
+    return _levelled(frame, (window, _WINDOW_LINES), constant)
 
 
-def _levelled(frame: NDArray, window: tuple[int, int]) -> NDArray:
-    values = np.asarray(frame, dtype=np.float32)
-    values = values - values.mean(0)
-    largest = float(np.abs(values).max())
-    if largest == 0:
-        return values
-    values /= largest
+def _levelled(frame: NDArray, window: tuple[int, int], constant_samples: int) -> NDArray:
+    # In float64, where a running mean leaves nothing of a constant.
+    alternating = np.asarray(frame, dtype=float)
+    alternating = alternating - uniform_filter1d(alternating, constant_samples, axis=0)
+    largest = float(np.abs(alternating).max())
+    if largest <= 1e-9 * float(np.abs(frame).max()):
+        return np.zeros(frame.shape, dtype=np.float32)
+    values = (alternating / largest).astype(np.float32)
+    values[np.abs(values) < _FLOOR / 100] = 0
     power = _envelope_power(values)
     floor = np.float32(_FLOOR**2 * float(power.max()))
     local = np.float32(_GEOMETRIC) * np.exp(uniform_filter(np.log(power + floor), window))

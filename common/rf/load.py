@@ -17,8 +17,8 @@ class LoadRfPaird(Transform):
     """Read both frames of a pair.
 
     Adds to the item: `pre`, `post` (1, H, W) RF, axial first; `sample_mm`, `pitch_mm`, `frame_interval_s` (NaN where
-    neither file nor settings say them); and for simulated pairs `flow` (2, H, W), the exact displacement, lateral in
-    lines and axial in samples, `strain` (1, H, W), and `inclusion` (5) = [axial mm, lateral mm, radius mm, modulus
+    neither file nor settings say them); and for simulated pairs the exact `displacement` (2, H, W), lateral in lines
+    and axial in samples, `strain` (1, H, W), and `inclusion` (5) = [axial mm, lateral mm, radius mm, modulus
     ratio, strain] (NaN if there is none).
 
     Args:
@@ -92,10 +92,10 @@ class LoadRfPaird(Transform):
             return {}
         if record.sample_mm is None or record.pitch_mm is None:
             raise UnusableFileError(f"{data['pre']}: expected fs_hz, sound_speed_m_s and pitch_m beside axial_mm")
-        flow = np.stack([known["lateral_mm"] / record.pitch_mm, known["axial_mm"] / record.sample_mm])
+        displacement = np.stack([known["lateral_mm"] / record.pitch_mm, known["axial_mm"] / record.sample_mm])
         inclusion = np.asarray(known.get("inclusion", np.full(5, np.nan)), dtype=np.float32).ravel()
         return {
-            "flow": torch.from_numpy(flow[:, self.depth].astype(np.float32)),
+            "displacement": torch.from_numpy(displacement[:, self.depth].astype(np.float32)),
             "strain": _tensor(np.asarray(known["axial_strain"])[self.depth]),
             "inclusion": torch.from_numpy(inclusion),
         }

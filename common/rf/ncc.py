@@ -148,5 +148,5 @@ def _spread(field: NDArray, rows: NDArray, height: int) -> NDArray:
         return np.repeat(field, height, axis=0)
     place = (np.arange(height) - rows[0]) / (rows[1] - rows[0])
     base = np.clip(np.floor(place).astype(int), 0, len(rows) - 2)
-    share = (place - base)[:, None]
-    return (1 - share) * field[base] + share * field[base + 1]
+    fraction = (place - base)[:, None]
+    return (1 - fraction) * field[base] + fraction * field[base + 1]

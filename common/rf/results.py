@@ -13,17 +13,17 @@ from ..data.failures import FailureLog
 from ..errors import UnusableFileError
 from ..evaluation.case_results import CaseResults
 from ..files import replacing, write_json
-from .analytic_signal import BMode
+from .analytic_signal import b_mode
 from .loss import reliable_pixels
 from .ncc import local_correlation
-from .strain import AxialStrain
+from .strain import axial_strain
 from .warping import warp
 
 _COLUMNS = [
     "case",
     "mean_strain_percent",
     "mean_axial_displacement_mm",
-    "reliable_share",
+    "reliable_fraction",
     "median_correlation",
     "mean_axial_velocity_mm_s",
     "remark",
@@ -55,20 +55,20 @@ class ElastographyResults(CaseResults):
         if image_format not in (".nii.gz", ".nii", ".mha"):
             raise ValueError(f"image_format: expected '.nii.gz', '.nii' or '.mha', found {image_format!r}")
         super().__init__(output_dir, failures, _COLUMNS)
-        self.strain, self.suffix = AxialStrain(window), image_format
+        self.window, self.suffix = window, image_format
 
     def write_case(self, item: Mapping[str, Any], result: Any) -> dict[str, Any]:
         """Write maps and picture of one pair and return its row."""
-        flow = result["pred"].detach().float().cpu()
+        displacement = result["pred"].detach().float().cpu()
         spacing = _spacing(item)
-        strain = self.strain(flow)[0].numpy()
-        quality = quality_map(item["pre"].cpu(), item["post"].cpu(), flow)
-        millimetres = flow[:2].numpy() * np.array(spacing)[:, None, None]
+        strain = axial_strain(displacement, self.window)[0].numpy()
+        quality = quality_map(item["pre"].cpu(), item["post"].cpu(), displacement)
+        millimetres = displacement[:2].numpy() * np.array(spacing)[:, None, None]
         case = str(item["case"])
         origin = (0.0, float(item["first_sample"]) * spacing[1])
         for name, values in (("displacement", millimetres), ("strain", strain), ("quality", quality)):
             _write_image(self.folder / f"{case}_{name}{self.suffix}", values, spacing, origin)
-        row = _row(item, millimetres, strain, quality, flow)
+        row = _row(item, millimetres, strain, quality, displacement)
         write_json(self.folder / f"{case}.json", {**row, "note": "Research use only; not a medical device."})
         self._draw(case, item, -100 * strain, quality, row, spacing)
         return row
@@ -90,7 +90,7 @@ class ElastographyResults(CaseResults):
         low, high = (1.1 * float(x) for x in np.percentile(inner, [1, 99]))
         figure = Figure(figsize=(9.5, 4), layout="constrained")
         panels = (
-            ("B-mode (dB)", BMode()(item["pre"][0].cpu()).numpy(), "gray", -50, 0),
+            ("B-mode (dB)", b_mode(item["pre"][0].cpu()).numpy(), "gray", -50, 0),
             ("compression (%)", compression, "viridis", min(low, 0), max(high, 0)),
             ("quality", quality, "magma", 0, 1),
         )
@@ -104,30 +104,30 @@ class ElastographyResults(CaseResults):
             figure.savefig(temporary, dpi=110)
 
 
-def quality_map(pre: torch.Tensor, post: torch.Tensor, flow: torch.Tensor) -> NDArray:
+def quality_map(pre: torch.Tensor, post: torch.Tensor, displacement: torch.Tensor) -> NDArray:
     """Return (H, W) in [0, 1]: how well the frames match after the displacement; 0 where both ways disagree.
 
     Args:
         pre, post: RF frames (1, H, W).
-        flow: (4, H, W) displacement forward and backward, lines and samples.
+        displacement: (4, H, W) displacement forward and backward, lines and samples.
     """
-    fetched = warp(post[None], flow[None, :2])[0, 0].numpy()
-    agree = reliable_pixels(flow[None, :2], flow[None, 2:], warp_backward=True)[0, 0].numpy()
+    fetched = warp(post[None], displacement[None, :2])[0, 0].numpy()
+    agree = reliable_pixels(displacement[None, :2], displacement[None, 2:], warp_backward=True)[0, 0].numpy()
     return np.clip(local_correlation(pre[0].numpy(), fetched), 0, 1) * agree
 
 
 def _row(
-    item: Mapping[str, Any], millimetres: NDArray, strain: NDArray, quality: NDArray, flow: torch.Tensor
+    item: Mapping[str, Any], millimetres: NDArray, strain: NDArray, quality: NDArray, displacement: torch.Tensor
 ) -> dict[str, Any]:
-    share = float(reliable_pixels(flow[None, :2], flow[None, 2:], warp_backward=True).mean())
+    fraction = float(reliable_pixels(displacement[None, :2], displacement[None, 2:], warp_backward=True).mean())
     correlation = float(np.median(quality))
-    doubtful = share < 0.5 or correlation < _LEAST_CORRELATION
+    doubtful = fraction < 0.5 or correlation < _LEAST_CORRELATION
     axial, interval = float(millimetres[1].mean()), float(item["frame_interval_s"])
     return {
         "case": str(item["case"]),
         "mean_strain_percent": round(100 * float(strain.mean()), 4),
         "mean_axial_displacement_mm": round(axial, 5),
-        "reliable_share": round(share, 4),
+        "reliable_fraction": round(fraction, 4),
         "median_correlation": round(correlation, 4),
         "mean_axial_velocity_mm_s": round(axial / interval, 4) if np.isfinite(interval) else "",
         "remark": "frames do not match: do not read this strain" if doubtful else "",

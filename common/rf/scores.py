@@ -1,9 +1,15 @@
-"""Contrast, ratio and noise of strain images, and errors of displacement against the truth."""
+"""Figures of displacement and strain: contrast and errors, of one pair, and rows while a network trains."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
+from torch import nn
+
+from .loss import ElastographyLoss
+from .strain import least_squares_slope
 
 
 def contrast_to_noise(target: ArrayLike, background: ArrayLike) -> float:
@@ -26,9 +32,9 @@ def strain_signal_to_noise(strain: ArrayLike) -> float:
         return float(abs(values.mean()) / values.std())
 
 
-def error_statistics(estimate: ArrayLike, truth: ArrayLike) -> dict[str, float]:
+def error_statistics(estimate: ArrayLike, reference: ArrayLike) -> dict[str, float]:
     """Return `rmse`, `bias` (mean error) and `sd` (standard deviation of the error); rmse^2 = bias^2 + sd^2."""
-    error = np.asarray(estimate, dtype=float) - np.asarray(truth, dtype=float)
+    error = np.asarray(estimate, dtype=float) - np.asarray(reference, dtype=float)
     return {"rmse": float(np.sqrt(np.mean(error**2))), "bias": float(error.mean()), "sd": float(error.std())}
 
 
@@ -65,3 +71,65 @@ def _window(strain: NDArray, name: str, bounds: Sequence[int]) -> NDArray:
             f"{strain.shape[1]} columns (expected [first row, end row, first column, end column])"
         )
     return strain[top:bottom, left:right]
+
+
+Row = dict[str, Any]
+
+# The window that the paper's group uses on phantoms.
+_STRAIN_ROWS = 43
+
+
+def end_point_row(item: Mapping[str, Any], output: Mapping[str, Any]) -> Row:
+    """Return the mean absolute errors of `pred` against `displacement`: lateral (lines), axial (samples), strain (%).
+
+    The strain is the least-squares slope of the axial displacement over 43 rows, fewer where there are not as many. It
+    is what the displacement is for, and not its smallest error: a constant offset costs it nothing, a ripple much.
+    """
+    error = output["pred"][:2].float() - item["displacement"].to(output["pred"].device)
+    lateral, axial = error.abs().mean((1, 2)).tolist()
+    rows = error.shape[1]
+    strain = least_squares_slope(error[1], min(_STRAIN_ROWS, rows - 1 + rows % 2), dim=0).abs().mean()
+    return {
+        "case": str(item["case"]),
+        "lateral_error": lateral,
+        "axial_error": axial,
+        "strain_error": 100 * float(strain),
+    }
+
+
+class ElastographyRow:
+    """The unsupervised loss of one pair: its value, data term and fraction of reliable pixels.
+
+    Args:
+        loss: the loss; it is not skipped for pairs with few reliable pixels here.
+    """
+
+    def __init__(self, loss: nn.Module | None = None) -> None:
+        self.loss = loss if isinstance(loss, ElastographyLoss) else ElastographyLoss()
+
+    def __call__(self, item: Mapping[str, Any], output: Mapping[str, Any]) -> Row:
+        """Return the row of a pair from its `image` and the 4-channel `pred` on the same grid."""
+        with torch.no_grad():
+            pred = output["pred"].float()
+            terms = self.loss.terms(pred[None], item["image"].to(pred.device)[None].float())
+        return {
+            "case": str(item["case"]),
+            "loss": float(terms.data + terms.first_order + terms.second_order),
+            "data_term": float(terms.data),
+            "reliable_fraction": float(terms.reliable_fraction),
+        }
+
+
+class MeanOf:
+    """The mean of one column of rows; NaN without rows.
+
+    Args:
+        column: name of the column.
+    """
+
+    def __init__(self, column: str) -> None:
+        self.column = column
+
+    def __call__(self, rows: Sequence[Row]) -> float:
+        """Return the mean."""
+        return sum(row[self.column] for row in rows) / len(rows) if rows else float("nan")

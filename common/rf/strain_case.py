@@ -1,4 +1,4 @@
-"""All figures of one frame pair and one method: errors where the truth is known, contrast, agreement of the frames."""
+"""All figures of one frame pair and one method: errors against the reference, contrast, agreement of frames."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,7 +16,7 @@ _TARGET_RADII, _BACKGROUND_RADII = 0.8, 1.5
 
 
 def case_figures(
-    flow: Tensor,
+    displacement: Tensor,
     strain: Tensor,
     item: Mapping[str, Any],
     image: Tensor,
@@ -26,31 +26,31 @@ def case_figures(
     """Return the figures of one method on one pair.
 
     Args:
-        flow: (4, H, W) displacement forward and backward (lateral lines, axial samples).
+        displacement: (4, H, W) displacement forward and backward (lateral lines, axial samples).
         strain: (1, H, W) axial strain of the forward displacement.
-        item: the pair as :class:`common.rf.LoadRfPaird` gives it: `flow`, `strain`, `inclusion`, `sample_mm`
+        item: the pair as :class:`common.rf.LoadRfPaird` gives it: `displacement`, `strain`, `inclusion`, `sample_mm`
             and `pitch_mm` are used where they are there.
         image: (2 C, H, W) channels of both frames on the same grid, for the data term.
         edges: samples and lines left out at each side in all figures but those of windows.
         windows: see :func:`common.rf.window_metrics`; for pairs without a known inclusion.
 
     Returns:
-        `data_term`, `reliable_share`; with the truth `axial_rmse`, `axial_bias`, `axial_sd` (samples), `lateral_*`
-        (lines), `strain_*` (percent); with an inclusion or windows `cnr` and `sr`; with an inclusion `sr_error`
-        (absolute difference from 2 / (1 + G)); with windows `snre`.
+        `data_term`, `reliable_fraction`; with the reference `axial_rmse`, `axial_bias`, `axial_sd` (samples),
+        `lateral_*` (lines), `strain_*` (percent); with an inclusion or windows `cnr` and `sr`; with an inclusion
+        `sr_error` (absolute difference from 2 / (1 + G)); with windows `snre`.
     """
-    terms = ElastographyLoss().terms(flow[None].float(), image[None].float())
-    figures = {"data_term": float(terms.data), "reliable_share": float(terms.reliable_share)}
+    terms = ElastographyLoss().terms(displacement[None].float(), image[None].float())
+    figures = {"data_term": float(terms.data), "reliable_fraction": float(terms.reliable_fraction)}
     inner = tuple(slice(min(e, n // 4), n - min(e, n // 4)) for e, n in zip(edges, strain.shape[-2:], strict=True))
     estimate = strain[0].double().cpu().numpy()
-    if "flow" in item:
+    if "displacement" in item:
         pairs = {
-            "axial": (flow[1], item["flow"][1], 1.0),
-            "lateral": (flow[0], item["flow"][0], 1.0),
+            "axial": (displacement[1], item["displacement"][1], 1.0),
+            "lateral": (displacement[0], item["displacement"][0], 1.0),
             "strain": (strain[0], item["strain"][0], 100.0),
         }
-        for name, (found, truth, scale) in pairs.items():
-            arrays = [scale * torch.as_tensor(x).double().cpu().numpy()[inner] for x in (found, truth)]
+        for name, (found, reference, scale) in pairs.items():
+            arrays = [scale * torch.as_tensor(x).double().cpu().numpy()[inner] for x in (found, reference)]
             figures |= {f"{name}_{key}": value for key, value in error_statistics(*arrays).items()}
     if windows:
         return figures | window_metrics(estimate, windows)

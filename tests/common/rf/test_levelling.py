@@ -36,7 +36,7 @@ def test_amplitude_is_one_everywhere_whatever_the_gain():
 
 def test_reflectors_are_brought_down_to_twice_the_amplitude():
     bright = frame()
-    bright[500:510] *= 1000
+    bright *= 1 + 100 * np.exp(-(((np.arange(1000.0) - 505) / 8) ** 2))[:, None]
     assert np.abs(level_amplitude(bright)).max() < 2 * np.sqrt(2) + 0.01
     # A box average would leave the neighbours within half its window in the dark.
     assert np.sqrt((level_amplitude(bright)[540:560] ** 2).mean()) > 0.3
@@ -45,6 +45,7 @@ def test_reflectors_are_brought_down_to_twice_the_amplitude():
 def test_constants_and_dead_bands_become_zero():
     plain = frame()
     np.testing.assert_allclose(level_amplitude(plain + 5000), level_amplitude(plain), atol=0.05)
-    plain[600:] = plain[:600].mean(0)  # a constant, so that the mean of the line stays
-    assert np.abs(level_amplitude(plain)[640:]).max() < 0.01
+    for constant in (0, 3 * plain.std()):
+        plain[600:] = constant
+        assert not level_amplitude(plain)[640:].any()
     assert not level_amplitude(np.full((50, 4), 7.0)).any()

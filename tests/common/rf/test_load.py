@@ -34,9 +34,9 @@ def test_exact_motion_is_in_samples_and_lines(tmp_path):
     result = LoadRfPaird(needs_answer=True, depth_samples=[10, None])(item)
     content = loadmat(path)
     sample_mm = content["sound_speed_m_s"].item() / (2 * content["fs_hz"].item()) * 1e3
-    assert result["flow"].shape == (2, 118, 8) and result["strain"].shape == (1, 118, 8)
-    np.testing.assert_allclose(result["flow"][1], content["axial_mm"][10:] / sample_mm, rtol=1e-5)
-    np.testing.assert_allclose(result["flow"][0], content["lateral_mm"][10:] / 0.3, rtol=1e-5)
+    assert result["displacement"].shape == (2, 118, 8) and result["strain"].shape == (1, 118, 8)
+    np.testing.assert_allclose(result["displacement"][1], content["axial_mm"][10:] / sample_mm, rtol=1e-5)
+    np.testing.assert_allclose(result["displacement"][0], content["lateral_mm"][10:] / 0.3, rtol=1e-5)
     np.testing.assert_allclose(result["inclusion"], content["inclusion"][0], rtol=1e-6)
 
 

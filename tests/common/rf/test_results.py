@@ -24,10 +24,10 @@ def pair(folder, index=0, **settings):
 
 
 def exact(item):
-    return torch.cat([item["flow"], -item["flow"]])
+    return torch.cat([item["displacement"], -item["displacement"]])
 
 
-def write(output, items, flows, **settings):
+def write(output, items, displacements, **settings):
     failures = FailureLog(output)
     handler = ElastographyResults(output, failures, window=21, **settings)
 
@@ -37,7 +37,7 @@ def write(output, items, flows, **settings):
 
     engine = Engine(give)
     handler.attach(engine)
-    engine.run(list(zip(items, flows, strict=True)))
+    engine.run(list(zip(items, displacements, strict=True)))
     with (output / "predictions.csv").open() as stream:
         return list(csv.DictReader(stream)), failures.failures()
 
@@ -51,8 +51,8 @@ def test_images_hold_millimetres_and_geometry(folder, tmp_path, image_format):
     assert image.GetSpacing() == pytest.approx((0.3, item["sample_mm"]), rel=1e-5)
     assert image.GetOrigin()[1] == pytest.approx(20 * item["sample_mm"], rel=1e-5)
     values = SimpleITK.GetArrayFromImage(image)
-    np.testing.assert_allclose(values[..., 1], item["flow"][1] * item["sample_mm"], rtol=1e-4, atol=1e-6)
-    np.testing.assert_allclose(values[..., 0], item["flow"][0] * 0.3, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(values[..., 1], item["displacement"][1] * item["sample_mm"], rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(values[..., 0], item["displacement"][0] * 0.3, rtol=1e-4, atol=1e-6)
     strain = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(tmp_path / f"{item['case']}_strain{image_format}")))
     np.testing.assert_allclose(np.median(strain), np.median(item["strain"]), rtol=0.05)
     assert (tmp_path / f"{item['case']}.png").stat().st_size > 10_000
@@ -61,7 +61,7 @@ def test_images_hold_millimetres_and_geometry(folder, tmp_path, image_format):
 def test_table_has_displacement_and_velocity(folder, tmp_path):
     item = pair(folder)
     (row,), failures = write(tmp_path, [item], [exact(item)])
-    axial = float(item["flow"][1].mean()) * item["sample_mm"]
+    axial = float(item["displacement"][1].mean()) * item["sample_mm"]
     assert float(row["mean_axial_displacement_mm"]) == pytest.approx(axial, abs=1e-4)
     assert float(row["mean_axial_velocity_mm_s"]) == pytest.approx(axial / 0.02, abs=1e-3)
     assert row["remark"] == "" and failures == []
@@ -82,9 +82,9 @@ def test_frames_without_overlap_are_marked(folder, tmp_path):
 
 def test_quality_is_zero_where_both_ways_disagree(folder):
     item = pair(folder)
-    flow = exact(item)
-    flow[3, :, 20:] += 3
-    quality = quality_map(item["pre"], item["post"], flow)
+    displacement = exact(item)
+    displacement[3, :, 20:] += 3
+    quality = quality_map(item["pre"], item["post"], displacement)
     assert not quality[:, 22:].any() and quality[:, :18].any()
 
 
