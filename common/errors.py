@@ -13,6 +13,10 @@ class FailedCasesError(RuntimeError):
     """Some cases of a batch failed; the others are written."""
 
 
+class OutputFolderError(ValueError):
+    """A folder that results must not be written to."""
+
+
 class NoWeightsError(FileNotFoundError):
     """A bundle has no trained weights."""
 

@@ -3,31 +3,42 @@
 import csv
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+PARTIAL = ".partial"  # folder of files that are being written: no pattern of ours looks into it
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Yield a temporary path in the folder of `path`; on success it is renamed to `path`, on failure it is removed.
+    """Yield a temporary path beside `path`; on success it is renamed to `path`, on failure it is removed.
 
-    The temporary name keeps the suffixes of `path`, because writers choose the format by it. Missing folders are made.
+    The temporary file lies in a hidden folder and keeps the name of `path`, because writers choose the format by it.
+    Missing folders are made.
+
+    Raises:
+        OSError: if nothing was written, as libraries leave it that do not report a full disk.
     """
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    suffixes = "".join(target.suffixes[-2:])
-    handle, name = tempfile.mkstemp(prefix=".partial-", suffix=suffixes, dir=target.parent)
-    os.close(handle)
-    temporary = Path(name)
+    folder = target.parent / PARTIAL
+    folder.mkdir(parents=True, exist_ok=True)
+    own = Path(tempfile.mkdtemp(dir=folder))
+    temporary = own / target.name
     try:
         yield temporary
+        if not temporary.is_file() or not temporary.stat().st_size:
+            raise OSError(f"{target}: expected to write a file, found nothing written; is the disk full?")
         temporary.chmod(0o666 & ~_umask())
         os.replace(temporary, target)
     finally:
-        temporary.unlink(missing_ok=True)
+        shutil.rmtree(own, ignore_errors=True)
+        with suppress(OSError):  # another process is writing beside this one
+            folder.rmdir()
 
 
 def write_json(path: str | os.PathLike[str], content: Any) -> None:
@@ -37,15 +48,30 @@ def write_json(path: str | os.PathLike[str], content: Any) -> None:
 
 
 def write_csv(path: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> None:
-    """Write `rows` as CSV with a header, also when there are none; `columns` defaults to the keys of all rows."""
+    """Write `rows` as CSV with a header, also when there are none; `columns` defaults to the keys of all rows.
+
+    Text that a spreadsheet would take for a formula gets an apostrophe in front.
+    """
     names = list(columns) or list(dict.fromkeys(key for row in rows for key in row))
-    with (
-        replacing(path) as temporary,
-        temporary.open("w", newline="", encoding="utf-8", errors="backslashreplace") as stream,
-    ):
+    with replacing(path) as temporary:
+        _write_rows(temporary, "w", rows, names, header=True)
+
+
+def append_csv(path: str | os.PathLike[str], row: Mapping[str, Any], columns: Sequence[str]) -> None:
+    """Add one row to a table of :func:`write_csv`, at once, so that nothing that happens later takes it away."""
+    _write_rows(Path(path), "a", [row], columns, header=not Path(path).is_file())
+
+
+def _write_rows(path: Path, mode: str, rows: Sequence[Mapping[str, Any]], names: Sequence[str], header: bool) -> None:
+    with path.open(mode, newline="", encoding="utf-8", errors="backslashreplace") as stream:
         writer = csv.DictWriter(stream, names)
-        writer.writeheader()
-        writer.writerows(rows)
+        if header:
+            writer.writeheader()
+        writer.writerows({name: _cell(row.get(name, "")) for name in names} for row in rows)
+
+
+def _cell(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def read_csv(path: str | os.PathLike[str]) -> list[dict[str, str]]:

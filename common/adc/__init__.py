@@ -6,7 +6,9 @@ from .datalist import bonbid_datalist as bonbid_datalist
 from .datalist import challenge_datalist as challenge_datalist
 from .datalist import neonatal_adc_datalist as neonatal_adc_datalist
 from .datalist import two_channel_datalist as two_channel_datalist
-from .evaluation import LesionEvaluation as LesionEvaluation
+from .evaluation import draw_lesions as draw_lesions
+from .evaluation import lesion_row as lesion_row
+from .evaluation import lesion_table as lesion_table
 from .evaluation import write_lesion_evaluation as write_lesion_evaluation
 from .figures import draw_lesion_montage as draw_lesion_montage
 from .inferer import FlippedSliceInferer as FlippedSliceInferer

@@ -1,12 +1,13 @@
 """Cases one after the other: memory does not grow with their number, and a bad one does not end the run."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from torch.utils.data import IterableDataset, get_worker_info
 
-from .failures import FailureLog
+from ..files import write_csv
+from .failures import FailureLog, reason_of
 
 Item = Mapping[str, Any]
 
@@ -18,9 +19,11 @@ class CaseStream(IterableDataset):
 
     Args:
         data: list of items, each with "case", or the folder that `list_cases` turns into such a list.
-        transform: from an item to a sample, or to several (a list or an iterator, one sample each).
+        transform: from an item to a sample, or to several (a list or an iterator, one sample each); several get
+            `parts`, their number in the last one and 0 in the others, by which results know when a case is complete.
         failures: where failed cases go.
         list_cases: from `data` to items; not needed if `data` is a list.
+        anonymous_names: call the cases case_0001, case_0002, ... in all results; `key.csv` says which is which.
 
     Raises:
         ValueError: if `data` is no list and `list_cases` is missing.
@@ -32,10 +35,12 @@ class CaseStream(IterableDataset):
         transform: Callable[[Item], Any],
         failures: FailureLog,
         list_cases: Callable[[Any], Sequence[Item]] | None = None,
+        anonymous_names: bool = False,
     ) -> None:
         if isinstance(data, (str, os.PathLike)) and list_cases is None:
             raise ValueError(f"list_cases: expected a function that lists the cases of {data}, found None")
         self.data, self.transform, self.failures, self.list_cases = data, transform, failures, list_cases
+        self.anonymous_names = anonymous_names
 
     def items(self) -> list[Item]:
         """Return the items of this run, read from the folder if `data` is one."""
@@ -46,18 +51,48 @@ class CaseStream(IterableDataset):
         """Yield sample after sample; with workers, each takes every n-th case."""
         worker = get_worker_info()
         first, step = (worker.id, worker.num_workers) if worker else (0, 1)
+        items = self.items()
+        names = [f"case_{number:04d}" for number in range(1, len(items) + 1)] if self.anonymous_names else []
+        if names and first == 0:
+            keys = [{"name": name, "case": item["case"]} for name, item in zip(names, items, strict=True)]
+            write_csv(self.failures.output.file("key.csv"), keys, ("name", "case"))
         seen: set[str] = set()
-        for index, item in enumerate(self.items()):
+        for index, item in enumerate(items):
             case = str(item["case"])
-            if case in seen:
-                if index % step == first:
-                    self.failures.add(case, "another case has this name already; rename one of them")
-                continue
+            repeated = case in seen
             seen.add(case)
-            if index % step == first:
-                yield from self._samples(case, item)
+            if index % step != first:
+                continue
+            shown = names[index] if names else case
+            if repeated:
+                self.failures.add(shown, "another case has this name already; rename one of them")
+                continue
+            yield from self._samples(shown, item)
 
     def _samples(self, case: str, item: Item) -> Iterator[Any]:
-        with self.failures.guard(case):
-            prepared = self.transform(item)
-            yield from [prepared] if isinstance(prepared, Mapping) else prepared
+        try:
+            prepared = self.transform({**item, "case": case})
+            yield from [prepared] if isinstance(prepared, Mapping) else _numbered(prepared)
+        except Exception as error:  # any reason may take one case down, none may take the others with it
+            reason = reason_of(error)
+            self.failures.add(case, _without_names(reason, item) if self.anonymous_names else reason)
+
+
+def _without_names(reason: str, item: Item) -> str:
+    """Return the reason without the names and paths that the item holds."""
+    known = {str(value) for value in item.values() if isinstance(value, (str, os.PathLike)) and str(value)}
+    known |= {os.path.dirname(path) for path in known} | {os.path.basename(path) for path in known}
+    for name in sorted(known - {""}, key=len, reverse=True):
+        reason = reason.replace(name, "...")
+    return reason
+
+
+def _numbered(samples: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield the samples of one case with `parts`: their number in the last one, 0 in the others."""
+    waiting, count = None, 0
+    for sample in samples:
+        if waiting is not None:
+            yield {**waiting, "parts": 0}
+        waiting, count = sample, count + 1
+    if waiting is not None:
+        yield {**waiting, "parts": count}

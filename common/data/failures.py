@@ -1,6 +1,5 @@
 """Cases that failed, beside the others that did not."""
 
-import json
 import logging
 import os
 from collections.abc import Iterator
@@ -8,34 +7,37 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import FailedCasesError
-from ..files import write_csv
+from ..files import append_csv, read_csv, write_csv
+from .output import OutputFolder
+
+COLUMNS = ("case", "reason")
 
 logger = logging.getLogger(__name__)
 
 
 class FailureLog:
-    """Collects the cases that failed and their reasons, from any process, and writes `failed.csv`.
+    """Collects the cases that failed and their reasons, from any process, in `failed.csv`.
 
     Args:
-        output_dir: folder of `failed.csv`.
+        output_dir: folder of `failed.csv` and of the run's results.
+        source: what the cases are read from, see :class:`OutputFolder`.
     """
 
-    def __init__(self, output_dir: str | os.PathLike[str]) -> None:
-        self.folder = Path(output_dir)
-        self._pending = self.folder / ".failed.jsonl"
+    def __init__(self, output_dir: str | os.PathLike[str], source: str | os.PathLike[str] | None = None) -> None:
+        self.output = OutputFolder(output_dir, source)
+        self._table = Path(output_dir) / "failed.csv"
 
     def start(self) -> None:
-        """Forget what an earlier, interrupted run left."""
-        self._pending.unlink(missing_ok=True)
-        (self.folder / "failed.csv").unlink(missing_ok=True)
+        """Take the folder for this run, see :meth:`OutputFolder.open`."""
+        self.output.open()
+        self.output.file(self._table.name)
 
     def add(self, case: str, error: BaseException | str) -> None:
         """Note that `case` failed; the reason is logged at once. Data loader workers may call it."""
-        reason = _reason(error)
+        reason = reason_of(error)
         logger.error(f"{case} failed: {reason}")
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with self._pending.open("a", encoding="utf-8") as stream:
-            stream.write(json.dumps({"case": case, "reason": reason}) + "\n")
+        self._table.parent.mkdir(parents=True, exist_ok=True)
+        append_csv(self._table, {"case": case, "reason": reason}, COLUMNS)
 
     @contextmanager
     def guard(self, case: str) -> Iterator[None]:
@@ -47,32 +49,27 @@ class FailureLog:
 
     def failures(self) -> list[dict[str, str]]:
         """Return one row a failed case, with all its reasons, in the order of their first failure."""
-        if not self._pending.is_file():
-            return []
         reasons: dict[str, list[str]] = {}
-        for line in self._pending.read_text(encoding="utf-8").splitlines():
-            entry = json.loads(line)
-            reasons.setdefault(entry["case"], []).append(entry["reason"])
+        for row in read_csv(self._table) if self._table.is_file() else []:
+            reasons.setdefault(row["case"], []).append(row["reason"])
         return [{"case": case, "reason": "; ".join(dict.fromkeys(found))} for case, found in reasons.items()]
 
     def finish(self) -> None:
-        """Write `failed.csv` if any case failed.
+        """Write one row a failed case, if any failed, and give the folder free.
 
         Raises:
             FailedCasesError: if any case failed, so that the process ends with a non-zero status.
         """
         rows = self.failures()
-        self._pending.unlink(missing_ok=True)
-        if not rows:
-            return
-        write_csv(self.folder / "failed.csv", rows, ["case", "reason"])
-        raise FailedCasesError(
-            f"{len(rows)} cases failed, their reasons are in {self.folder / 'failed.csv'}: "
-            + ", ".join(row["case"] for row in rows[:10])
-        )
+        if rows:
+            write_csv(self._table, rows, COLUMNS)
+        self.output.close()
+        if rows:
+            named = ", ".join(row["case"] for row in rows[:10]) + (", ..." if len(rows) > 10 else "")
+            raise FailedCasesError(f"{len(rows)} cases failed, their reasons are in {self._table}: {named}")
 
 
-def _reason(error: BaseException | str) -> str:
+def reason_of(error: BaseException | str) -> str:
     """Return the message of `error`; of an error inside a MONAI transform the one that the transform raised."""
     while isinstance(error, RuntimeError) and str(error).startswith("applying transform") and error.__cause__:
         error = error.__cause__

@@ -18,7 +18,9 @@ from .decoding import DecodePeaksd as DecodePeaksd
 from .decoding import decode_peaks as decode_peaks
 from .decoding import keep_best_class as keep_best_class
 from .envelope import envelope_peaks as envelope_peaks
-from .evaluation import DopplerEvaluation as DopplerEvaluation
+from .evaluation import doppler_table as doppler_table
+from .evaluation import draw_doppler as draw_doppler
+from .evaluation import evaluated_doppler_row as evaluated_doppler_row
 from .fit import FitSpectrum as FitSpectrum
 from .fit import FitSpectrumd as FitSpectrumd
 from .fit import to_image as to_image

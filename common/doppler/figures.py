@@ -54,7 +54,7 @@ def draw_sweep(path: str | os.PathLike[str], table: Sequence[Mapping[str, Any]])
     for wave in WAVES:
         rows = [row for row in table if row["wave"] == wave]
         axes.plot(
-            [100 * row["velocity_share"] for row in rows], [row["f1"] for row in rows], "o-", label=wave,
+            [100 * row["velocity_fraction"] for row in rows], [row["f1"] for row in rows], "o-", label=wave,
             color=COLOURS[wave],
         )  # fmt: skip
     axes.set(xlabel="tolerance (% of the velocity range and of a beat)", ylabel="F1", ylim=(0, 1.02), title="F1")

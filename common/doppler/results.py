@@ -1,6 +1,5 @@
-"""What an inference of Doppler peaks leaves behind: a picture and a JSON file an image, and one table of all."""
+"""Results of an inference of Doppler peaks: one figure and one JSON an image, and tables of all."""
 
-import os
 from typing import Any
 
 import torch
@@ -9,60 +8,52 @@ from ignite.engine import Engine
 from ..data.failures import FailureLog
 from ..evaluation.case_results import CaseResults
 from ..evaluation.rows import Row
-from ..files import write_csv, write_json
+from ..files import write_csv
 from .beats import Beat, Peak, pair_beats, summarise_beats
 from .figures import draw_trace
 from .rows import doppler_row
 
-COLUMNS = ("case", "e_mean_cm_s", "a_mean_cm_s", "e_to_a", "e_waves", "a_waves", "beats_with_both", "note")
+COLUMNS = ("case", "e_mean_cm_s", "a_mean_cm_s", "e_to_a", "e_waves", "a_waves", "beats_with_both", "remark")
 BEAT_COLUMNS = ("case", "beat", "wave", "x", "y", "velocity_cm_s", "confidence")
 UNCALIBRATED = "no calibration: positions in pixels, no velocities"
 EMPTY = "no wave found"
 
 
 class DopplerResults(CaseResults):
-    """Writes `CASE.json` and `CASE.png` of each image as soon as it is through, at last `predictions.csv`, `beats.csv`.
+    """Writes `CASE.json` and `CASE.png` of each image, and `beats.csv` over all.
 
     Args:
-        output_dir: folder to write to.
         failures: where an image goes whose results cannot be written.
-        source: which weights made the result, named in every JSON file.
+        weights: which weights made the result.
     """
 
-    def __init__(self, output_dir: str | os.PathLike[str], failures: FailureLog, source: str = "") -> None:
-        super().__init__(output_dir, failures, COLUMNS)
-        self.source = str(source)
+    def __init__(self, failures: FailureLog, weights: Any = "") -> None:
+        super().__init__(failures, COLUMNS, weights)
         self.peaks: list[Row] = []
 
     def _start(self, engine: Engine) -> None:
         super()._start(engine)
         self.peaks = []
 
-    def write_case(self, item: Any, result: Any) -> Row:
-        """Write JSON and picture of one image and return its row."""
+    def write_case(self, case: str, parts: list[Any]) -> Row:
+        """Write JSON and figure of one image and return its row."""
+        ((item, result),) = parts
         row = doppler_row(item, result)
-        beats = pair_beats(
-            [Peak(*peak) for peak in row["found"]["E"]],
-            [Peak(*peak) for peak in row["found"]["A"]],
-            row["seconds_per_px"],
-        )
+        e, a = ([Peak(*peak) for peak in row["found"][wave]] for wave in ("E", "A"))
+        beats = pair_beats(e, a, row["seconds_per_px"])
         is_calibrated = row["calibration"][1] == row["calibration"][1]
-        note = "" if is_calibrated else UNCALIBRATED
-        note = note if beats else "; ".join(filter(None, (EMPTY, note)))
-        summary = summarise_beats(beats)
-        content = {
-            "case": row["case"], **summary, "unit": "cm/s" if is_calibrated else "px", "note": note,
-            "beats": [_beat(beat) for beat in beats], "weights": self.source,
-            "use": "Research use only; not a medical device.",
-        }  # fmt: skip
-        write_json(self.folder / f"{row['case']}.json", content)
-        draw_trace(self.folder / f"{row['case']}.png", _cropped(item), beats, row, _caption(row["case"], summary, note))
-        self.peaks += _peak_rows(row["case"], beats)
-        return {"case": row["case"], **summary, "note": note}
+        remark = "; ".join(filter(None, ("" if beats else EMPTY, "" if is_calibrated else UNCALIBRATED)))
+        summary = {**summarise_beats(beats), "remark": remark}
+        unit = "cm/s" if is_calibrated else "px"
+        self.write_json(case, {**summary, "unit": unit, "beats": [_beat(beat) for beat in beats]})
+        draw_trace(self.file(case, ".png"), _cropped(item), beats, row, _caption(case, summary, remark))
+        self.peaks += _peak_rows(case, beats)
+        return summary
 
     def _finish(self, engine: Engine) -> None:
         super()._finish(engine)
-        write_csv(self.folder / "beats.csv", self.peaks, BEAT_COLUMNS)
+        rows = sorted(self.peaks, key=lambda row: (row["case"], row["beat"]))
+        write_csv(self.output.file("beats.csv"), rows, BEAT_COLUMNS)
 
 
 def _beat(beat: Beat) -> dict[str, Any]:

@@ -28,7 +28,6 @@ def doppler_row(batch: Any, output: Any) -> Row:
     left, top, right, bottom = (int(value) for value in batch["box"])
     row: Row = {
         "case": str(batch["case"]),
-        "section": 0,
         "found": _by_wave(output["points"], output["confidence"], calibration),
         "expert": {wave: [] for wave in WAVES},
         "trace_size": (bottom - top + 1, right - left + 1),

@@ -9,8 +9,9 @@ from .datalist import echo_cases as echo_cases
 from .datalist import echo_datalist as echo_datalist
 from .datalist import ultrasound_cine_datalist as ultrasound_cine_datalist
 from .echonet import echonet_datalist as echonet_datalist
-from .evaluation import EjectionFractionEvaluation as EjectionFractionEvaluation
+from .evaluation import EvaluatedVideos as EvaluatedVideos
 from .evaluation import ejection_fraction_row as ejection_fraction_row
+from .evaluation import ejection_fraction_table as ejection_fraction_table
 from .evaluation import mean_label as mean_label
 from .evaluation import rows_mean_absolute_error as rows_mean_absolute_error
 from .evaluation import rows_r_squared as rows_r_squared
@@ -42,7 +43,7 @@ from .sector import crop_to_sector as crop_to_sector
 from .sector import mask_to_region as mask_to_region
 from .sector import sector_mask as sector_mask
 from .start import start_from_echo_weights as start_from_echo_weights
-from .transfer import FoldTable as FoldTable
+from .transfer import FoldEvaluation as FoldEvaluation
 from .transfer import camus_row as camus_row
 from .transfer import camus_table as camus_table
 from .transfer import infarction_row as infarction_row

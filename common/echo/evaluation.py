@@ -1,6 +1,5 @@
-"""What an evaluation of ejection fractions leaves behind: tables beside the constant predictor, and pictures."""
+"""Evaluation of ejection fractions: scores beside the constant predictor, agreement, embeddings, Grad-CAM."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +9,15 @@ from ignite.engine import Engine, Events
 from torch import Tensor
 
 from ..evaluation.intervals import Interval, Statistic, bootstrap_interval
-from ..evaluation.rows import Row, RowCollector
-from ..evaluation.table import EvaluationRow, write_evaluation
-from ..files import write_csv
-from ..training.processes import bare_network, is_main_process
-from . import scores as metrics
+from ..evaluation.rows import Row
+from ..evaluation.table import EvaluationRow
+from ..training.processes import bare_network
+from . import scores
 from .figures import draw_agreement, draw_embedding, draw_grad_cam
 from .network import EjectionFractionNet, WithFeatures
 
 GRAD_CAM_CASES = 3
+RESAMPLES = 2000
 
 
 def ejection_fraction_row(batch: Any, output: Any) -> Row:
@@ -36,12 +35,12 @@ def ejection_fraction_row(batch: Any, output: Any) -> Row:
 
 def rows_mean_absolute_error(rows: list[Row]) -> float:
     """Return the mean absolute error of rows with `predicted` and `label`."""
-    return metrics.mean_absolute_error([row["predicted"] for row in rows], [row["label"] for row in rows])
+    return scores.mean_absolute_error([row["predicted"] for row in rows], [row["label"] for row in rows])
 
 
 def rows_r_squared(rows: list[Row]) -> float:
     """Return R2 of rows with `predicted` and `label`."""
-    return metrics.r_squared([row["predicted"] for row in rows], [row["label"] for row in rows])
+    return scores.r_squared([row["predicted"] for row in rows], [row["label"] for row in rows])
 
 
 def mean_label(datalist: list[dict[str, Any]]) -> float:
@@ -49,111 +48,106 @@ def mean_label(datalist: list[dict[str, Any]]) -> float:
     return float(np.mean([item["label"] for item in datalist]))
 
 
-class EjectionFractionEvaluation(RowCollector):
-    """Writes `cases.csv`, `evaluation.csv` and `.json`, and pictures after an evaluation.
-
-    Pictures: scatter with Bland-Altman, the map of embeddings coloured by EF, and Grad-CAM frames of a few cases.
+class EvaluatedVideos:
+    """Rows of an evaluation with the embedding of each video, taken as it passes the encoder; figures of them.
 
     Args:
-        output_dir: folder to write to.
-        network: the network that is evaluated, with or without its wrappers: its embeddings are taken as they pass.
-        constant: EF in percent that the constant predictor says (the training cases' mean).
-        method: the model's name in the table.
-        resamples: draws of the bootstrap intervals.
+        network: the network that is evaluated, with or without its wrappers.
     """
 
-    def __init__(
-        self,
-        output_dir: str | os.PathLike[str],
-        network: torch.nn.Module,
-        constant: float,
-        method: str = "model",
-        resamples: int = 2000,
-    ) -> None:
-        super().__init__(ejection_fraction_row)
-        self.folder, self.constant, self.method, self.resamples = Path(output_dir), constant, method, resamples
+    def __init__(self, network: torch.nn.Module) -> None:
         bare: Any = bare_network(network)
         self.network: EjectionFractionNet = bare.network if isinstance(bare, WithFeatures) else bare
         self._passed: list[Tensor] = []
         self._shown: list[tuple[str, Tensor]] = []
 
-    def attach(self, engine: Engine, name: str = "") -> None:
-        """Collect in `engine`."""
+    def attach(self, engine: Engine) -> None:
+        """Take the embeddings during the run of `engine`."""
         self.network.encoder.register_forward_hook(self._keep)
-        super().attach(engine, name)
+        engine.add_event_handler(Events.EPOCH_STARTED, self._start)
+        engine.add_event_handler(Events.ITERATION_STARTED, self._passed.clear)
+        engine.add_event_handler(Events.ITERATION_COMPLETED, self._split)
+
+    def __call__(self, item: Any, output: Any) -> Row:
+        """Return the row of one video, with its mean embedding under `features`."""
+        if len(self._shown) < GRAD_CAM_CASES:
+            self._shown.append((str(item["case"]), torch.as_tensor(item["image"][:1]).cpu()))
+        return {**ejection_fraction_row(item, output), "features": self._embeddings.pop(0).tolist()}
+
+    def draw(self, folder: Path, rows: list[Row], method: str = "model") -> None:
+        """Write `agreement.png`, `embedding.png` and `grad_cam.png`."""
+        predicted, label, features = _columns(rows)
+        draw_agreement(folder / "agreement.png", predicted, label)
+        draw_embedding(folder / "embedding.png", features, label)
+        draw_grad_cam(folder / "grad_cam.png", self.network, self._shown)
+        self._passed.clear()
 
     def _keep(self, module: torch.nn.Module, inputs: Any, features: Tensor) -> None:
         self._passed.append(features.detach().float().cpu())
 
-    def _start(self, engine: Engine) -> None:
-        super()._start(engine)
-        self._passed, self._shown = [], []
+    def _start(self) -> None:
+        self._shown.clear()
 
-    def _add(self, engine: Engine) -> None:
-        before = len(self.rows)
-        super()._add(engine)
-        rows = self.rows[before:]
+    def _split(self, engine: Engine) -> None:
         batch: Any = engine.state.batch
-        features = torch.cat(self._passed).reshape(len(rows), -1, self._passed[0].shape[-1]).mean(1)
-        self._passed = []
-        for row, item, embedding in zip(rows, batch, features, strict=True):
-            row["features"] = embedding.tolist()
-            if len(self._shown) < GRAD_CAM_CASES:
-                self._shown.append((row["case"], torch.as_tensor(item["image"][:1]).cpu()))
+        features = torch.cat(self._passed)
+        self._embeddings = list(features.reshape(len(batch), -1, features.shape[-1]).mean(1))
 
-    def finish(self, engine: Engine) -> None:
-        """Write the tables and pictures, on the main process."""
-        if not is_main_process():
-            return
-        predicted = np.array([row["predicted"] for row in self.rows])
-        actual = np.array([row["label"] for row in self.rows])
-        features = np.array([row["features"] for row in self.rows])
-        shown = ("case", "label", "predicted", "spread", "clips")
-        write_csv(self.folder / "cases.csv", [{key: row[key] for key in shown} for row in self.rows])
-        write_evaluation(self.folder, self._table(predicted, actual, features))
-        draw_agreement(self.folder / "agreement.png", predicted, actual)
-        draw_embedding(self.folder / "embedding.png", features, actual)
-        engine.add_event_handler(Events.COMPLETED, self._explain)
 
-    def _explain(self, engine: Engine) -> None:
-        self._passed = []
-        draw_grad_cam(self.folder / "grad_cam.png", self.network, self._shown)
+def ejection_fraction_table(
+    rows: list[Row], method: str = "model", constant: float = 55.6, resamples: int = RESAMPLES
+) -> list[EvaluationRow]:
+    """Return errors, areas under the curve and errors by band, beside the constant predictor.
 
-    def _table(self, predicted: np.ndarray, actual: np.ndarray, features: np.ndarray) -> list[EvaluationRow]:
-        constant = np.full(len(actual), self.constant)
-        figures: list[tuple[str, str, Statistic, np.ndarray, float | None]] = [
-            (self.method, "MAE (EF points)", metrics.mean_absolute_error, predicted, 3.90),
-            ("constant", "MAE (EF points)", metrics.mean_absolute_error, constant, 9.01),
-            (self.method, "RMSE (EF points)", metrics.root_mean_square_error, predicted, 5.13),
-            ("constant", "RMSE (EF points)", metrics.root_mean_square_error, constant, 12.23),
-            (self.method, "R2", metrics.r_squared, predicted, 0.8244),
-            (self.method, "AUC for EF < 50 %", _Below(50.0), predicted, None),
-            (self.method, "AUC for EF < 40 %", _Below(40.0), predicted, None),
-        ]
-        rows = [
-            EvaluationRow(method, name, bootstrap_interval(statistic, values, actual, resamples=self.resamples), known)
-            for method, name, statistic, values, known in figures
-        ]
-        for band in metrics.error_by_band(predicted, actual):
-            inside = (actual >= band.low) & (actual < band.high) if band.high < 100 else actual >= band.low
-            if band.cases:
-                name = f"MAE for EF {band.low:.0f} to {band.high:.0f} % (EF points)"
-                found = bootstrap_interval(
-                    metrics.mean_absolute_error, predicted[inside], actual[inside], resamples=self.resamples
-                )
-                rows.append(EvaluationRow(self.method, name, found))
-        if len(actual) > 2:
-            order = metrics.feature_order_correlation(features, actual)
-            whole = Interval(order, float("nan"), float("nan"), len(actual))
-            rows.append(EvaluationRow(self.method, "rank correlation of embedding and EF distances", whole))
-        return rows
+    Args:
+        rows: from :class:`EvaluatedVideos`.
+        method: the model's name.
+        constant: EF in percent that the constant predictor says (the training cases' mean).
+        resamples: draws of the bootstrap.
+    """
+    predicted, label, features = _columns(rows)
+    same = np.full(len(label), constant)
+    figures: list[tuple[str, str, Statistic, np.ndarray]] = [
+        (method, "MAE (EF points)", scores.mean_absolute_error, predicted),
+        ("constant", "MAE (EF points)", scores.mean_absolute_error, same),
+        (method, "RMSE (EF points)", scores.root_mean_square_error, predicted),
+        ("constant", "RMSE (EF points)", scores.root_mean_square_error, same),
+        (method, "R2", scores.r_squared, predicted),
+        (method, "AUC for EF < 50 %", _Below(50.0), predicted),
+        (method, "AUC for EF < 40 %", _Below(40.0), predicted),
+    ]
+    table = [
+        EvaluationRow(name, metric, bootstrap_interval(statistic, values, label, resamples=resamples))
+        for name, metric, statistic, values in figures
+    ]
+    table += _bands(method, predicted, label, resamples)
+    if len(label) > 2:
+        order = Interval(scores.feature_order_correlation(features, label), float("nan"), float("nan"), len(label))
+        table.append(EvaluationRow(method, "rank correlation of embedding and EF distances", order))
+    return table
+
+
+def _bands(method: str, predicted: np.ndarray, label: np.ndarray, resamples: int) -> list[EvaluationRow]:
+    rows = []
+    for band in scores.error_by_band(predicted, label):
+        inside = (label >= band.low) & (label < band.high) if band.high < 100 else label >= band.low
+        if band.cases:
+            name = f"MAE for EF {band.low:.0f} to {band.high:.0f} % (EF points)"
+            values = predicted[inside], label[inside]
+            found = bootstrap_interval(scores.mean_absolute_error, *values, resamples=resamples)
+            rows.append(EvaluationRow(method, name, found))
+    return rows
+
+
+def _columns(rows: list[Row]) -> list[np.ndarray]:
+    return [np.array([row[key] for row in rows]) for key in ("predicted", "label", "features")]
 
 
 class _Below:
-    """The area under the curve of EF under a threshold, as a statistic of predictions and actual values."""
+    """The area under the curve of EF under a threshold, as a statistic of predictions and label values."""
 
     def __init__(self, threshold: float) -> None:
         self.threshold = threshold
 
-    def __call__(self, predicted: np.ndarray, actual: np.ndarray) -> float:
-        return metrics.area_under_curve_below(predicted, actual, self.threshold)
+    def __call__(self, predicted: np.ndarray, label: np.ndarray) -> float:
+        return scores.area_under_curve_below(predicted, label, self.threshold)

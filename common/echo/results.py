@@ -1,6 +1,5 @@
-"""What an inference of ejection fractions leaves behind: one JSON and one picture a video, one table."""
+"""Results of an inference of ejection fractions: one JSON and one figure a video, one table."""
 
-import os
 from typing import Any
 
 import numpy as np
@@ -8,7 +7,6 @@ import torch
 
 from ..data.failures import FailureLog
 from ..evaluation.case_results import CaseResults
-from ..files import write_json
 from .evaluation import ejection_fraction_row
 from .figures import draw_clip
 from .scores import EF_BANDS
@@ -19,33 +17,26 @@ PLAUSIBLE_EF_PERCENT = (5.0, 90.0)
 
 
 class EjectionFractionResults(CaseResults):
-    """Writes `CASE.json` and `CASE.png` of each video as soon as its clips are through, at last `predictions.csv`.
+    """Writes `CASE.json` and `CASE.png` of each video.
 
     Args:
-        output_dir: folder to write to.
         failures: where a video goes whose results cannot be written.
         disagreement: EF points between the lowest and the highest clip from which the clips are said to disagree.
-        source: which weights made the result, named in every JSON file.
+        weights: which weights made the result.
     """
 
-    def __init__(
-        self,
-        output_dir: str | os.PathLike[str],
-        failures: FailureLog,
-        disagreement: float = 10.0,
-        source: str = "",
-    ) -> None:
-        super().__init__(output_dir, failures, COLUMNS)
-        self.disagreement, self.source = disagreement, str(source)
+    def __init__(self, failures: FailureLog, disagreement: float = 10.0, weights: Any = "") -> None:
+        super().__init__(failures, COLUMNS, weights)
+        self.disagreement = disagreement
 
-    def write_case(self, item: Any, result: Any) -> dict[str, Any]:
-        """Write JSON and picture of one video and return its row."""
+    def write_case(self, case: str, parts: list[Any]) -> dict[str, Any]:
+        """Write JSON and figure of one video and return its row."""
+        ((item, result),) = parts
         row = ejection_fraction_row(item, result)
         clips, ef = row["clips"], row["predicted"]
         if not np.isfinite(ef):
             raise ValueError(f"expected a finite EF, found {ef}; check the weights and the video")
         video = {
-            "case": row["case"],
             "ef_percent": round(ef, 2),
             "spread": round(row["spread"], 2),
             "lowest": min(clips),
@@ -54,12 +45,11 @@ class EjectionFractionResults(CaseResults):
             "clips_disagree": max(clips) - min(clips) > self.disagreement,
             "plausible": PLAUSIBLE_EF_PERCENT[0] <= ef <= PLAUSIBLE_EF_PERCENT[1],
         }
-        note = "Research use only; not a medical device."
-        write_json(self.folder / f"{row['case']}.json", {**video, "clips": clips, "weights": self.source, "note": note})
+        self.write_json(case, {**video, "clips": clips})
         warning = ", CLIPS DISAGREE" if video["clips_disagree"] else ""
         warning += "" if video["plausible"] else ", NOT PLAUSIBLE"
-        title = f"{row['case']}: EF {ef:.0f} % ({min(clips):.0f} to {max(clips):.0f} over {len(clips)} clips){warning}"
-        draw_clip(self.folder / f"{row['case']}.png", torch.as_tensor(item["image"][0]).cpu(), title)
+        title = f"{case}: EF {ef:.0f} % ({min(clips):.0f} to {max(clips):.0f} over {len(clips)} clips){warning}"
+        draw_clip(self.file(case, ".png"), torch.as_tensor(item["image"][0]).cpu(), title)
         return video
 
 

@@ -1,31 +1,36 @@
 """Results of an inference, case by case: a case that cannot be written goes to `failed.csv`, the others go on."""
 
-import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from ignite.engine import Engine, Events
 
 from ..data.failures import FailureLog
-from ..files import write_csv
+from ..data.output import safe_name
+from ..files import append_csv, write_csv, write_json
+from .figure import NOTE
+
+TABLE = "predictions.csv"
 
 
 class CaseResults(ABC):
-    """Writes each case as soon as the network is through with it, and `predictions.csv` over all at the end.
+    """Writes each case as soon as all its parts have passed the network, and its row of `predictions.csv`.
 
-    For engines that decollate (MONAI's default). Subclasses write the files of one case and return its row.
+    For engines that decollate (MONAI's default). A case may have several parts (slices of a patient), which may come
+    in any order and between those of other cases; the last one says their number under `parts`. Subclasses write the
+    files of one case and return its row.
 
     Args:
-        output_dir: folder to write to.
-        failures: where a case goes whose results cannot be written.
+        failures: where a case goes whose results cannot be written; its folder is where results are written.
         columns: columns of `predictions.csv`.
+        weights: which weights made the results, named in every JSON file.
     """
 
-    def __init__(self, output_dir: str | os.PathLike[str], failures: FailureLog, columns: Sequence[str]) -> None:
-        self.folder, self.failures, self.columns = Path(output_dir), failures, columns
-        self.rows: list[dict[str, Any]] = []
+    def __init__(self, failures: FailureLog, columns: Sequence[str], weights: Any = "") -> None:
+        self.failures, self.output, self.columns, self.weights = failures, failures.output, columns, str(weights)
+        self.rows: dict[str, dict[str, Any]] = {}
 
     def attach(self, engine: Engine) -> None:
         """Write during the run of `engine`."""
@@ -34,23 +39,66 @@ class CaseResults(ABC):
         engine.add_event_handler(Events.COMPLETED, self._finish)
 
     @abstractmethod
-    def write_case(self, item: Any, result: Any) -> dict[str, Any]:
-        """Write the files of one case and return its row of `predictions.csv`.
+    def write_case(self, case: str, parts: list[Any]) -> dict[str, Any]:
+        """Write the files of one case and return its row of `predictions.csv`, without `case`.
 
         Args:
-            item: the case's entries of the batch, with "case".
-            result: the case's entries of the output, with "pred".
+            case: name of the case.
+            parts: what :meth:`part` made of each of its parts, in the order of their arrival.
         """
 
+    def part(self, item: Any, result: Any) -> Any:
+        """Return what is kept of one part until its case is complete.
+
+        Args:
+            item: the part's entries of the batch, with "case".
+            result: the part's entries of the output, with "pred".
+        """
+        return item, result
+
+    def file(self, case: str, ending: str) -> Path:
+        """Return the path of a file of `case`, such as `CASE.png` for the ending ".png"."""
+        path = self.output.file(safe_name(case) + ending)
+        self._files.setdefault(case, []).append(path)
+        return path
+
+    def write_json(self, case: str, values: Mapping[str, Any]) -> None:
+        """Write `CASE.json`: the case, `values`, the weights and what the results are not for."""
+        write_json(self.file(case, ".json"), {"case": case, **values, "weights": self.weights, "note": NOTE})
+
     def _start(self, engine: Engine) -> None:
-        self.rows = []
+        self.rows = {}
+        self._parts: dict[str, list[Any]] = {}
+        self._expected: dict[str, int] = {}
+        self._files: dict[str, list[Path]] = {}
+        write_csv(self.output.file(TABLE), [], self.columns)
 
     def _add(self, engine: Engine) -> None:
         batch: Any = engine.state.batch
         output: Any = engine.state.output
         for item, result in zip(batch, output, strict=True):
-            with self.failures.guard(str(item["case"])):
-                self.rows.append(self.write_case(item, result))
+            case = str(item["case"])
+            self._expected[case] = max(self._expected.get(case, 0), int(item.get("parts", 1)))
+            parts = self._parts.setdefault(case, [])
+            with self.failures.guard(case):
+                parts.append(self.part(item, result))
+            if self._expected[case] == len(parts):
+                self._close(case)
+
+    def _close(self, case: str) -> None:
+        parts = self._parts.pop(case)
+        try:
+            row = {"case": case, **self.write_case(case, parts)}
+        except Exception as error:  # any reason may take one case down, none may take the others with it
+            self.failures.add(case, error)
+            for path in self._files.pop(case, []):
+                path.unlink(missing_ok=True)
+            return
+        self.rows[case] = row
+        append_csv(self.output.file(TABLE), row, self.columns)
 
     def _finish(self, engine: Engine) -> None:
-        write_csv(self.folder / "predictions.csv", self.rows, self.columns)
+        for case in sorted(set(self._parts) - {row["case"] for row in self.failures.failures()}):
+            self.failures.add(case, f"expected all parts of the case, found {len(self._parts[case])} before the end")
+        self._parts = {}
+        write_csv(self.output.file(TABLE), [self.rows[case] for case in sorted(self.rows)], self.columns)

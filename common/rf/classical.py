@@ -15,6 +15,10 @@ from torch import Tensor
 from .glue import PUBLISHED, GlueSettings, glue_displacement
 from .levelling import level_amplitude, measure_speckle
 from .ncc import track_by_correlation
+from .quality import LEAST_QUALITY, match_map
+
+# Fraction of matching pixels from which on a network's displacement is left as it is.
+_WHOLE = 0.99
 
 
 @dataclass(frozen=True)
@@ -79,11 +83,40 @@ def classical_displacements(pre: Tensor, post: Tensor, settings: ClassicalSettin
     }
 
 
+def completed_displacement(
+    pre: Tensor, post: Tensor, network: Tensor, settings: ClassicalSettings | None = None
+) -> tuple[Tensor, float]:
+    """Return a network's displacement (4, H, W) with NCC's in the gaps, and the fraction of pixels that are gaps.
+
+    A gap is where the frames do not match after the network's displacement and match better after NCC's: the network
+    met an array, a depth or a motion unlike those it was trained on.
+
+    Args:
+        pre, post: RF frames (1, H, W), axial first.
+        network: (4, H, W), on the grid of the frames.
+        settings: search range of NCC.
+    """
+    first, second = _array(pre), _array(post)
+    own = network.detach().float().cpu().numpy()
+    ways = ((first, second, slice(0, 2)), (second, first, slice(2, 4)))
+    matches = [match_map(a, b, own[way]) for a, b, way in ways]
+    if min(float((match >= LEAST_QUALITY).mean()) for match in matches) > _WHOLE:
+        return network, 0.0
+    ncc = ncc_displacement(pre, post, settings).cpu().numpy()
+    gaps = [
+        (match < LEAST_QUALITY) & (match_map(a, b, ncc[way]) > match)
+        for match, (a, b, way) in zip(matches, ways, strict=True)
+    ]
+    completed = np.where(np.repeat(gaps, 2, axis=0), ncc, own)
+    return torch.from_numpy(completed).to(network.device), float(np.mean(gaps))
+
+
 class RefineDisplacementd(MapTransform):
     """Turn a network's displacement under `keys` into the answer: refined by GLUE, as it is, or without the network.
 
-    Adds `network`, the network's own displacement, and `method`, what the answer was made by ("network and GLUE",
-    "network", "NCC and GLUE" or "NCC").
+    Adds `network`, the network's own displacement; `method`, what the answer was made by ("network and GLUE",
+    "network", "NCC and GLUE" or "NCC"); and `ncc_fraction`, in how many pixels GLUE began with NCC in place of the
+    network (:func:`completed_displacement`).
 
     Args:
         keys: displacement (4, H, W) on the grid of the frames `pre` and `post`, forward and backward.
@@ -121,13 +154,17 @@ class RefineDisplacementd(MapTransform):
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Refine; the input mapping is left as it was."""
         d = dict(data)
+        pre, post = d["pre"], d["post"]
         for key in self.key_iterator(d):
-            d["network"], d["method"] = d[key].float(), self.name
-            d[key] = d["network"]
+            answer, fraction = d[key].float(), 0.0
+            d["network"], d["method"] = answer, self.name
             if self.method == "ncc":
-                d[key] = ncc_displacement(d["pre"], d["post"], self.settings)
+                answer, fraction = ncc_displacement(pre, post, self.settings), 1.0
+            elif self.refine == "glue":
+                answer, fraction = completed_displacement(pre, post, answer, self.settings)
             if self.refine == "glue":
-                d[key] = refined_displacement(d["pre"], d["post"], d[key], self.settings.glue)
+                answer = refined_displacement(pre, post, answer, self.settings.glue)
+            d[key], d["ncc_fraction"] = answer, fraction
         return d
 
 

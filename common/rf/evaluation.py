@@ -1,4 +1,4 @@
-"""What an evaluation of displacement leaves behind: every method's figures side by side, strain images, a profile."""
+"""Evaluation of displacement: every method's figures side by side, strain images, a profile."""
 
 import copy
 import json
@@ -9,22 +9,23 @@ from typing import Any
 
 import numpy as np
 import torch
-from ignite.engine import Engine
+from ignite.engine import Engine, Events
 from torch import Tensor, nn
 
 from ..errors import UnusableFileError
-from ..evaluation.intervals import Interval, bootstrap_interval
-from ..evaluation.rows import Row, RowCollector
-from ..evaluation.table import EvaluationRow, write_evaluation
+from ..evaluation.intervals import bootstrap_interval
+from ..evaluation.rows import Row
+from ..evaluation.table import EvaluationRow
 from ..files import write_csv
-from ..training.processes import bare_network, is_main_process
+from ..training.processes import bare_network
 from ..training.weights import load_weights
 from .analytic_signal import analytic_channels
-from .classical import ClassicalSettings, classical_displacements
+from .classical import ClassicalSettings, classical_displacements, completed_displacement, refined_displacement
 from .figures import ShownPair, draw_profile, draw_strains
 from .grid import resample_displacement
+from .quality import trusted_strain
+from .scores import case_figures
 from .strain import axial_strain
-from .strain_case import case_figures
 
 _LABELS = {
     "cnr": "CNR",
@@ -45,19 +46,18 @@ _LABELS = {
 }
 
 
-class ElastographyEvaluation(RowCollector):
-    """Writes `pairs.csv`, `evaluation.csv`, `evaluation.json`, `strain.png` and `profile.png` after an evaluation.
+class EvaluatedPairs:
+    """Rows of an evaluation with the figures of every method under `figures`; images of the first pairs.
 
     For engines whose postprocessing brings `pred` back to the frames' grid, and whose batches hold `pre`, `post`,
     `image` and, of simulated pairs, the exact `displacement`, `strain` and `inclusion`.
 
     Args:
-        output_dir: folder to write to.
         network: the network, for the run with other weights.
         before: weights before fine-tuning; a row of the table if the file is there.
         window: samples of the strain fit.
         edges: samples and lines left out at each side.
-        classical: settings of NCC and GLUE; None leaves both out.
+        classical: settings of NCC and GLUE; None leaves both, and the network refined by GLUE, out.
         windows: JSON file with windows {"target", "background", "uniform"} for all cases, or such by case name.
         shown: pairs in `strain.png`.
         method: name of the network's row.
@@ -68,7 +68,6 @@ class ElastographyEvaluation(RowCollector):
 
     def __init__(
         self,
-        output_dir: str | os.PathLike[str],
         network: nn.Module,
         before: str | os.PathLike[str] | None = None,
         window: int = 43,
@@ -78,23 +77,21 @@ class ElastographyEvaluation(RowCollector):
         shown: int = 3,
         method: str = "model",
     ) -> None:
-        super().__init__(self._row)
-        self.folder, self.shown, self.edges = Path(output_dir), shown, tuple(edges)
+        self.shown, self.edges = shown, tuple(edges)
         self.network, self.before, self.method = network, before, method
         self.window, self.classical = window, classical
         self.windows = _read_windows(windows) if windows else {}
-        self.pictures: list[ShownPair] = []
+        self.pairs: list[ShownPair] = []
         self._other: nn.Module | None = None
 
-    def _start(self, engine: Engine) -> None:
-        super()._start(engine)
-        self.pictures = []
-        if self.before and Path(self.before).is_file():
-            self._other = load_weights(copy.deepcopy(bare_network(self.network)), self.before).eval()
+    def attach(self, engine: Engine) -> None:
+        """Load the weights before fine-tuning when `engine` starts."""
+        engine.add_event_handler(Events.EPOCH_STARTED, self._start)
 
-    def _row(self, item: Mapping[str, Any], output: Mapping[str, Any]) -> Row:
+    def __call__(self, item: Mapping[str, Any], output: Mapping[str, Any]) -> Row:
+        """Return case and figures by method of one pair."""
         with torch.no_grad():
-            displacements = self._flows(item, output)
+            displacements = self._displacements(item, output)
             strains = {
                 method: axial_strain(displacement, self.window) for method, displacement in displacements.items()
             }
@@ -104,11 +101,27 @@ class ElastographyEvaluation(RowCollector):
                 method: case_figures(displacement, strains[method], item, image, self.edges, windows)
                 for method, displacement in displacements.items()
             }
-        if len(self.pictures) < self.shown:
-            self.pictures.append(ShownPair.of(item, strains, figures, self.edges))
+        if len(self.pairs) < self.shown:
+            believed = {
+                method: trusted_strain(item["pre"], item["post"], displacement, self.window).strain[None]
+                for method, displacement in displacements.items()
+            }
+            self.pairs.append(ShownPair.of(item, believed, figures, self.edges))
         return {"case": str(item["case"]), "figures": figures}
 
-    def _flows(self, item: Mapping[str, Any], output: Mapping[str, Any]) -> dict[str, Tensor]:
+    def draw(self, folder: Path, rows: Sequence[Row], method: str = "model") -> None:
+        """Write `pairs.csv`, `strain.png` and `profile.png`."""
+        write_csv(folder / "pairs.csv", _by_method(rows))
+        if self.pairs:
+            draw_strains(folder / "strain.png", self.pairs)
+            draw_profile(folder / "profile.png", self.pairs[0])
+
+    def _start(self) -> None:
+        self.pairs = []
+        if self.before and Path(self.before).is_file():
+            self._other = load_weights(copy.deepcopy(bare_network(self.network)), self.before).eval()
+
+    def _displacements(self, item: Mapping[str, Any], output: Mapping[str, Any]) -> dict[str, Tensor]:
         displacements = {}
         if self.classical is not None:
             displacements = {
@@ -119,41 +132,36 @@ class ElastographyEvaluation(RowCollector):
             image = item["image"][None].to(output["pred"].device)
             displacement = self._other.to(image.device)(image)[0]
             displacements["before fine-tuning"] = resample_displacement(displacement, item["pre"].shape[-2:])
-        return {**displacements, self.method: output["pred"]}
-
-    def finish(self, engine: Engine) -> None:
-        """Write tables and pictures, on the main process."""
-        if not is_main_process():
-            return
-        table = [
-            {"case": row["case"], "method": method, **figures}
-            for row in self.rows
-            for method, figures in row["figures"].items()
-        ]
-        write_csv(self.folder / "pairs.csv", table)
-        write_evaluation(self.folder, _summary(table))
-        if self.pictures:
-            draw_strains(self.folder / "strain.png", self.pictures)
-            draw_profile(self.folder / "profile.png", self.pictures[0])
+        displacements[self.method] = output["pred"]
+        if self.classical is not None:
+            refined, _ = completed_displacement(item["pre"], item["post"], output["pred"], self.classical)
+            refined = refined_displacement(item["pre"], item["post"], refined, self.classical.glue)
+            displacements[f"{self.method} and GLUE"] = refined.to(output["pred"].device)
+        return displacements
 
 
-def _summary(table: Sequence[Row]) -> list[EvaluationRow]:
+def elastography_table(rows: Sequence[Row], method: str = "model") -> list[EvaluationRow]:
+    """Return the mean of each figure and method, with intervals over the pairs in which it is known.
+
+    Args:
+        rows: from :class:`EvaluatedPairs`, which name the methods themselves.
+        method: not needed.
+    """
+    table = _by_method(rows)
     methods = list(dict.fromkeys(row["method"] for row in table))
-    rows = []
+    result = []
     for key, label in _LABELS.items():
-        for method in methods:
-            values = [row[key] for row in table if row["method"] == method and np.isfinite(row.get(key, np.nan))]
+        for name in methods:
+            values = [row[key] for row in table if row["method"] == name and np.isfinite(row.get(key, np.nan))]
             if values:
-                rows.append(EvaluationRow(method, label, _mean_interval(values)))
-    return rows
+                result.append(EvaluationRow(name, label, bootstrap_interval(np.mean, values)))
+    return result
 
 
-def _mean_interval(values: Sequence[float]) -> Interval:
-    return bootstrap_interval(_mean, values)
-
-
-def _mean(values: Any) -> float:
-    return float(np.mean(values))
+def _by_method(rows: Sequence[Row]) -> list[Row]:
+    return [
+        {"case": row["case"], "method": method, **figures} for row in rows for method, figures in row["figures"].items()
+    ]
 
 
 def _read_windows(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -37,12 +37,29 @@ class TrustedStrain(NamedTuple):
     reliable: NDArray
 
 
-def quality_map(pre: Tensor, post: Tensor, displacement: Tensor) -> NDArray:
-    """Return (H, W) in [0, 1]: how well the frames match after the displacement.
+def match_map(first: NDArray, second: NDArray, displacement: NDArray) -> NDArray:
+    """Return (H, W) in [-1, 1]: how well `first` and `second` match after the displacement (2, H, W) of one direction.
 
     It is the local correlation of the levelled frames, over ten periods by three lines, so that a bright reflector does
-    not vouch for its neighbours. It is 0 where both directions disagree by a pixel, where the displacement leads out of
-    the frame, and where there is no signal: a dead or constant band, or noise.
+    not vouch for its neighbours. It is 0 where the displacement leads out of the frame and where there is no signal: a
+    dead or constant band.
+
+    Args:
+        first, second: RF frames (H, W).
+        displacement: lateral (lines) and axial (samples).
+    """
+    speckle = measure_speckle(first)
+    places = np.indices(first.shape, dtype=np.float32) + displacement[::-1]
+    fetched = map_coordinates(level_amplitude(second, speckle), places, order=3, cval=0.0)
+    correlation = local_correlation(level_amplitude(first, speckle), fetched, speckle.window)
+    # A window that reaches into living tissue says nothing for a dead pixel beside it.
+    inner = (np.clip(np.rint(at), 0, side - 1).astype(int) for at, side in zip(places, first.shape, strict=True))
+    alive = _alternates(first) & _alternates(second)[tuple(inner)]
+    return correlation * alive
+
+
+def quality_map(pre: Tensor, post: Tensor, displacement: Tensor) -> NDArray:
+    """Return (H, W) in [0, 1]: :func:`match_map` of the forward displacement, 0 where both ways disagree by a pixel.
 
     Args:
         pre, post: RF frames (1, H, W).
@@ -50,18 +67,8 @@ def quality_map(pre: Tensor, post: Tensor, displacement: Tensor) -> NDArray:
     """
     first, second = (frame[0].detach().float().cpu().numpy() for frame in (pre, post))
     there = displacement.detach().float().cpu()
-    speckle = measure_speckle(first)
-    places = np.indices(first.shape, dtype=np.float32) + there[[1, 0]].numpy()
-    fetched = map_coordinates(level_amplitude(second, speckle), places, order=3, cval=0.0)
-    fixed = level_amplitude(first, speckle)
-    correlation = local_correlation(fixed, fetched, speckle.window)
-    # A window that reaches into living tissue says nothing for a dead pixel beside it.
-    rows, columns = (
-        np.clip(np.rint(at), 0, side - 1).astype(int) for at, side in zip(places, first.shape, strict=True)
-    )
-    alive = _alternates(first) & _alternates(second)[rows, columns]
     agree = reliable_pixels(there[None, :2], there[None, 2:], warp_backward=True)[0, 0].numpy()
-    return np.clip(correlation, 0, 1) * agree * alive
+    return np.clip(match_map(first, second, there[:2].numpy()), 0, 1) * agree
 
 
 def _alternates(frame: NDArray) -> NDArray:

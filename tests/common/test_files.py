@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from common.files import read_csv, replacing, write_csv, write_json
+from common.files import append_csv, read_csv, replacing, write_csv, write_json
 
 
 def test_a_failure_keeps_the_old_file_and_leaves_no_partial_one(tmp_path):
@@ -19,6 +19,7 @@ def test_a_failure_keeps_the_old_file_and_leaves_no_partial_one(tmp_path):
 def test_the_temporary_name_keeps_double_suffixes(tmp_path):
     with replacing(tmp_path / "deep" / "mask.nii.gz") as temporary:
         assert temporary.name.endswith(".nii.gz")
+        temporary.write_bytes(b"mask")
     assert [p.name for p in (tmp_path / "deep").iterdir()] == ["mask.nii.gz"]
 
 
@@ -43,3 +44,22 @@ def test_names_that_are_not_in_utf_8_are_written(tmp_path):
     assert json.loads((tmp_path / f"{strange}.json").read_text(encoding="utf-8"))["case"] == strange
     write_csv(tmp_path / "a.csv", [{"case": strange}])
     assert read_csv(tmp_path / "a.csv") == [{"case": r"p\udce9"}]
+
+
+def test_a_writer_that_wrote_nothing_leaves_no_empty_file(tmp_path):
+    (tmp_path / "a.nii").write_text("old")
+    with pytest.raises(OSError, match="found nothing written; is the disk full"), replacing(tmp_path / "a.nii") as path:
+        path.touch()
+    assert (tmp_path / "a.nii").read_text() == "old"
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\t=1"])
+def test_text_is_no_formula_in_a_spreadsheet_and_numbers_stay_numbers(tmp_path, text):
+    write_csv(tmp_path / "a.csv", [{"case": text, "value": -0.5}])
+    assert read_csv(tmp_path / "a.csv") == [{"case": f"'{text}", "value": "-0.5"}]
+
+
+def test_rows_are_added_one_by_one_below_one_header(tmp_path):
+    for case in ("a", "b"):
+        append_csv(tmp_path / "a.csv", {"case": case, "value": 1}, ["case", "value"])
+    assert read_csv(tmp_path / "a.csv") == [{"case": "a", "value": "1"}, {"case": "b", "value": "1"}]

@@ -7,8 +7,10 @@ import torch
 from ignite.engine import Engine
 from monai.data import MetaTensor
 
-from common.adc import LesionEvaluation, write_lesion_evaluation
+from common.adc import draw_lesions, lesion_row, lesion_table, write_lesion_evaluation
+from common.evaluation import Evaluation
 from common.files import read_csv
+from tests.bundles.harness import root
 
 SPACING = (1.0, 2.0, 5.0)
 
@@ -43,7 +45,8 @@ def evaluated(tmp_path):
         return [case[1]]
 
     engine = Engine(step)
-    LesionEvaluation(tmp_path, method="LADP", resamples=50).attach(engine)
+    published = json.loads((root("hie_ladp_seg") / "configs" / "evaluate.json").read_text())["published"]
+    Evaluation(tmp_path, lesion_row, lesion_table, draw_lesions, published, "LADP").attach(engine)
     engine.run(CASES)
     return tmp_path
 
@@ -59,7 +62,7 @@ def test_case_scores_by_hand(evaluated):
     assert [rows[case]["size"] for case in ORDER] == ["<1%", "1-5%", ">5%", "none"]
     assert float(rows["small"]["lesion_ml"]) == pytest.approx(8 * 10 / 1000)
     assert float(rows["middle"]["percent_of_brain"]) == pytest.approx(4.0)
-    assert float(rows["middle"]["found_ml"]) == pytest.approx(20 * 10 / 1000)
+    assert float(rows["middle"]["predicted_ml"]) == pytest.approx(20 * 10 / 1000)
     assert float(rows["none"]["nsd"]) == 1 and float(rows["none"]["rule_nsd"]) == 0
 
 
@@ -87,6 +90,6 @@ def test_pooled_rows_of_folds_give_the_same_table(evaluated, tmp_path):
         {k: v if k in ("case", "size") else float(v or math.nan) for k, v in row.items()}
         for row in read_csv(evaluated / "cases.csv")
     ]
-    write_lesion_evaluation(tmp_path / "pooled", rows, "LADP", resamples=50)
+    write_lesion_evaluation(tmp_path / "pooled", rows, "LADP")
     for key, row in table(evaluated).items():
         np.testing.assert_allclose(table(tmp_path / "pooled")[key]["value"], row["value"], atol=1e-6)

@@ -45,7 +45,7 @@ def run(output, cases):
         return [pair[1]]
 
     engine, failures = Engine(step), FailureLog(output)
-    LesionResults(output, failures, Decision(), "model.pt").attach(engine)
+    LesionResults(failures, Decision(), "model.pt").attach(engine)
     engine.run(cases)
     failures.finish()
 

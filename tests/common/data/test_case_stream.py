@@ -2,6 +2,7 @@ import pytest
 from torch.utils.data import DataLoader
 
 from common.data import CaseStream, FailureLog
+from common.files import read_csv
 
 CASES = [{"case": f"p{n}", "value": n} for n in range(5)]
 
@@ -40,12 +41,12 @@ def test_a_case_may_give_several_samples(failures):
     samples = list(CaseStream(CASES[:2], sections, failures))
     assert [(s["case"], s["section"]) for s in samples] == [("p0", 0), ("p0", 1), ("p1", 0), ("p1", 1)]
     listed = CaseStream(CASES[:1], lambda item: [{"n": 1}, {"n": 2}], failures)
-    assert list(listed) == [{"n": 1}, {"n": 2}]
+    assert list(listed) == [{"n": 1, "parts": 0}, {"n": 2, "parts": 2}]
 
 
 def test_a_case_that_fails_half_way_is_named_and_the_next_one_arrives(failures):
     samples = list(CaseStream(CASES[1:4], sections, failures))
-    assert [s["case"] for s in samples] == ["p1", "p1", "p2", "p3", "p3"]
+    assert [(s["case"], s["parts"]) for s in samples] == [("p1", 0), ("p1", 2), ("p3", 0), ("p3", 2)]
     assert failures.failures() == [{"case": "p2", "reason": "second section is damaged"}]
 
 
@@ -70,3 +71,21 @@ def test_nothing_is_listed_before_the_iteration_begins(failures, tmp_path):
 def test_refuses_a_folder_without_a_function_that_lists_it(failures):
     with pytest.raises(ValueError, match="lists the cases of /data, found None"):
         CaseStream("/data", double, failures)
+
+
+def test_anonymous_names_are_in_the_samples_and_reasons_and_a_key_says_whose_they_are(tmp_path):
+    failures = FailureLog(tmp_path)
+    items = [{"case": "Doe^Jane", "image": "/data/Doe^Jane/1.dcm"}, {"case": "Roe", "image": "/data/Roe.dcm"}]
+
+    def prepare(item):
+        if "Doe" in item["image"]:
+            raise ValueError(f"{item['image']}: truncated; remove {item['case']} from /data/Doe^Jane")
+        return {"case": item["case"]}
+
+    assert list(CaseStream(items, prepare, failures, anonymous_names=True)) == [{"case": "case_0002"}]
+    (failed,) = failures.failures()
+    assert failed == {"case": "case_0001", "reason": "...: truncated; remove case_0001 from ..."}
+    assert read_csv(tmp_path / "key.csv") == [
+        {"name": "case_0001", "case": "Doe^Jane"},
+        {"name": "case_0002", "case": "Roe"},
+    ]

@@ -24,7 +24,7 @@ def test_nothing_is_written_where_nothing_failed(tmp_path):
     log = FailureLog(tmp_path / "out")
     log.start()
     log.finish()
-    assert not (tmp_path / "out").exists()
+    assert not list((tmp_path / "out").glob("[!.]*"))
 
 
 def test_each_case_has_one_row_with_all_its_reasons_once(tmp_path):
@@ -49,9 +49,12 @@ def test_an_interrupt_by_the_user_passes(tmp_path):
 
 
 def test_a_new_run_forgets_the_failures_of_an_interrupted_one(tmp_path):
-    FailureLog(tmp_path).add("old", "killed later")
-    (tmp_path / "failed.csv").write_text("case,reason\nolder,x\n")
+    killed = FailureLog(tmp_path)
+    killed.start()
+    killed.add("old", "killed later")
+    killed.output.close()
     log = FailureLog(tmp_path)
     log.start()
     log.finish()
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.glob("[!.]*")] == ["previous"]
+    assert read_csv(tmp_path / "previous" / "failed.csv") == [{"case": "old", "reason": "killed later"}]

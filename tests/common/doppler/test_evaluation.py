@@ -1,14 +1,24 @@
 import csv
 import json
 import math
+from functools import partial
 
 import pytest
 import torch
 from ignite.engine import Engine
 
 from common.data import FailureLog
-from common.doppler import DecodePeaksd, DopplerEvaluation, doppler_row, draw_heat_maps
+from common.doppler import (
+    DecodePeaksd,
+    doppler_row,
+    doppler_table,
+    draw_doppler,
+    draw_heat_maps,
+    evaluated_doppler_row,
+)
 from common.doppler.results import DopplerResults
+from common.evaluation import Evaluation
+from tests.bundles.harness import root
 
 NOWHERE = [math.nan, math.nan]
 # 200 x 100 trace at (40, 300) of the screen, drawn at 0.5: network (x, y) = ((X + 0.5 - 40) / 2 - 0.5, ...).
@@ -50,6 +60,12 @@ def test_rows_hold_positions_in_the_image_and_velocities():
     assert row["trace_size"] == (100, 200) and row["seconds_per_px"] == 0.005
 
 
+def evaluation(folder, method):
+    published = json.loads((root("doppler_keypoint") / "configs" / "evaluate.json").read_text())["published"]
+    table, draw = partial(doppler_table, resamples=20), partial(draw_doppler, published=published)
+    return Evaluation(folder, evaluated_doppler_row, table, draw, published, method)
+
+
 @pytest.fixture
 def evaluated(tmp_path):
     samples = [
@@ -57,7 +73,7 @@ def evaluated(tmp_path):
         # One E two rows too high (3.2 cm/s in the image), one E missed, one A where there is none.
         sample("b", [[10.0, 20.0], [60.0, 22.0]], [], found=[[[10.0, 18.0]], [[30.0, 28.0]]]),
     ]
-    run(DopplerEvaluation(tmp_path, "ResNet50 frozen", resamples=20), samples)
+    run(evaluation(tmp_path, "ResNet50 frozen"), samples)
     return tmp_path
 
 
@@ -69,7 +85,7 @@ def test_table_counts_pools_and_quotes_the_paper(evaluated):
     assert model["E bias (cm/s)"]["value"] == pytest.approx(3.2 / 3, abs=0.02)
     assert model["E F1"]["published"] == 0.78 and model["A SD (cm/s)"]["published"] == 11.34
     assert model["E F1"]["cases"] == 2
-    assert {method for method, _ in table} == {"ResNet50 frozen", "outline trace"}
+    assert {method for method, _ in table} == {"ResNet50 frozen", "envelope"}
 
 
 def test_every_peak_is_in_the_table_with_its_state(evaluated):
@@ -105,14 +121,14 @@ def test_pictures_are_there(evaluated, name):
 def test_nothing_found_and_nothing_to_find_still_gives_tables(tmp_path):
     item, output = sample("a", [[10.0, 20.0]], [])
     output["points"] = torch.full_like(output["points"], math.nan)
-    run(DopplerEvaluation(tmp_path, resamples=20), [(item, output)])
+    run(evaluation(tmp_path, "model"), [(item, output)])
     table = json.loads((tmp_path / "evaluation.json").read_text())
     assert next(r for r in table if r["metric"] == "E recall")["value"] == 0
     assert next(r for r in table if r["metric"] == "A F1")["value"] is None
 
 
 def results(tmp_path, *samples):
-    return run(DopplerResults(tmp_path, FailureLog(tmp_path), "model.pt"), list(samples))
+    return run(DopplerResults(FailureLog(tmp_path), "model.pt"), list(samples))
 
 
 def unlabelled(*arguments, **settings):
@@ -127,7 +143,7 @@ def test_inference_writes_beats_means_and_ratio(tmp_path):
     assert [beat["E"]["velocity_cm_s"] for beat in content["beats"]] == pytest.approx(e, abs=0.01)
     assert content["e_mean_cm_s"] == pytest.approx(sum(e) / 2, abs=0.01)
     assert content["e_to_a"] == pytest.approx(sum(e) / sum(a), abs=0.001)
-    assert content["unit"] == "cm/s" and content["weights"] == "model.pt" and content["note"] == ""
+    assert content["unit"] == "cm/s" and content["weights"] == "model.pt" and content["remark"] == ""
     (prediction,) = rows_of(tmp_path / "predictions.csv")
     assert prediction["case"] == "a" and prediction["beats_with_both"] == "2"
     assert len(rows_of(tmp_path / "beats.csv")) == 4
@@ -137,10 +153,10 @@ def test_inference_writes_beats_means_and_ratio(tmp_path):
 def test_without_calibration_pixels_are_given_and_it_says_so(tmp_path):
     results(tmp_path, unlabelled("a", [[10.0, 20.0]], [[30.0, 28.0]], calibration=(math.nan,) * 3))
     content = json.loads((tmp_path / "a.json").read_text())
-    assert content["unit"] == "px" and content["e_mean_cm_s"] is None and "no calibration" in content["note"]
+    assert content["unit"] == "px" and content["e_mean_cm_s"] is None and "no calibration" in content["remark"]
     assert content["beats"][0]["E"]["x"] == pytest.approx(60.5, abs=0.01)
     assert content["beats"][0]["E"]["velocity_cm_s"] is None
-    assert "no calibration" in rows_of(tmp_path / "predictions.csv")[0]["note"]
+    assert "no calibration" in rows_of(tmp_path / "predictions.csv")[0]["remark"]
 
 
 def test_an_empty_spectrum_is_a_result_that_says_so(tmp_path):
@@ -148,12 +164,12 @@ def test_an_empty_spectrum_is_a_result_that_says_so(tmp_path):
     output["points"] = torch.full_like(output["points"], math.nan)
     results(tmp_path, (item, output))
     content = json.loads((tmp_path / "a.json").read_text())
-    assert content["beats"] == [] and content["note"] == "no wave found"
+    assert content["beats"] == [] and content["remark"] == "no wave found"
 
 
 def test_a_result_that_cannot_be_written_does_not_stop_the_others(tmp_path):
     broken, output = unlabelled("b", [[10.0, 20.0]], [])
     broken["calibration"] = torch.tensor([1.0])
     handler = results(tmp_path, (broken, output), unlabelled("a", [[10.0, 20.0]], []))
-    assert [row["case"] for row in handler.rows] == ["a"]
+    assert list(handler.rows) == ["a"]
     assert [row["case"] for row in FailureLog(tmp_path).failures()] == ["b"]

@@ -1,4 +1,5 @@
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,14 +9,16 @@ from PIL import Image
 
 from common.data import FailureLog
 from common.echo import (
-    EjectionFractionEvaluation,
     EjectionFractionNet,
     EjectionFractionResults,
+    EvaluatedVideos,
     WithFeatures,
+    ejection_fraction_table,
     mean_label,
 )
 from common.echo.figures import recorded_frames
 from common.echo.results import band_of
+from common.evaluation import Evaluation
 from common.files import read_csv
 
 SMALL = {"depths": (1, 1, 1, 1), "widths": (8, 8, 16, 16), "head_width": 16}
@@ -49,7 +52,9 @@ def cases(count=8):
 def test_writes_tables_and_pictures_of_the_mean_over_clips(tmp_path, wrapped):
     network = EjectionFractionNet(**SMALL).eval()
     whole = WithFeatures(network, freeze_encoder=True) if wrapped else network
-    handler = EjectionFractionEvaluation(tmp_path, whole, constant=50.0, method="ours", resamples=50)
+    videos = EvaluatedVideos(whole)
+    table = partial(ejection_fraction_table, constant=50.0, resamples=50)
+    handler = Evaluation(tmp_path, videos, table, videos.draw, method="ours")
     images = run_over(handler, whole, cases())
     rows = read_csv(tmp_path / "cases.csv")
     with torch.no_grad():
@@ -93,7 +98,7 @@ class Given(torch.nn.Module):
 
 
 def test_writes_each_video_with_its_spread_and_a_flag(tmp_path):
-    handler = EjectionFractionResults(tmp_path, FailureLog(tmp_path), disagreement=10.0, source="models/model.pt")
+    handler = EjectionFractionResults(FailureLog(tmp_path), disagreement=10.0, weights="models/model.pt")
     run_over(handler, Given([50.0, 54.0, 30.0, 45.0, float("nan"), 50.0]), cases(3))
     first = json.loads((tmp_path / "v0.json").read_text())
     assert (first["ef_percent"], first["spread"], first["clips_disagree"]) == (52.0, 2.0, False)
@@ -107,7 +112,7 @@ def test_writes_each_video_with_its_spread_and_a_flag(tmp_path):
 
 
 def test_says_when_no_heart_ejects_so_much(tmp_path):
-    run_over(EjectionFractionResults(tmp_path, FailureLog(tmp_path)), Given([97.0, 99.0]), cases(1))
+    run_over(EjectionFractionResults(FailureLog(tmp_path)), Given([97.0, 99.0]), cases(1))
     assert json.loads((tmp_path / "v0.json").read_text())["plausible"] is False
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from ignite.engine import Engine
 
-from common.echo import FoldTable, camus_row, camus_table, infarction_row, infarction_table
+from common.echo import FoldEvaluation, camus_row, camus_table, infarction_row, infarction_table
 
 
 def by_name(rows):
@@ -49,12 +49,12 @@ def test_takes_a_rows_values_from_batch_and_output():
 def test_replaces_a_fold_that_is_run_again(tmp_path):
     seen = []
 
-    def table(rows):
+    def table(rows, method):
         seen.append([row["case"] for row in rows])
         return []
 
     for fold, case in ((0, "a"), (1, "b"), (0, "c")):
         engine = Engine(lambda engine, batch: [{}])
-        FoldTable(tmp_path, fold, lambda item, output: dict(item), table).attach(engine)
+        FoldEvaluation(tmp_path, fold, row=lambda item, output: dict(item), table=table).attach(engine)
         engine.run([[{"case": case}]])
-    assert seen == [["a"], ["a", "b"], ["c", "b"]]
+    assert seen == [["a"], ["a", "b"], ["b", "c"]]

@@ -2,7 +2,7 @@ import pytest
 from ignite.engine import Engine
 
 from common.evaluation import RowMetric
-from common.training import HandlerGroup, ProgressBar
+from common.training import ProgressBar
 
 
 def run(handler, batches, name="score"):
@@ -49,19 +49,6 @@ def test_unequal_numbers_of_items_and_results_are_an_error():
     metric.attach(engine, "score")
     with pytest.raises(ValueError, match="zip"):
         engine.run([[sample("a", 0, 3), sample("a", 1, 3)]])
-
-
-def test_a_group_attaches_in_order_and_leaves_out_what_is_disabled():
-    class Recorder:
-        def __init__(self, name, seen):
-            self.name, self.seen = name, seen
-
-        def attach(self, engine):
-            self.seen.append(self.name)
-
-    seen = []
-    HandlerGroup([Recorder("first", seen), None, Recorder("second", seen)]).attach(Engine(lambda e, b: None))
-    assert seen == ["first", "second"]
 
 
 def test_the_progress_bar_counts_to_the_end(capfd):

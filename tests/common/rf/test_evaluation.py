@@ -7,12 +7,14 @@ import torch
 from ignite.engine import Engine
 
 from common.errors import UnusableFileError
+from common.evaluation import Evaluation
 from common.rf import (
     ClassicalSettings,
-    ElastographyEvaluation,
+    EvaluatedPairs,
     LiteFlowNet,
     LoadRfPaird,
     RfPairToImaged,
+    elastography_table,
     rf_pairs,
     simulate_rf_ultrasound,
 )
@@ -28,8 +30,8 @@ def items(tmp_path_factory):
 
 
 def evaluate(folder, items, predictions, **settings):
-    handler = ElastographyEvaluation(folder, LiteFlowNet(both_ways=True), window=21, edges=(20, 4), **settings)
-    engine = Engine(lambda engine, batch: [{"pred": batch[1]}])
+    pairs = EvaluatedPairs(LiteFlowNet(both_ways=True), window=21, edges=(20, 4), **settings)
+    handler = Evaluation(folder, pairs, elastography_table, pairs.draw)
 
     def give(engine, batch):
         engine.state.batch = [batch[0]]
@@ -67,11 +69,18 @@ def test_baselines_and_the_weights_before_stand_beside_the_model(tmp_path, items
     torch.save(LiteFlowNet(both_ways=True).state_dict(), tmp_path / "before.pt")
     settings = {"classical": ClassicalSettings(search_samples=8), "before": tmp_path / "before.pt"}
     table = evaluate(tmp_path, items, [exact(item) for item in items], **settings)
-    assert {method for method, _ in table} == {"NCC", "GLUE", "GLUE, published weights", "before fine-tuning", "model"}
+    assert {method for method, _ in table} == {
+        "NCC",
+        "GLUE",
+        "GLUE, published weights",
+        "before fine-tuning",
+        "model",
+        "model and GLUE",
+    }
     error = {method: table[method, "axial RMSE (samples)"] for method, _ in table}
     assert error["GLUE, published weights"] < 0.2 < error["before fine-tuning"]
     with (tmp_path / "pairs.csv").open() as stream:
-        assert len(list(csv.DictReader(stream))) == 2 * 5
+        assert len(list(csv.DictReader(stream))) == 2 * 6
     assert (tmp_path / "strain.png").stat().st_size > 10_000 and (tmp_path / "profile.png").is_file()
 
 
@@ -88,4 +97,4 @@ def test_windows_give_contrast_where_no_truth_is_known(tmp_path, items):
 
 def test_windows_that_are_no_json_are_named(tmp_path):
     with pytest.raises(UnusableFileError, match=r"none\.json"):
-        ElastographyEvaluation(tmp_path, LiteFlowNet(), windows=tmp_path / "none.json")
+        EvaluatedPairs(LiteFlowNet(), windows=tmp_path / "none.json")

@@ -1,0 +1,124 @@
+"""The folder that the results of one run are written to: nobody else's files, no two runs at once."""
+
+import hashlib
+import json
+import logging
+import os
+import re
+import shutil
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from ..errors import OutputFolderError
+from ..files import PARTIAL
+
+PREVIOUS = "previous"
+_WRITTEN, _LOCK = ".written.jsonl", ".lock"
+_LONGEST_NAME = 100
+
+logger = logging.getLogger(__name__)
+
+
+def safe_name(case: str) -> str:
+    """Return a file name for a case: letters, digits, dots, hyphens and underscores, none of them hidden or too long.
+
+    A case that keeps to this is its own file name; another one gets a part of its hash, so that two stay apart.
+    """
+    name = re.sub(r"[^\w.-]+", "_", case, flags=re.ASCII).lstrip(".-_")[:_LONGEST_NAME].rstrip(".")
+    if name and name == case:
+        return name
+    return f"{name or 'case'}-{hashlib.sha256(case.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
+
+
+class OutputFolder:
+    """Keeps one run's files apart from the user's own, from another run's, and from those of an earlier run.
+
+    Args:
+        folder: where to write.
+        source: folder or file that the cases are read from, None where there is none.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], source: str | os.PathLike[str] | None = None) -> None:
+        self.folder, self.source = Path(folder), None if source is None else Path(source)
+        self._lock = FileLock(str(self.folder / _LOCK), timeout=0)
+        self._written: set[str] = set()
+
+    def open(self) -> None:
+        """Take the folder: nobody else may write to it, and what an earlier run wrote goes to `previous/`.
+
+        Raises:
+            OutputFolderError: if the folder is, holds or lies in `source`, or if another run writes to it.
+        """
+        self._check_apart()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if int(os.environ.get("RANK", 0)):
+            return  # torchrun: the first process has taken it
+        try:
+            self._lock.acquire()
+        except Timeout as error:
+            raise OutputFolderError(
+                f"{self.folder}: expected a folder that no other run writes to, found one that a running process holds "
+                f"({_LOCK}); wait for it or choose another output_dir"
+            ) from error
+        shutil.rmtree(self.folder / PARTIAL, ignore_errors=True)
+        self._set_aside()
+        self._written = set()
+
+    def close(self) -> None:
+        """Give the folder free."""
+        self._lock.release()
+
+    def file(self, name: str) -> Path:
+        """Return the path of a file that this run may write, and note it.
+
+        Raises:
+            OutputFolderError: if a file of this name is there that this run has not written.
+        """
+        path = self.folder / name
+        if name not in self._written:
+            if path.exists():
+                raise OutputFolderError(f"{path}: expected to write a new file, found one of yours; use another folder")
+            self._written.add(name)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with (self.folder / _WRITTEN).open("a", encoding="utf-8") as stream:
+                stream.write(json.dumps(name) + "\n")
+        return path
+
+    def _check_apart(self) -> None:
+        if self.source is None or not self.source.exists():
+            return
+        own, source = self.folder.resolve(), self.source.resolve()
+        if own == source or own in source.parents or source in own.parents:
+            raise OutputFolderError(
+                f"output_dir {self.folder}: expected a folder apart from the input, found that it is, holds or lies in "
+                f"{self.source}; results would mix with the images"
+            )
+
+    def _set_aside(self) -> None:
+        noted = self.folder / _WRITTEN
+        if not noted.is_file():
+            return
+        previous = self.folder / PREVIOUS
+        for name in _names(previous / _WRITTEN):
+            (previous / name).unlink(missing_ok=True)
+        previous.mkdir(exist_ok=True)
+        names = [name for name in _names(noted) if (self.folder / name).is_file()]
+        for name in names:
+            os.replace(self.folder / name, previous / name)
+        os.replace(noted, previous / _WRITTEN)
+        if names:
+            logger.info(f"{len(names)} files of an earlier run are now in {previous}")
+
+
+def _names(noted: Path) -> list[str]:
+    """Return the plain file names in a list of written files; a line that a kill cut is left out."""
+    names = []
+    for line in noted.read_text(encoding="utf-8").splitlines() if noted.is_file() else []:
+        try:
+            name = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(name, str) and name == Path(name).name:
+            names.append(name)
+    return names
