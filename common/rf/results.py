@@ -38,8 +38,9 @@ class ElastographyResults(CaseResults):
     They are of the answer, which `method` names (:class:`common.rf.RefineDisplacementd`); where that is not the
     network's own displacement, `CASE_network_displacement` and `CASE_network_strain` are written too. Displacement has
     two components (lateral, axial) in mm; strain has no unit, compression is negative, and it is NaN where the frames
-    do not agree (readers that are built on ITK show a NaN of a NIfTI file as 0); quality is described at :func:`common.rf.quality_map`. Means are over reliable pixels. Geometry: the
-    first axis is lateral, the second axial, in mm.
+    do not agree (readers that are built on ITK show a NaN of a NIfTI file as 0); quality is described at
+    :func:`common.rf.quality_map`. Means are over reliable pixels. Geometry: the first axis is lateral, the second
+    axial, in mm.
 
     Args:
         failures: where a pair goes whose results cannot be written.
@@ -96,9 +97,9 @@ class ElastographyResults(CaseResults):
         height, width = background.shape
         extent = (0.0, width * spacing[0], height * spacing[1], 0.0)
         columns = 2 + len(strains)
-        inches = float(np.clip(7 * extent[1] / extent[2], 1.2, 6)) + 1.3
+        inches = float(np.clip(4.5 * extent[1] / extent[2], 1.0, 4.0)) + 1.2
         limits = colour_limits([next(iter(strains.values())).strain])
-        with figure(self.file(case, ".png"), inches * columns, 6, f"{case}: {remark or 'frames agree'}") as made:
+        with figure(self.file(case, ".png"), inches * columns, 5.2, f"{case}: {remark or 'frames agree'}") as made:
             axes = made.subplots(1, columns, squeeze=False)[0]
             shown = axes[0].imshow(background, cmap="gray", vmin=-50, vmax=0, extent=extent)
             made.colorbar(shown, ax=axes[0], shrink=0.8, label="dB")
