@@ -31,6 +31,16 @@ def safe_name(case: str) -> str:
     return f"{name or 'case'}-{hashlib.sha256(case.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
 
 
+def check_apart(folder: Path, source: Path) -> None:
+    """Raise an OutputFolderError if results in `folder` would mix with what is read from `source`."""
+    own, read = folder.resolve(), source.resolve()
+    if source.exists() and (own == read or own in read.parents or read in own.parents):
+        raise OutputFolderError(
+            f"output_dir {folder}: expected a folder apart from the input, found that it is, holds or lies in "
+            f"{source}; results would mix with the images"
+        )
+
+
 class OutputFolder:
     """Keeps one run's files apart from the user's own, from another run's, and from those of an earlier run.
 
@@ -50,7 +60,8 @@ class OutputFolder:
         Raises:
             OutputFolderError: if the folder is, holds or lies in `source`, or if another run writes to it.
         """
-        self._check_apart()
+        if self.source is not None:
+            check_apart(self.folder, self.source)
         self.folder.mkdir(parents=True, exist_ok=True)
         if int(os.environ.get("RANK", 0)):
             return  # torchrun: the first process has taken it
@@ -84,16 +95,6 @@ class OutputFolder:
             with (self.folder / _WRITTEN).open("a", encoding="utf-8") as stream:
                 stream.write(json.dumps(name) + "\n")
         return path
-
-    def _check_apart(self) -> None:
-        if self.source is None or not self.source.exists():
-            return
-        own, source = self.folder.resolve(), self.source.resolve()
-        if own == source or own in source.parents or source in own.parents:
-            raise OutputFolderError(
-                f"output_dir {self.folder}: expected a folder apart from the input, found that it is, holds or lies in "
-                f"{self.source}; results would mix with the images"
-            )
 
     def _set_aside(self) -> None:
         noted = self.folder / _WRITTEN

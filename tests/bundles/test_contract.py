@@ -1,5 +1,6 @@
 """What every bundle promises, from its configs alone; a new bundle is covered by being there."""
 
+import hashlib
 import json
 import re
 
@@ -245,3 +246,10 @@ def _strings(value, key=""):
 
 def test_there_is_at_least_one_bundle():
     assert harness.BUNDLES
+
+
+@each_bundle
+@pytest.mark.parametrize("name", ["model", "pretrained"])
+def test_shipped_weights_are_those_that_their_description_names(bundle, name):
+    description = json.loads((root(bundle) / "models" / f"{name}.json").read_text())
+    assert description["sha256"] == hashlib.sha256((root(bundle) / "models" / f"{name}.pt").read_bytes()).hexdigest()
