@@ -47,11 +47,13 @@ def ncc_displacement(pre: Tensor, post: Tensor, settings: ClassicalSettings | No
     """
     chosen = settings or ClassicalSettings()
     speckle = measure_speckle(_array(pre))
+    height, width = pre.shape[-2:]
+    window = (min(speckle.window[0], height), min(speckle.window[1], width))
 
     def one_way(first: NDArray, second: NDArray, start: NDArray) -> NDArray:
         search = (chosen.search_samples, chosen.search_lines)
         levelled = [level_amplitude(frame, speckle) for frame in (first, second)]
-        track = track_by_correlation(levelled[0], levelled[1], speckle.window, search)
+        track = track_by_correlation(levelled[0], levelled[1], window, search)
         return np.stack([track.lateral, track.axial])
 
     return _both_ways(one_way, pre, post, torch.zeros(4))
@@ -73,12 +75,12 @@ def refined_displacement(pre: Tensor, post: Tensor, start: Tensor, settings: Glu
 
 
 def classical_displacements(pre: Tensor, post: Tensor, settings: ClassicalSettings | None = None) -> dict[str, Tensor]:
-    """Return (4, H, W) of "NCC", and of "GLUE" and "GLUE, published weights" that begin with it."""
+    """Return (4, H, W) of "NCC", and of "GLUE" and "GLUE, published" that begin with it."""
     chosen = settings or ClassicalSettings()
     track = ncc_displacement(pre, post, chosen)
     return {
         "NCC": track,
-        "GLUE, published weights": refined_displacement(pre, post, track, PUBLISHED),
+        "GLUE, published": refined_displacement(pre, post, track, PUBLISHED),
         "GLUE": refined_displacement(pre, post, track, chosen.glue),
     }
 

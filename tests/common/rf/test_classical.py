@@ -34,7 +34,7 @@ def assert_close(displacement, item, limit):
     assert error_statistics(backward, -(item["exact"] / 0.99)[INNER])["rmse"] < limit
 
 
-@pytest.mark.parametrize("name", ["NCC", "GLUE", "GLUE, published weights"])
+@pytest.mark.parametrize("name", ["NCC", "GLUE", "GLUE, published"])
 def test_displacement_has_the_networks_channels_both_ways(item, name):
     assert_close(classical_displacements(item["pre"], item["post"], SETTINGS)[name], item, 0.1)
 
@@ -65,6 +65,23 @@ def test_methods_by_setting(item, method, refine, name):
         assert torch.equal(result["pred"], network)
     else:
         assert_close(result["pred"], item, 0.1)
+
+
+@pytest.mark.parametrize("size", [(16, 4), (40, 2), (33, 1)])
+def test_small_frames_are_taken(size):
+    pre, post = torch.randn(2, 1, *size, generator=torch.Generator().manual_seed(0))
+    result = RefineDisplacementd("pred", settings=SETTINGS)({"pre": pre, "post": post, "pred": torch.zeros(4, *size)})
+    assert result["pred"].shape == (4, *size) and bool(torch.isfinite(result["pred"]).all())
+
+
+def test_frames_with_nothing_in_common_give_numbers_and_no_warning(item):
+    dead = torch.zeros(1, 600, 24)
+    dead[0, :20] = item["pre"][0, :20]
+    for pre, post in ((item["pre"], dead), (dead, item["post"]), (item["pre"], -item["pre"])):
+        result = RefineDisplacementd("pred", settings=SETTINGS)(
+            {"pre": pre, "post": post, "pred": torch.zeros(4, 600, 24)}
+        )
+        assert bool(torch.isfinite(result["pred"]).all())
 
 
 def test_refuses_other_methods():

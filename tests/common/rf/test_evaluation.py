@@ -72,13 +72,13 @@ def test_baselines_and_the_weights_before_stand_beside_the_model(tmp_path, items
     assert {method for method, _ in table} == {
         "NCC",
         "GLUE",
-        "GLUE, published weights",
+        "GLUE, published",
         "before fine-tuning",
         "model",
         "model and GLUE",
     }
     error = {method: table[method, "axial RMSE (samples)"] for method, _ in table}
-    assert error["GLUE, published weights"] < 0.2 < error["before fine-tuning"]
+    assert error["GLUE, published"] < 0.2 < error["before fine-tuning"]
     with (tmp_path / "pairs.csv").open() as stream:
         assert len(list(csv.DictReader(stream))) == 2 * 6
     assert (tmp_path / "strain.png").stat().st_size > 10_000 and (tmp_path / "profile.png").is_file()
