@@ -59,10 +59,10 @@ def textured(value, shape=(8, 6)):
     return pixels
 
 
-def write_stack(folder, sections=3, frames=4, gap_mm=10.0, orientation=AXIAL, **fields):
-    """Write a stack; the first pixel of frame t of section s is 100 * (s + 1) + t, the trigger time 20 + 30 t ms."""
+def write_stack(folder, slices=3, frames=4, gap_mm=10.0, orientation=AXIAL, **fields):
+    """Write a stack; the first pixel of frame t of slice s is 100 * (s + 1) + t, the trigger time 20 + 30 t ms."""
     normal = np.cross(orientation[:3], orientation[3:])
-    for s in range(sections):
+    for s in range(slices):
         for t in range(frames):
             number = s * frames + t + 1
             write_frame(

@@ -9,10 +9,10 @@ import torch
 from numpy.typing import NDArray
 
 from ..evaluation.evaluation import Evaluation
-from ..evaluation.figure import figure
 from ..evaluation.intervals import bootstrap_interval, paired_difference
 from ..evaluation.rows import Row
 from ..evaluation.table import EvaluationRow
+from ..figure import figure
 from .scores import dice_score, lesion_size, lesion_size_class
 from .surface import surface_scores
 

@@ -44,7 +44,7 @@ class NoisePicture:
             pictures = [torch.as_tensor(result[key])[0].float().cpu().numpy() for key in ("image", "label", "pred")]
             if pictures[1].std() > self._most:
                 self._most, self._pictures = float(pictures[1].std()), pictures
-                self._title = f"{item['case']}, slice {int(item['section']) + 1}"
+                self._title = f"{item['case']}, slice {int(item['slice_number']) + 1}"
 
     def _draw(self, engine: Engine) -> None:
         if self._most < 0 or not is_main_process():

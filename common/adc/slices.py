@@ -57,7 +57,7 @@ def _slices(volume: Mapping[str, Any], keys: Sequence[str], background: float) -
     maps: dict[str, Tensor] = {key: torch.as_tensor(volume[key]).as_subclass(Tensor) for key in keys}
     kept = brain_slices(maps[keys[0]], background).tolist()
     return [
-        {"case": volume.get("case", ""), "section": index}
+        {"case": volume.get("case", ""), "slice_number": index}
         | {key: values[..., index].contiguous() for key, values in maps.items()}
         for index in kept
     ]

@@ -21,18 +21,18 @@ class CineCorruption(Randomizable, Transform):
 
     def __call__(self, img: NdarrayOrTensor, randomize: bool = True) -> NdarrayOrTensor:
         """Return a corrupted copy of `img` (C, H, W, T); `randomize=False` repeats the last draw."""
-        section = _as_float_array(img)
+        cine = _as_float_array(img)
         if randomize:
-            self.randomize(section.shape[1:])
-        return convert_to_dst_type(self.corrupt(section), img, dtype=torch.float32 if _is_integer(img) else None)[0]
+            self.randomize(cine.shape[1:])
+        return convert_to_dst_type(self.corrupt(cine), img, dtype=torch.float32 if _is_integer(img) else None)[0]
 
     @abstractmethod
-    def corrupt(self, section: np.ndarray) -> np.ndarray:
-        """Return the copy of `section` (C, H, W, T) that the last :meth:`randomize` stands for."""
+    def corrupt(self, cine: np.ndarray) -> np.ndarray:
+        """Return the copy of `cine` (C, H, W, T) that the last :meth:`randomize` stands for."""
 
 
 class LocalPixelShuffle(CineCorruption):
-    """Permutes rows and columns of small windows, in each frame at its own places and in its own orders (eq. 1).
+    """Permutes rows and columns of small windows, in each frame at its own positions and in its own orders (eq. 1).
 
     Windows are read from the original and written to a copy, so that where two overlap the later one wins whole. A
     window's size is shared by all frames: that is what lets numpy move the windows of all frames at once, and no frame
@@ -76,7 +76,7 @@ class LocalPixelShuffle(CineCorruption):
         return height, width
 
     def randomize(self, data: Sequence[int]) -> None:
-        """Draw sizes, places and orders for a section of shape `data` (H, W, T)."""
+        """Draw sizes, positions and orders for a slice of shape `data` (H, W, T)."""
         height, width, frames = data
         count = self.windows_per_frame
         self._sides = np.stack([self.R.randint(1, largest + 1, count) for largest in self.largest_sides(data)], axis=1)
@@ -92,13 +92,13 @@ class LocalPixelShuffle(CineCorruption):
     def _permutations(self, frames: int, length: int) -> np.ndarray:
         return self.R.random_sample((frames, length)).argsort(axis=1)
 
-    def corrupt(self, section: np.ndarray) -> np.ndarray:
-        """Return `section` (C, H, W, T) with its windows shuffled."""
-        shuffled = section.copy()
-        _, height, width, frames = section.shape
+    def corrupt(self, cine: np.ndarray) -> np.ndarray:
+        """Return `cine` (C, H, W, T) with its windows shuffled."""
+        shuffled = cine.copy()
+        _, height, width, frames = cine.shape
         grid = np.arange(height * width).reshape(height, width) * frames  # of one frame in a frame-last array
         starts = (self._starts @ np.array([width, 1]) * frames + np.arange(frames))[..., None, None]
-        for before, after in zip(section.reshape(len(section), -1), shuffled.reshape(len(section), -1), strict=True):
+        for before, after in zip(cine.reshape(len(cine), -1), shuffled.reshape(len(cine), -1), strict=True):
             # All reading before all writing keeps one array at a time in the processor's cache.
             moved = [before[source] for source in self._sources(grid, starts)]
             for (h, w), start, pixels in zip(self._sides.tolist(), starts, moved, strict=True):
@@ -106,7 +106,7 @@ class LocalPixelShuffle(CineCorruption):
         return shuffled
 
     def _sources(self, grid: np.ndarray, starts: np.ndarray) -> Iterator[np.ndarray]:
-        """Yield for each window the (T, h, w) flat places that its pixels come from."""
+        """Yield for each window the (T, h, w) flat positions that its pixels come from."""
         for (h, w), start, orders in zip(self._sides.tolist(), starts, self._orders, strict=True):
             if self.mode == "pixels":
                 yield grid[:h, :w].ravel()[orders[0]].reshape(-1, h, w) + start
@@ -118,8 +118,8 @@ class LocalPixelShuffle(CineCorruption):
 class CoverPatches(CineCorruption):
     """Replaces 1 to `max_patches` rectangles of every frame by random values.
 
-    "Random values" are standard normal, one a pixel: the sections are z-scored, so that a covered patch has the mean
-    and spread of a section and gives itself away by its texture alone. Among all rectangles whose area lies strictly
+    "Random values" are standard normal, one a pixel: the slices are z-scored, so that a covered patch has the mean
+    and spread of a slice and gives itself away by its texture alone. Among all rectangles whose area lies strictly
     between the bounds, every size in pixels is as likely as any other, which makes the area uniform and the aspect
     ratio log-uniform, and leaves nothing to rounding.
 
@@ -158,8 +158,8 @@ class CoverPatches(CineCorruption):
         height, width = shape[:2]
         sides = np.stack(np.meshgrid(np.arange(1, height + 1), np.arange(1, width + 1), indexing="ij"), -1)
         fractions = sides / (height, width)
-        share, aspect = fractions.prod(-1), np.abs(np.log(fractions[..., 0] / fractions[..., 1]))
-        inside = (share > self.area[0] + 1e-9) & (share < self.area[1] - 1e-9)
+        fraction, aspect = fractions.prod(-1), np.abs(np.log(fractions[..., 0] / fractions[..., 1]))
+        inside = (fraction > self.area[0] + 1e-9) & (fraction < self.area[1] - 1e-9)
         fits = inside & (aspect <= np.log(self.max_aspect) + 1e-9)
         if not fits.any():
             raise ValueError(
@@ -169,7 +169,7 @@ class CoverPatches(CineCorruption):
         return sides[fits]
 
     def randomize(self, data: Sequence[int]) -> None:
-        """Draw number, sizes and places of the patches of each frame, and a seed for their values."""
+        """Draw number, sizes and positions of the patches of each frame, and a seed for their values."""
         height, width, frames = data
         sides = self.possible_sides(data)
         frame = np.repeat(np.arange(frames), self.R.randint(1, self.max_patches + 1, frames))
@@ -178,28 +178,28 @@ class CoverPatches(CineCorruption):
         self._patches = [tuple(row) for row in np.column_stack([frame, start, start + chosen]).tolist()]
         self._seed = int(self.R.randint(2**31))
 
-    def corrupt(self, section: np.ndarray) -> np.ndarray:
-        """Return `section` (C, H, W, T) with its patches covered."""
-        covered = section.copy()
+    def corrupt(self, cine: np.ndarray) -> np.ndarray:
+        """Return `cine` (C, H, W, T) with its patches covered."""
+        covered = cine.copy()
         values = np.random.default_rng(self._seed)
         for frame, top, left, bottom, right in self._patches:
-            noise = values.standard_normal((len(section), bottom - top, right - left), dtype=np.float32)
+            noise = values.standard_normal((len(cine), bottom - top, right - left), dtype=np.float32)
             covered[:, top:bottom, left:right, frame] = noise
         return covered
 
 
 class CoverFrames(CineCorruption):
-    """Replaces groups of consecutive frames by random values: standard normal, one a pixel, as in z-scored sections.
+    """Replaces groups of consecutive frames by random values: standard normal, one a pixel, as in z-scored slices.
 
     Two groups never touch, so that no more than `max_length` frames in a row are gone. At most half of the frames are
     covered: in short cines the groups that would go beyond are left out, and no group is longer than that half.
 
     Args:
-        groups: groups in a section.
+        groups: groups in a slice.
         max_length: most frames in a group; lengths are uniform in 1..`max_length`.
 
     Raises:
-        ValueError: for no group, no length, or (when called) a section of fewer than 2 frames.
+        ValueError: for no group, no length, or (when called) a slice of fewer than 2 frames.
 
     References:
         Zhong et al., EMBC 2021, section III.B: five groups of no more than three frames.
@@ -213,24 +213,24 @@ class CoverFrames(CineCorruption):
         self._seed = 0
 
     def randomize(self, data: Sequence[int]) -> None:
-        """Draw the covered `frames` of a section of shape `data` (H, W, T), and a seed for their values."""
+        """Draw the covered `frames` of a slice of shape `data` (H, W, T), and a seed for their values."""
         total = data[-1]
         most = total // 2
         if most < 1:
-            raise ValueError(f"expected a section of at least 2 frames, found {total}; one frame has nothing to follow")
+            raise ValueError(f"expected a slice of at least 2 frames, found {total}; one frame has nothing to follow")
         lengths = self.R.randint(1, min(self.max_length, most) + 1, self.groups)
         lengths = lengths[: np.searchsorted(lengths.cumsum(), most, side="right")]
-        # Between the groups lies one frame at least; the places of the rest are a uniform choice among all of them.
+        # Between the groups lies one frame at least; the positions of the rest are a uniform choice among all of them.
         free = total - lengths.sum() - (len(lengths) - 1)
         gaps = np.sort(self.R.choice(free + len(lengths), len(lengths), replace=False))
         starts = gaps + np.concatenate([[0], lengths.cumsum()[:-1]])
         self.frames = [int(s) + i for s, n in zip(starts, lengths, strict=True) for i in range(n)]
         self._seed = int(self.R.randint(2**31))
 
-    def corrupt(self, section: np.ndarray) -> np.ndarray:
-        """Return `section` (C, H, W, T) with its frames covered."""
-        covered = section.copy()
-        shape = (*section.shape[:-1], len(self.frames))
+    def corrupt(self, cine: np.ndarray) -> np.ndarray:
+        """Return `cine` (C, H, W, T) with its frames covered."""
+        covered = cine.copy()
+        shape = (*cine.shape[:-1], len(self.frames))
         covered[..., self.frames] = np.random.default_rng(self._seed).standard_normal(shape, dtype=np.float32)
         return covered
 
@@ -238,7 +238,7 @@ class CoverFrames(CineCorruption):
 def _as_float_array(img: NdarrayOrTensor) -> np.ndarray:
     """Return `img` as a floating-point array in C order, not a copy if it is one already."""
     if img.ndim != 4:
-        raise ValueError(f"expected a section of shape (1, H, W, T), found {tuple(img.shape)}")
+        raise ValueError(f"expected a slice of shape (1, H, W, T), found {tuple(img.shape)}")
     array = convert_data_type(img, np.ndarray)[0]
     return np.ascontiguousarray(array, dtype=array.dtype if array.dtype.kind == "f" else np.float32)
 

@@ -1,9 +1,9 @@
-"""Datalists of cine MR: training items a section, inference cases a patient, in any known layout."""
+"""Datalists of cine MR: training items by slice, inference cases by patient, in any known layout."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,8 @@ from tqdm import tqdm
 
 from ..data.splits import SPLITS, assign_splits, check_fold, wanted_splits
 from ..errors import NoDataError, UnusableFileError
-from .layouts import acdc_patients, cine_patients, folder_patients, kaggle_patients, mnms_patients
+from .layouts import cine_patients
 from .patients import CinePatient
-from .sunnybrook import sunnybrook_patients
 
 _LOG = logging.getLogger(__name__)
 
@@ -25,14 +24,14 @@ def cine_datalist(
     folds: int = 5,
     seed: int = 0,
     ef_threshold: float = 50.0,
-    sections: str = "left_ventricle",
+    slices: str = "left_ventricle",
     labelled: bool = True,
     further_dirs: Sequence[str | Path] = (),
 ) -> list[dict[str, Any]]:
-    """Return one item a section of the heart: case, section, image, and label and ef where `labelled`.
+    """Return one item for each slice of a heart: case, slice_number, image, and label and ef where `labelled`.
 
     `image` is a list of DICOM paths in order of time, or the path of a 4D NIfTI file; `label` is 1 for HFrEF. A
-    patient without a label, or that cannot be read, is logged by name and left out.
+    patient without a label, that cannot be read, or whose name another one has, is logged by name and left out.
 
     Args:
         dataset_dir: Sunnybrook, ACDC, M&Ms, Kaggle 2015, or any folder of patients with labels.csv.
@@ -41,8 +40,8 @@ def cine_datalist(
         folds: parts of the cross-validation, by patient, with both classes in each.
         seed: shuffles the patients.
         ef_threshold: HFrEF is an ejection fraction below it, in percent.
-        sections: "left_ventricle" keeps the sections with a mask or contour of the cavity at end-diastole in patients
-            that have any; "all" keeps every section.
+        slices: "left_ventricle" keeps the slices with a mask or contour of the cavity at end-diastole in patients that
+            have any; "all" keeps every slice.
         labelled: False lists patients without labels too (for stage 1); labelled patients keep their split.
         further_dirs: folders of any layout whose patients come on top, all of them, whatever the split; for stage 1.
 
@@ -55,11 +54,11 @@ def cine_datalist(
     check_fold(fold, folds)
     if further_dirs and labelled:
         raise ValueError("further_dirs: expected none where labels are needed; put labelled patients into dataset_dir.")
-    patients = cine_patients(dataset_dir)
+    patients = _unique(cine_patients(dataset_dir))
     chosen = _choose(dataset_dir, patients, wanted, fold, folds, seed, ef_threshold, labelled)
-    items = _items(dataset_dir, chosen, ef_threshold, sections, labelled)
+    items = _items(dataset_dir, chosen, ef_threshold, slices, labelled)
     for folder in further_dirs:
-        items += _items(folder, cine_patients(folder), ef_threshold, sections, labelled)
+        items += _items(folder, _unique(cine_patients(folder)), ef_threshold, slices, labelled)
     return items
 
 
@@ -72,41 +71,13 @@ def cine_cases(dataset_dir: str | Path) -> list[dict[str, str]]:
     return [{"case": patient.case, "image": str(patient.image)} for patient in cine_patients(dataset_dir)]
 
 
-def sunnybrook_datalist(dataset_dir: str | Path, **options: Any) -> list[dict[str, Any]]:
-    """Return the items of every Sunnybrook patient; options as :func:`cine_datalist` without the split."""
-    return _layout_datalist(sunnybrook_patients, dataset_dir, **options)
-
-
-def acdc_datalist(dataset_dir: str | Path, **options: Any) -> list[dict[str, Any]]:
-    """Return the items of every ACDC patient; options as :func:`cine_datalist` without the split."""
-    return _layout_datalist(acdc_patients, dataset_dir, **options)
-
-
-def mnms_datalist(dataset_dir: str | Path, **options: Any) -> list[dict[str, Any]]:
-    """Return the items of every M&Ms patient; options as :func:`cine_datalist` without the split."""
-    return _layout_datalist(mnms_patients, dataset_dir, **options)
-
-
-def kaggle_datalist(dataset_dir: str | Path, **options: Any) -> list[dict[str, Any]]:
-    """Return the items of every Kaggle 2015 patient; options as :func:`cine_datalist` without the split."""
-    return _layout_datalist(kaggle_patients, dataset_dir, **options)
-
-
-def folder_datalist(dataset_dir: str | Path, **options: Any) -> list[dict[str, Any]]:
-    """Return the items of every patient of a plain folder with labels.csv; options as :func:`cine_datalist`."""
-    return _layout_datalist(folder_patients, dataset_dir, **options)
-
-
-def _layout_datalist(
-    find: Callable[[Path], list[CinePatient]],
-    dataset_dir: str | Path,
-    ef_threshold: float = 50.0,
-    sections: str = "left_ventricle",
-    labelled: bool = True,
-) -> list[dict[str, Any]]:
-    patients = find(Path(dataset_dir))
-    chosen = _choose(dataset_dir, patients, frozenset(SPLITS), 0, 0, 0, ef_threshold, labelled)
-    return _items(dataset_dir, chosen, ef_threshold, sections, labelled)
+def _unique(patients: list[CinePatient]) -> list[CinePatient]:
+    unique: dict[str, CinePatient] = {}
+    for patient in patients:
+        if unique.setdefault(patient.case, patient) is not patient:
+            first = unique[patient.case].image.name
+            _LOG.warning("%s: left out: %s has this name already; rename one of them", patient.image, first)
+    return list(unique.values())
 
 
 def _choose(
@@ -158,21 +129,21 @@ def _check_classes(labels: Mapping[str, int | None]) -> None:
 
 
 def _items(
-    dataset_dir: str | Path, patients: list[CinePatient], ef_threshold: float, sections: str, labelled: bool
+    dataset_dir: str | Path, patients: list[CinePatient], ef_threshold: float, slices: str, labelled: bool
 ) -> list[dict[str, Any]]:
-    if sections not in ("left_ventricle", "all"):
-        raise ValueError(f"expected sections left_ventricle or all, found {sections!r}.")
+    if slices not in ("left_ventricle", "all"):
+        raise ValueError(f"expected slices left_ventricle or all, found {slices!r}.")
     items: list[dict[str, Any]] = []
     failed = []
-    for patient in tqdm(patients, desc="sections", unit="patient", leave=False, disable=len(patients) < 20):
+    for patient in tqdm(patients, desc="slices", unit="patient", leave=False, disable=len(patients) < 20):
         try:
-            items += patient.items(ef_threshold, sections, labelled)
+            items += patient.items(ef_threshold, slices, labelled)
         except (UnusableFileError, NoDataError) as error:
             failed.append(patient.case)
             _LOG.warning("%s: left out: %s", patient.case, error)
     if not items:
         raise NoDataError(
-            f"{dataset_dir}: expected sections to work on, found none in {len(patients)} patients"
+            f"{dataset_dir}: expected slices to work on, found none in {len(patients)} patients"
             + (f" ({', '.join(failed)} cannot be read)." if failed else "; add patients.")
         )
     return items

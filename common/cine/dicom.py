@@ -1,93 +1,86 @@
-"""Cine MR in folders of DICOM files, one frame a file."""
+"""Cine MR in DICOM files, of one frame or many."""
 
 from __future__ import annotations
 
-import logging
+import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from ..data.dicom import read_dicom
+from ..data.dicom_pixels import decode_pixels
+from ..data.listing import visible_files
 from ..errors import NoDataError, UnusableFileError
-from .frames import CineFrame, read_frame
-from .stacks import arrange_sections, section_fault, thickness_mm, time_ms
-from .volume import Cine, drop_faulty, pixel_fault
+from .frames import PIXEL_TAGS, CineFrame, read_frames
+from .stacks import SliceFrames, Stack, arrange_slices
+from .volume import Cine, CineSlice, check_pixels, report
 
-_LOG = logging.getLogger(__name__)
+FrameFile = str | os.PathLike[str] | tuple[str, int]
+"""A file of one frame, or a file and the index of a frame in it."""
+
 _NOT_IMAGES = {".txt", ".csv", ".json", ".xml", ".md", ".pdf", ".cfg", ".png", ".jpg", ".mat", ".gz", ".nii", ".zip"}
 
 
-def read_dicom_cine(folder: str | os.PathLike[str]) -> Cine:
-    """Return the short-axis cine in a folder of DICOM files; each file is read once.
+def read_dicom_cine(path: str | os.PathLike[str]) -> Cine:
+    """Return the short-axis cine in a folder of DICOM files, or in one enhanced multi-frame file.
 
     Raises:
-        NoDataError: if the folder holds no file that could be DICOM.
-        UnusableFileError: if no section is usable.
+        NoDataError: if there is no file that could be DICOM.
+        UnusableFileError: if no slice is usable.
     """
-    source = Path(folder)
-    stack = arrange_sections(source, read_frames(source, dicom_files(source), pixels=True))
-    pixels = [[_pixels(frame) for frame in section] for section in stack.sections]
-    usable, skipped = drop_faulty(source, pixels, stack.numbers, stack.skipped)
-    sections = [stack.sections[k] for k in usable]
-    return Cine(
-        frames=_float_stack([pixels[k] for k in usable]),
-        spacing_mm=stack.spacing_mm,
-        affine=section_affine(sections, stack.spacing_mm),
-        trigger_times_ms=trigger_times_ms(sections),
-        sections_skipped=skipped,
-    )
+    return load_stack(Path(path), read_stack(Path(path)))
 
 
-def read_dicom_section(files: Sequence[str | os.PathLike[str]]) -> Cine:
-    """Return one section (S = 1) from the DICOM files of its frames, in the order given.
+def load_stack(source: Path, stack: Stack) -> Cine:
+    """Return the cine of slices whose headers were read.
 
     Raises:
-        UnusableFileError: if a file is damaged, the matrix sizes differ, or the pixels are constant.
+        UnusableFileError: if no slice is usable.
     """
-    frames = [read_frame(file) for file in files]
-    source = Path(files[0]).parent
-    fault = section_fault(frames, len(frames)) or pixel_fault([_pixels(frame) for frame in frames])
-    if fault:
-        raise UnusableFileError(f"{source}: section of {Path(files[0]).name}: {fault}; leave this section out.")
-    spacing = (*frames[0].pixel_spacing_mm, thickness_mm(source, frames[0]))
-    return Cine(
-        frames=_float_stack([[_pixels(frame) for frame in frames]]),
-        spacing_mm=spacing,
-        affine=section_affine([frames], spacing),
-        trigger_times_ms=trigger_times_ms([frames]),
-    )
+    slices, skipped = [], list(stack.skipped)
+    for found in stack.slices:
+        try:
+            slices.append(_load(found))
+        except ValueError as fault:
+            skipped.append((found.number, str(fault)))
+    return report(source, Cine(slices, sorted(skipped), stack.notes))
 
 
-def dicom_files(folder: str | os.PathLike[str]) -> list[Path]:
-    """Return the files below `folder` that could be DICOM, by name: no hidden file, DICOMDIR or other known kind.
+def read_dicom_slice(files: Sequence[FrameFile], number: int = 0, phases: Sequence[float] | None = None) -> CineSlice:
+    """Return one slice from the files of its frames, in the order given.
 
     Raises:
-        NoDataError: if there is none.
+        UnusableFileError: if a file is damaged or the pixels cannot serve.
     """
-    source = Path(folder)
-    files = sorted(path for path in source.rglob("*") if _may_be_dicom(path) and path.is_file())
+    positions = [(str(file), 0) if isinstance(file, (str, os.PathLike)) else file for file in files]
+    headers = {path: read_frames(path) for path, _ in positions}
+    frames = [headers[path][index] for path, index in positions]
+    try:
+        return _load(SliceFrames(number, frames, None if phases is None else np.asarray(phases), []))
+    except ValueError as fault:
+        raise UnusableFileError(f"slice {number} of {positions[0][0]}: {fault}; leave this slice out.") from fault
+
+
+def read_stack(source: Path) -> Stack:
+    """Return the slices of a patient from the headers of all files.
+
+    Raises:
+        NoDataError: if there is no file that could be DICOM.
+        UnusableFileError: if no slice is usable, or the files belong to more than one patient.
+    """
+    files = [source] if source.is_file() else [path for path in visible_files(source) if may_be_dicom(path)]
     if not files:
         raise NoDataError(f"{source}: expected DICOM files, found none; give the folder that holds the cine series.")
-    return files
-
-
-def read_frames(source: Path, files: Iterable[Path], pixels: bool) -> list[CineFrame]:
-    """Return the frames of all files that can serve; the others are logged.
-
-    Raises:
-        UnusableFileError: if none can serve, or they belong to more than one patient.
-    """
-    frames, problems = [], []
+    frames: list[CineFrame] = []
+    problems = []
     for file in files:
         try:
-            frames.append(read_frame(file, pixels))
+            frames += read_frames(file)
         except UnusableFileError as error:
-            problems.append(error)
-    for problem in problems[:5] if frames else []:
-        _LOG.warning("%s", problem)
-    if len(problems) > 5:
-        _LOG.warning("%s: %d more files are left out for such reasons", source, len(problems) - 5)
+            problems.append(str(error))
     if not frames:
         raise UnusableFileError(f"{problems[0]} ({len(problems)} files in {source}, none can serve)")
     if len({frame.patient for frame in frames if frame.patient}) > 1:
@@ -95,47 +88,57 @@ def read_frames(source: Path, files: Iterable[Path], pixels: bool) -> list[CineF
             f"{source}: expected one patient, found files with different patient numbers (0010,0020); "
             "put each patient into a folder of its own."
         )
-    return frames
+    stack = arrange_slices(source, frames)
+    left_out = problems[:5] + ([f"{len(problems) - 5} more files are left out"] if len(problems) > 5 else [])
+    return Stack(stack.slices, stack.skipped, left_out + stack.notes)
 
 
-def section_affine(sections: Sequence[Sequence[CineFrame]], spacing_mm: tuple[float, float, float]) -> np.ndarray:
-    """Return the (4, 4) affine from (row, column, section) to right-anterior-superior mm."""
-    first = sections[0][0]
-    rows, columns, between = spacing_mm
+def may_be_dicom(path: Path) -> bool:
+    """Return whether a file could be DICOM by its name."""
+    return path.name.upper() != "DICOMDIR" and path.suffix.lower() not in _NOT_IMAGES
+
+
+def _load(found: SliceFrames) -> CineSlice:
+    pixels = _read_pixels(found.frames)
+    check_pixels(pixels)
+    return CineSlice(
+        found.number, np.stack(pixels, dtype=np.float32), _affine(found.frames[0]), found.phases, found.notes
+    )
+
+
+def _read_pixels(frames: list[CineFrame]) -> list[np.ndarray]:
+    """Return the pixels (H, W) of frames after slope and intercept; a file of several frames is opened once.
+
+    Raises:
+        UnusableFileError: if a file is damaged, or its pixels are of another size than its header says.
+    """
+    opened: dict[str, np.ndarray] = {}
+    pixels = []
+    for frame in frames:
+        if frame.path not in opened:
+            opened = {frame.path: _stored(frame)}
+        stored = opened[frame.path][frame.index]
+        slope, intercept = frame.scale
+        identity = frame.scale == (1.0, 0.0)
+        pixels.append(stored if identity else stored * np.float32(slope) + np.float32(intercept))
+    return pixels
+
+
+def _stored(frame: CineFrame) -> np.ndarray:
+    dataset = read_dicom(frame.path, tags=PIXEL_TAGS)
+    stored = np.asarray(decode_pixels(dataset, frame.path))
+    if stored.size != frame.count * math.prod(frame.shape):
+        raise UnusableFileError(
+            f"{frame.path}: expected pixels of shape {(frame.count, *frame.shape)}, found {stored.shape}; export again."
+        )
+    return stored.reshape(frame.count, *frame.shape)
+
+
+def _affine(frame: CineFrame) -> NDArray[np.float64]:
     affine = np.eye(4)
     # (0020,0037) gives the direction of a row first, along which the column index grows.
-    affine[:3, 0] = np.asarray(first.orientation[3:]) * rows
-    affine[:3, 1] = np.asarray(first.orientation[:3]) * columns
-    affine[:3, 2] = first.normal * between
-    if len(sections) > 1:
-        # The stack may be sheared: the step is the one between positions, its part along the normal is `between`.
-        offset = np.subtract(sections[-1][0].position_mm, first.position_mm)
-        affine[:3, 2] = offset * between / float(offset @ first.normal)
-    affine[:3, 3] = first.position_mm
+    affine[:3, 0] = np.asarray(frame.orientation[3:]) * frame.pixel_spacing_mm[0]
+    affine[:3, 1] = np.asarray(frame.orientation[:3]) * frame.pixel_spacing_mm[1]
+    affine[:3, 2] = frame.normal
+    affine[:3, 3] = frame.position_mm
     return np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
-
-
-def trigger_times_ms(sections: Sequence[Sequence[CineFrame]]) -> np.ndarray | None:
-    """Return the (S, T) trigger times, or None unless they grow in every section."""
-    times = np.array([[time_ms(frame) for frame in section] for section in sections])
-    return times if bool((np.diff(times, axis=1) > 0).all()) else None
-
-
-def _may_be_dicom(path: Path) -> bool:
-    hidden = path.name.startswith(".") or path.name.upper() == "DICOMDIR"
-    return not hidden and path.suffix.lower() not in _NOT_IMAGES
-
-
-def _pixels(frame: CineFrame) -> np.ndarray:
-    if frame.pixels is None:
-        raise UnusableFileError(f"{frame.path}: {frame.fault or 'has no pixels'}; leave this section out.")
-    return frame.pixels
-
-
-def _float_stack(sections: Sequence[Sequence[np.ndarray]]) -> np.ndarray:
-    """Return (S, T, H, W) float32, each pixel copied once."""
-    stack = np.empty((len(sections), len(sections[0]), *sections[0][0].shape), np.float32)
-    for place, section in zip(stack, sections, strict=True):
-        for target, frame in zip(place, section, strict=True):
-            target[...] = frame
-    return stack

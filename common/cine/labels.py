@@ -57,57 +57,42 @@ def polygon_area(points: np.ndarray) -> float:
     return float(abs(x @ np.roll(y, -1) - y @ np.roll(x, -1)) / 2.0)
 
 
-def ventricular_volumes_ml(
-    contours: Mapping[int, np.ndarray],
-    places: Mapping[int, tuple[int, int]],
-    frames: int,
-    spacing_mm: tuple[float, float, float],
-) -> tuple[float, float]:
-    """Return the end-diastolic and end-systolic volume of the cavity by summation of discs, in ml.
+def ejection_fraction_from_contours(
+    contours: Mapping[int, np.ndarray], positions: Mapping[int, tuple[int, int]], frames: int
+) -> float:
+    """Return the ejection fraction in percent from endocardial contours by summation of discs; the voxel size cancels.
 
     The contours lie in two phases; the one with the larger volume is end-diastole. A contour whose frame is neither of
     the two commonest counts for the nearer one on the circle of the heart beat.
 
     Args:
         contours: image number -> (N, 2) endocardial contour, x (column) and y (row) in pixels.
-        places: image number -> (section, frame).
+        positions: image number -> (slice, frame).
         frames: frames of the heart beat, T.
-        spacing_mm: between rows, columns, and sections along the normal.
 
     Raises:
         ValueError: if a contour has no image, or there are not two phases.
     """
-    stray = sorted(set(contours) - set(places))
+    stray = sorted(set(contours) - set(positions))
     if stray:
         raise ValueError(f"contours {stray} have no image of that number.")
-    phases = [phase for phase, _ in Counter(places[number][1] for number in contours).most_common(2)]
+    phases = [phase for phase, _ in Counter(positions[number][1] for number in contours).most_common(2)]
     if len(phases) < 2:
         raise ValueError("expected contours at end-diastole and end-systole, found them in one phase only.")
-    disc_ml = float(np.prod(spacing_mm)) / 1000.0
     volumes = [0.0, 0.0]
     for number, contour in contours.items():
-        away = [_circular_distance(places[number][1], phase, frames) for phase in phases]
-        volumes[int(np.argmin(away))] += polygon_area(contour) * disc_ml
-    return max(volumes), min(volumes)
+        away = [_circular_distance(positions[number][1], phase, frames) for phase in phases]
+        volumes[int(np.argmin(away))] += polygon_area(contour)
+    return ejection_fraction(max(volumes), min(volumes))
 
 
-def ejection_fraction_from_contours(
-    contours: Mapping[int, np.ndarray], places: Mapping[int, tuple[int, int]], frames: int
-) -> float:
-    """Return the ejection fraction in percent from endocardial contours; the pixel size cancels.
-
-    Arguments and errors as :func:`ventricular_volumes_ml`.
-    """
-    return ejection_fraction(*ventricular_volumes_ml(contours, places, frames, (1.0, 1.0, 1.0)))
-
-
-def diastolic_sections(contours: Mapping[int, np.ndarray], places: Mapping[int, tuple[int, int]]) -> set[int]:
-    """Return the sections with a contour in the phase where the contours enclose most: end-diastole."""
+def diastolic_slices(contours: Mapping[int, np.ndarray], positions: Mapping[int, tuple[int, int]]) -> set[int]:
+    """Return the slices with a contour in the phase where the contours enclose most: end-diastole."""
     totals: Counter[int] = Counter()
     for number, contour in contours.items():
-        totals[places[number][1]] += round(polygon_area(contour) * 1000)
+        totals[positions[number][1]] += round(polygon_area(contour) * 1000)
     diastole = max(totals, key=lambda frame: (totals[frame], frame))
-    return {places[number][0] for number in contours if places[number][1] == diastole}
+    return {positions[number][0] for number in contours if positions[number][1] == diastole}
 
 
 def read_contours(files: Iterable[str | os.PathLike[str]]) -> dict[int, np.ndarray]:

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-import nibabel
 import numpy as np
 
-from ..data.tables import read_table
+from ..data.listing import case_name, report_unused, visible_files
+from ..data.tables import number, read_table
 from ..errors import NoDataError, UnusableFileError
 from .labels import ejection_fraction, ejection_fraction_from_masks
-from .nifti import is_nifti
+from .nifti import SUFFIXES, is_nifti, nifti_shape, open_nifti, read_voxels
 from .patients import CinePatient, Measurement
-from .sunnybrook import sunnybrook_patients
+from .reader import cine_image, looks_like_dicom
+from .sunnybrook import contour_folders, sunnybrook_patients
 
 _LOG = logging.getLogger(__name__)
 _ACDC_CAVITY, _MNMS_CAVITY = 3, 1
+_TABLES = re.compile(r"labels\.csv|.*M&Ms.*\.csv|(train|validate|test)\.csv|scd_patientdata\.csv|link\.csv")
+_ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".bz2", ".xz")
 
 
 def acdc_patients(dataset_dir: Path) -> list[CinePatient]:
@@ -35,10 +39,9 @@ def acdc_patients(dataset_dir: Path) -> list[CinePatient]:
     for folder in sorted(folders):
         image = _first_existing(folder, f"{folder.name}_4d.nii.gz", f"{folder.name}_4d.nii")
         info = _first_existing(folder, "Info.cfg")
-        if image is None:
-            _LOG.warning("%s: left out: expected %s_4d.nii.gz, found none", folder, folder.name)
-            continue
-        patients.append(CinePatient(folder.name, image, measure=None if info is None else partial(_measure_acdc, info)))
+        measure = None if info is None else partial(_measure_acdc, info)
+        # Without its image the patient is listed, so that it fails by name.
+        patients.append(CinePatient(folder.name, image or folder / f"{folder.name}_4d.nii.gz", folder, measure=measure))
     return patients
 
 
@@ -48,18 +51,18 @@ def mnms_patients(dataset_dir: Path) -> list[CinePatient]:
     References:
         Campello et al., Multi-centre, multi-vendor and multi-disease cardiac segmentation, TMI 2021.
     """
-    images = sorted(path for path in dataset_dir.rglob("*_sa.nii*") if path.parent.name + "_sa" in path.name)
+    images = [path for path in visible_files(dataset_dir) if path.name in _names(f"{path.parent.name}_sa")]
     tables = sorted(path for folder in (dataset_dir, dataset_dir.parent) for path in folder.glob("*M&Ms*.csv"))
     phases = {}
-    for table in tables[:1]:
+    for table in tables[:1] if images else ():
         rows = [{key.casefold(): value for key, value in row.items()} for row in read_table(table)]
         phases = {row.get("external code", ""): (row.get("ed", ""), row.get("es", "")) for row in rows}
     patients = []
     for image in images:
         code = image.parent.name
-        masks = _first_existing(image.parent, f"{code}_sa_gt.nii.gz", f"{code}_sa_gt.nii")
+        masks = _first_existing(image.parent, *_names(f"{code}_sa_gt"))
         measure = None if masks is None or code not in phases else partial(_measure_mnms, masks, phases[code])
-        patients.append(CinePatient(code, image, measure=measure))
+        patients.append(CinePatient(code, image, image.parent, measure=measure))
     return patients
 
 
@@ -68,31 +71,39 @@ def kaggle_patients(dataset_dir: Path) -> list[CinePatient]:
     found = []
     for split in ("train", "validate", "test"):
         studies = sorted({*dataset_dir.glob(f"{split}/*/study"), *dataset_dir.glob(f"{split}/{split}/*/study")})
-        volumes = _kaggle_volumes(dataset_dir / f"{split}.csv")
+        volumes = _kaggle_volumes(dataset_dir / f"{split}.csv") if studies else {}
         for study in studies:
             case = study.parent.name
-            found.append(CinePatient(case, study, ef=volumes.get(case)))
+            found.append(CinePatient(case, study, study.parent, ef=volumes.get(case)))
     return found
 
 
 def folder_patients(dataset_dir: Path) -> list[CinePatient]:
     """Return the patients of any folder: a sub-folder of DICOM files or a 4D NIfTI file each, with labels.csv or not.
 
-    labels.csv has columns patient_id and ef (percent), or patient_id and label (1 HFrEF, 0 HFpEF).
+    labels.csv has columns patient_id and ef (percent), or patient_id and label (1 HFrEF, 0 HFpEF). A folder whose cine
+    is in doubt is listed, so that it fails by name.
     """
-    files = sorted(path for path in dataset_dir.iterdir() if path.is_file() and not is_nifti(path))
-    if any(map(_looks_like_dicom, files[:20])):
-        return [CinePatient(dataset_dir.resolve().name, dataset_dir)]
-    children = sorted(path for path in dataset_dir.iterdir() if not path.name.startswith("."))
-    patients = {}
-    for child in children:
-        patient = _folder_patient(child)
-        if patient is not None:
-            patients[patient.case] = patient
+    files = visible_files(dataset_dir, recursive=False)
+    if any(map(looks_like_dicom, files)):
+        return [CinePatient(dataset_dir.resolve().name, dataset_dir, dataset_dir)]
+    patients = [CinePatient(case_name(file, SUFFIXES), file, file) for file in files if is_nifti(file)]
+    unused: dict[Path, str] = {}
+    for folder in _visible_folders(dataset_dir):
+        content = visible_files(folder)
+        # An empty folder is listed, so that it is named as failed: a transfer that broke off looks like this.
+        if not content or any(is_nifti(file) or looks_like_dicom(file) for file in content):
+            image = folder
+            with suppress(UnusableFileError):  # the reader says why
+                image, beside = cine_image(folder)
+                unused.update(beside)
+            patients.append(CinePatient(folder.name, image, folder))
+    report_unused(dataset_dir, unused)
+    patients.sort(key=lambda patient: patient.root.name)
     table = dataset_dir / "labels.csv"
     if table.is_file():
         _apply_labels(table, patients)
-    return list(patients.values())
+    return patients
 
 
 LAYOUTS: dict[str, Callable[[Path], list[CinePatient]]] = {
@@ -105,18 +116,23 @@ LAYOUTS: dict[str, Callable[[Path], list[CinePatient]]] = {
 
 
 def cine_patients(dataset_dir: str | Path) -> list[CinePatient]:
-    """Return the patients of the first layout that `dataset_dir` has; a single NIfTI file is one patient.
+    """Return the patients of the first layout that `dataset_dir` has; a single file is one patient.
+
+    What the folder holds beside them is logged by name. Patients of one name in different folders get the folder's name
+    too; two of one name in one folder keep it.
 
     Raises:
         NoDataError: if no layout has a patient there.
     """
     source = Path(dataset_dir)
-    if source.is_file() and is_nifti(source):
-        return [CinePatient(_stem(source), source)]
-    for find in LAYOUTS.values() if source.is_dir() else ():
+    if source.is_file() and (is_nifti(source) or looks_like_dicom(source)):
+        return [CinePatient(case_name(source, (*SUFFIXES, ".dcm", ".ima")), source, source)]
+    for layout, find in LAYOUTS.items() if source.is_dir() else ():
         patients = find(source)
         if patients:
-            return _once(patients)
+            used = [patient.root for patient in patients] + list(contour_folders(source).values())
+            report_unused(source, {path: _why_unused(path, layout) for path in _unused(source, used)})
+            return _told_apart(patients)
     state = "no patient" if source.is_dir() else "no such folder"
     raise NoDataError(
         f"{source}: expected cine MR in one of the layouts {'; '.join(LAYOUTS)}; found {state}. "
@@ -124,110 +140,113 @@ def cine_patients(dataset_dir: str | Path) -> list[CinePatient]:
     )
 
 
-def _once(patients: list[CinePatient]) -> list[CinePatient]:
-    """Return the patients with their names made unique by the parent folder where two share one."""
-    names = [patient.case for patient in patients]
+def _unused(folder: Path, used: list[Path]) -> Iterator[Path]:
+    """Yield the entries below `folder` that hold nothing used; those in a patient's folder belong to the patient."""
+    if folder in used:
+        return
+    for path in [*_visible_folders(folder), *visible_files(folder, recursive=False)]:
+        if any(other.is_relative_to(path) for other in used):
+            yield from _unused(path, used) if path.is_dir() else ()
+        elif not _TABLES.fullmatch(path.name):
+            yield path
+
+
+def _why_unused(path: Path, layout: str) -> str:
+    names = [path.name] if path.is_file() else [file.name for file in visible_files(path)]
+    if names and all(name.lower().endswith(_ARCHIVES) and not is_nifti(name) for name in names):
+        return "an archive; unpack it"
+    return f"not part of the layout: {layout}"
+
+
+def _visible_folders(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith((".", "__MACOSX")))
+
+
+def _told_apart(patients: list[CinePatient]) -> list[CinePatient]:
+    parents: dict[str, set[Path]] = {}
     for patient in patients:
-        if names.count(patient.case) > 1:
-            patient.case = f"{patient.image.parent.parent.name}_{patient.case}"
+        parents.setdefault(patient.case, set()).add(patient.root.parent)
+    for patient in patients:
+        if len(parents.get(patient.case, ())) > 1:
+            patient.case = f"{patient.root.parent.name}_{patient.case}"
     return patients
 
 
 def _measure_acdc(info: Path, patient: CinePatient) -> Measurement:
-    fields = dict(line.split(":", 1) for line in info.read_text().splitlines() if ":" in line)
+    text = info.read_text(encoding="latin-1")
+    fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
     masks = []
     for phase in ("ED", "ES"):
-        if phase not in fields:
-            raise UnusableFileError(f"{info}: expected a line '{phase}: frame', found none.")
-        name = f"{info.parent.name}_frame{int(fields[phase]):02d}_gt"
-        path = _first_existing(info.parent, f"{name}.nii.gz", f"{name}.nii")
+        frame = number(fields.get(phase), f"the frame in the line '{phase}: frame' of {info}", 1)
+        names = _names(f"{info.parent.name}_frame{int(frame):02d}_gt")
+        path = _first_existing(info.parent, *names)
         if path is None:
-            raise UnusableFileError(f"{info.parent}: expected {name}.nii.gz, found none.")
-        masks.append(_mask(path) == _ACDC_CAVITY)
+            raise UnusableFileError(f"{info.parent}: expected {names[0]}, found none.")
+        masks.append(_mask(path, patient) == _ACDC_CAVITY)
     return _measure_masks(*masks)
 
 
 def _measure_mnms(path: Path, phases: tuple[str, str], patient: CinePatient) -> Measurement:
-    diastole, systole = (_mask(path, int(float(phase))) == _MNMS_CAVITY for phase in phases)
+    named = zip(("ED", "ES"), phases, strict=True)
+    frames = [int(number(cell, f"{name} of {patient.case} in the table", 0)) for name, cell in named]
+    diastole, systole = (_mask(path, patient, frame) == _MNMS_CAVITY for frame in frames)
     return _measure_masks(diastole, systole)
 
 
 def _measure_masks(diastole: np.ndarray, systole: np.ndarray) -> Measurement:
-    """Return the measurement from (x, y, section) masks of the cavity."""
-    sections = frozenset(int(k) for k in np.flatnonzero(diastole.any(axis=(0, 1))))
-    return Measurement(ejection_fraction_from_masks(diastole, systole), sections)
+    """Return the measurement from (x, y, slice) masks of the cavity."""
+    slices = frozenset(int(k) for k in np.flatnonzero(diastole.any(axis=(0, 1))))
+    return Measurement(ejection_fraction_from_masks(diastole, systole), slices)
 
 
-def _mask(path: Path, frame: int | None = None) -> np.ndarray:
-    try:
-        data = nibabel.load(path).dataobj  # type: ignore[attr-defined]
-        return np.asarray(data if frame is None else data[..., frame])
-    except (EOFError, OSError, ValueError, IndexError, nibabel.filebasedimages.ImageFileError) as error:
-        raise UnusableFileError(f"{path}: expected a mask, found a file that cannot be read ({error}).") from error
+def _mask(path: Path, patient: CinePatient, frame: int | None = None) -> np.ndarray:
+    image, shape = open_nifti(path), nifti_shape(patient.image)
+    if image.shape[:3] != shape[:3]:
+        raise UnusableFileError(f"{path}: expected a mask of {shape[:3]} voxels like the image, found {image.shape}.")
+    return read_voxels(path, image, ... if frame is None else (..., frame))
 
 
 def _kaggle_volumes(table: Path) -> dict[str, float]:
-    if not table.is_file():
-        return {}
     found = {}
-    for row in read_table(table):
+    for row in read_table(table) if table.is_file() else ():
         try:
-            found[row["Id"]] = ejection_fraction(float(row["Diastole"]), float(row["Systole"]))
+            volumes = [number(row.get(name), f"{name} in ml", 0) for name in ("Diastole", "Systole")]
+            found[row["Id"]] = ejection_fraction(*volumes)
         except (KeyError, ValueError) as error:
             _LOG.warning("%s: row %s has no usable volumes (%s)", table, row.get("Id"), error)
     return found
 
 
-def _folder_patient(child: Path) -> CinePatient | None:
-    if child.is_file():
-        return CinePatient(_stem(child), child) if is_nifti(child) else None
-    niftis = sorted(path for path in child.iterdir() if is_nifti(path))
-    if len(niftis) == 1:
-        return CinePatient(child.name, niftis[0])
-    files = sorted(path for path in child.rglob("*") if path.is_file())
-    # An empty folder is listed, so that it is named as failed: a transfer that broke off looks like this.
-    return CinePatient(child.name, child) if not files or any(map(_looks_like_dicom, files)) else None
-
-
-def _looks_like_dicom(path: Path) -> bool:
-    if path.suffix.lower() in (".dcm", ".ima"):
-        return True
-    with path.open("rb") as stream:
-        return stream.read(132)[128:] == b"DICM"
-
-
-def _apply_labels(table: Path, patients: dict[str, CinePatient]) -> None:
+def _apply_labels(table: Path, patients: Iterable[CinePatient]) -> None:
     rows = read_table(table)
     if rows and ("patient_id" not in rows[0] or not {"ef", "label"} & set(rows[0])):
         raise UnusableFileError(
             f"{table}: expected columns patient_id and ef (or label), found {', '.join(rows[0])}; rename the columns."
         )
-    absent = sorted({row["patient_id"] for row in rows} - set(patients))
+    told = {row["patient_id"]: row for row in rows}
+    if len(told) < len({tuple(row.items()) for row in rows}):
+        raise UnusableFileError(f"{table}: expected one row for each patient, found several that differ; keep one.")
+    absent = sorted(set(told) - {patient.case for patient in patients})
     if absent:
         _LOG.warning("%s: labels of %d patients that are not there: %s", table, len(absent), ", ".join(absent))
-    for row in rows:
-        patient = patients.get(row["patient_id"])
-        if patient is not None:
-            _apply_label(table, row, patient)
+    for patient in patients:
+        try:
+            _apply_label(told.get(patient.case, {}), patient)
+        except (ValueError, KeyError) as error:
+            _LOG.warning("%s: row of %s is not usable: %s", table, patient.case, error)
 
 
-def _apply_label(table: Path, row: dict[str, str], patient: CinePatient) -> None:
-    try:
-        if row.get("ef"):
-            ef = float(row["ef"])
-            if not 0.0 <= ef <= 100.0:
-                raise ValueError(f"ef {ef} is not in percent")
-            patient.ef = ef
-        elif row.get("label"):
-            label = {"1": 1, "0": 0, "hfref": 1, "hfpef": 0}[row["label"].casefold()]
-            patient.known_class = lambda _threshold: label
-    except (ValueError, KeyError) as error:
-        _LOG.warning("%s: row of %s is not usable: %s", table, patient.case, error)
+def _apply_label(row: dict[str, str], patient: CinePatient) -> None:
+    if row.get("ef"):
+        patient.ef = number(row["ef"], "ef in percent", 1.0, 100.0)
+    elif row.get("label"):
+        label = {"1": 1, "0": 0, "hfref": 1, "hfpef": 0}[row["label"].casefold()]
+        patient.known_class = lambda _threshold: label
+
+
+def _names(stem: str) -> tuple[str, str]:
+    return f"{stem}.nii.gz", f"{stem}.nii"
 
 
 def _first_existing(folder: Path, *names: str) -> Path | None:
     return next((folder / name for name in names if (folder / name).is_file()), None)
-
-
-def _stem(path: Path) -> str:
-    return re.sub(r"\.nii(\.gz)?$", "", path.name, flags=re.IGNORECASE)

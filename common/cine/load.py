@@ -1,93 +1,104 @@
-"""Cine MR to tensors: one section for training, all sections of a patient for inference."""
+"""Cine MR to tensors: one slice for training, all slices of a patient for inference."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Hashable, Mapping, Sequence
+import json
+from collections.abc import Hashable, Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from monai.config.type_definitions import KeysCollection
 from monai.data.meta_tensor import MetaTensor
 from monai.transforms.transform import MapTransform, Transform
 
-from .dicom import read_dicom_section
-from .nifti import read_nifti_section
+from .dicom import read_dicom_slice
+from .nifti import read_nifti_slice
 from .reader import read_cine
-from .volume import Cine
+from .volume import CineSlice
+
+_FEW_FRAMES = 8
 
 
-class LoadCineSection(Transform):
-    """Load one section: (1, H, W, T) float32 with its affine; nothing else of the patient is read.
+class LoadCineSliced(MapTransform):
+    """Loads one slice: (1, H, W, T) float32 with its affine; nothing else of the patient is read.
 
-    The affine maps (row, column, section) to right-anterior-superior mm; time, the third axis of the tensor, has no
-    place in it. `meta` holds `spacing_mm` (rows, columns) and `trigger_times_ms` ((T,), NaN where unknown).
+    An entry is a list of DICOM frames in order of time, or the path of a 4D NIfTI file, as :func:`cine_datalist` gives
+    them. The affine maps row, column and millimetres along the normal to right-anterior-superior mm; time, the third
+    axis of the tensor, has no place in it. `meta` holds the phases of the frames where they are uneven.
+
+    Args:
+        keys: entries to load.
+        number_key: entry with the slice's number along the normal.
+        phases_key: entry with the phases of uneven frames, removed; it may be missing.
+        allow_missing_keys: skip the keys that are not there.
+
+    Raises:
+        UnusableFileError: (when called) if a file is damaged or the pixels cannot serve.
     """
 
-    def __call__(
-        self, image: str | os.PathLike[str] | Sequence[str | os.PathLike[str]], section: int = 0
-    ) -> MetaTensor:
-        """Return the section.
-
-        Args:
-            image: DICOM paths in order of time, or the path of a 4D NIfTI file.
-            section: index of the section, for NIfTI.
-
-        Raises:
-            UnusableFileError: if a file is damaged or the pixels are constant or NaN.
-        """
-        if isinstance(image, (str, os.PathLike)):
-            return cine_section_tensor(read_nifti_section(image, section), str(image))
-        return cine_section_tensor(read_dicom_section(image), str(image[0]))
-
-
-class LoadCineSectiond(MapTransform):
-    """Dictionary form of :class:`LoadCineSection`; the section index comes from the entry `section_key`."""
-
-    def __init__(self, keys: KeysCollection, section_key: str = "section", allow_missing_keys: bool = False) -> None:
+    def __init__(
+        self,
+        keys: KeysCollection,
+        number_key: str = "slice_number",
+        phases_key: str = "phases",
+        allow_missing_keys: bool = False,
+    ) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.section_key = section_key
-        self.load = LoadCineSection()
+        self.number_key, self.phases_key = number_key, phases_key
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Load the entries under `keys`; the input mapping is left as it was."""
         d = dict(data)
+        number, phases = int(d.get(self.number_key, 0)), d.pop(self.phases_key, None)
         for key in self.key_iterator(d):
-            d[key] = self.load(d[key], int(d.get(self.section_key, 0)))
+            image = d[key]
+            whole = isinstance(image, str)
+            found = read_nifti_slice(image, number) if whole else read_dicom_slice(image, number, phases)
+            d[key] = cine_slice_tensor(found, str(image if whole else image[0]))
         return d
 
 
-def cine_section_tensor(cine: Cine, name: str, index: int = 0) -> MetaTensor:
-    """Return section `index` of `cine` as a (1, H, W, T) tensor like the one that :class:`LoadCineSection` gives."""
-    frames = torch.from_numpy(np.ascontiguousarray(cine.frames[index].transpose(1, 2, 0)))[None]
-    affine = cine.affine.copy()
-    affine[:3, 3] += affine[:3, 2] * index
-    count = frames.shape[-1]
-    times = np.full(count, np.nan) if cine.trigger_times_ms is None else cine.trigger_times_ms[index]
-    meta = {
-        "filename_or_obj": name,
-        "spacing_mm": torch.tensor(cine.spacing_mm[:2], dtype=torch.float64),
-        "trigger_times_ms": torch.from_numpy(np.asarray(times, dtype=np.float64)),
-    }
-    return MetaTensor(frames, affine=torch.from_numpy(affine), meta=meta)
+def cine_slice_tensor(cine: CineSlice, name: str) -> MetaTensor:
+    """Return a slice as the (1, H, W, T) tensor that :class:`LoadCineSliced` gives."""
+    frames = torch.from_numpy(cine.frames).permute(1, 2, 0)[None].contiguous()
+    meta: dict[str, Any] = {"filename_or_obj": name}
+    if cine.phases is not None:
+        meta["phases"] = torch.from_numpy(cine.phases)
+    return MetaTensor(frames, affine=torch.from_numpy(cine.affine), meta=meta)
 
 
 class LoadCinePatient(Transform):
-    """Turns {"case", "image": folder or 4D NIfTI} into a list of {"case", "section", "image": (1, H, W, T) tensor}.
+    """Turns {"case", "image": folder or file} into a list with one {"case", "slice_number", "image", ...} a slice.
 
-    Every file is read once; the transforms that follow in a Compose work on each section.
+    `slice_number` counts along the normal, slices that are left out included; those stand in `skipped`, and what else
+    was done to the patient in `notes`: JSON lists as text, [{"slice", "reason"}] and ["..."], because batches hold
+    lists of one length only. Both are the same for all slices of a patient.
     """
 
     def __call__(self, item: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Return the patient's usable sections in their order along the normal.
+        """Return the patient's usable slices in their order along the normal.
 
         Raises:
             NoDataError: if there is no file.
-            UnusableFileError: if no section is usable.
+            UnusableFileError: if no slice is usable.
         """
         cine = read_cine(item["image"])
+        notes = cine.notes + [f"slice {found.number}: {note}" for found in cine.slices for note in found.notes]
+        fewest = min(len(found.frames) for found in cine.slices)
+        notes += (
+            [f"only {fewest} frames of the beat; the network was made for about 40"] if fewest < _FEW_FRAMES else []
+        )
+        told = {
+            "skipped": json.dumps([{"slice": number, "reason": reason} for number, reason in cine.skipped]),
+            "notes": json.dumps(notes),
+        }
+        case = str(item["case"])
         return [
-            {"case": item["case"], "section": index, "image": cine_section_tensor(cine, str(item["case"]), index)}
-            for index in range(len(cine.frames))
+            {
+                "case": case,
+                "slice_number": found.number,
+                "image": cine_slice_tensor(found, case),
+                **told,
+            }
+            for found in cine.slices
         ]

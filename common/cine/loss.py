@@ -3,8 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-import torch
 from torch import Tensor, nn
 from torch.nn.functional import softplus
 
@@ -43,62 +41,44 @@ class WeightedBCELoss(nn.Module):
     """Module form of :func:`weighted_bce_loss`.
 
     Args:
-        positive_weight: weight of label 1.
-        negative_weight: weight of label 0.
-        class_weights: (negative, positive) as :func:`class_weights` returns them, instead of the two.
+        class_weights: of labels 0 and 1, as :func:`class_weights_of` returns them.
 
     Raises:
         ValueError: for a negative weight.
     """
 
-    def __init__(
-        self,
-        positive_weight: float = 1.0,
-        negative_weight: float = 1.0,
-        class_weights: Sequence[float] | None = None,
-    ) -> None:
+    def __init__(self, class_weights: Sequence[float] = (1.0, 1.0)) -> None:
         super().__init__()
-        self.negative_weight, self.positive_weight = class_weights or (negative_weight, positive_weight)
-        if self.positive_weight < 0 or self.negative_weight < 0:
-            raise ValueError(
-                f"expected weights of at least 0, found {self.negative_weight} (negative), {self.positive_weight}"
-            )
+        self.negative_weight, self.positive_weight = class_weights
+        if min(class_weights) < 0:
+            raise ValueError(f"class_weights: expected weights of at least 0, found {class_weights}")
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Return the loss of (B, 1) `logits` and `labels`."""
         return weighted_bce_loss(logits, labels, self.positive_weight, self.negative_weight)
 
 
-def class_weights(labels: Sequence[float] | np.ndarray | Tensor) -> tuple[float, float]:
-    """Return the weights (negative, positive), inversely proportional to the class frequencies, of mean 1 a sample.
+def class_weights_of(datalist: Sequence[Mapping[str, Any]], key: str = "label") -> tuple[float, float]:
+    """Return the weights of labels 0 and 1, inversely proportional to the class frequencies, of mean 1 a sample.
 
     With n of N samples in a class its weight is N / (2 n): both classes weigh N / 2 together.
 
     Args:
-        labels: 0 or 1 a training sample, any shape.
+        datalist: items with a label of 0 or 1 each.
+        key: entry of the label.
 
     Raises:
-        ValueError: for other labels, or if one class is missing.
+        ValueError: for an item without a label or with another one (its case is named), or if one class is missing.
     """
-    values = torch.as_tensor(np.asarray(labels)).reshape(-1)
-    positives, negatives = int((values == 1).sum()), int((values == 0).sum())
-    if positives + negatives != len(values):
-        raise ValueError(f"labels: expected 0 and 1, found {sorted(set(values.tolist()))[:5]}")
+    labels = [item.get(key) for item in datalist]
+    wrong = {str(item.get("case", k)): item.get(key) for k, item in enumerate(datalist) if item.get(key) not in (0, 1)}
+    if wrong:
+        named = ", ".join(f"{case} ({value})" for case, value in list(wrong.items())[:5])
+        raise ValueError(f"{key}: expected 0 or 1 for every case, found something else for {len(wrong)}: {named}")
+    positives, negatives = labels.count(1), labels.count(0)
     if not positives or not negatives:
         raise ValueError(
-            f"labels: expected both classes, found {negatives} of 0 and {positives} of 1; check the EF threshold and "
+            f"{key}: expected both classes, found {negatives} of 0 and {positives} of 1; check the EF threshold and "
             "the training folds"
         )
-    return len(values) / (2 * negatives), len(values) / (2 * positives)
-
-
-def class_weights_of(datalist: Sequence[Mapping[str, Any]], key: str = "label") -> tuple[float, float]:
-    """Return :func:`class_weights` of the entries `key` of a datalist.
-
-    Raises:
-        ValueError: if an item has no `key`, or for what :func:`class_weights` refuses.
-    """
-    without = [str(item.get("case", index)) for index, item in enumerate(datalist) if item.get(key) is None]
-    if without:
-        raise ValueError(f"expected a {key} for every case, found none for {len(without)}: {', '.join(without[:5])}")
-    return class_weights([float(item[key]) for item in datalist])
+    return len(labels) / (2 * negatives), len(labels) / (2 * positives)

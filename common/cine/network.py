@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from monai.networks.layers.factories import Norm
+from monai.networks.layers.utils import get_norm_layer
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
@@ -18,12 +18,9 @@ Norms = str | tuple[str, dict[str, Any]]
 
 def convolution(channels: int, features: int, norm: Norms) -> nn.Sequential:
     """Return a 3 x 3 x 3 convolution with normalisation and ReLU."""
-    name, arguments = (norm, {}) if isinstance(norm, str) else norm
-    layers: list[nn.Module] = [nn.Conv3d(channels, features, 3, padding=1, bias=str(name).lower() == "none")]
-    if str(name).lower() != "none":
-        width = {"num_channels": features} if str(name).lower() == "group" else {"num_features": features}
-        layers.append(Norm[name, 3](**width, **arguments))
-    return nn.Sequential(*layers, nn.ReLU(inplace=True))
+    plain = norm == "none"
+    layer = nn.Conv3d(channels, features, 3, padding=1, bias=plain)
+    return nn.Sequential(layer, get_norm_layer("" if plain else norm, 3, features), nn.ReLU(inplace=True))
 
 
 class Recomputed(nn.Sequential):
@@ -76,7 +73,7 @@ class RestorationEncoder(nn.Module):
 
 
 class CineRestorationNet(nn.Module):
-    """Restores a corrupted cine section: the encoder, then ten convolutions with four transposed ones and skips.
+    """Restores a corrupted cine slice: the encoder, then ten convolutions with four transposed ones and skips.
 
     (B, C, H, W, T) in and out; H and W multiples of 16, T a multiple of 8. Of the decoder's ten convolutions eight are
     the two after each transposed one; the last two are a 3 x 3 x 3 one and the 1 x 1 x 1 one to the output.
@@ -112,7 +109,7 @@ class CineRestorationNet(nn.Module):
         self.output = nn.Sequential(convolution(features[0], features[0], norm), nn.Conv3d(features[0], in_channels, 1))
 
     def forward(self, image: Tensor) -> Tensor:
-        """Return the restored section, of the shape of `image`."""
+        """Return the restored slice, of the shape of `image`."""
         levels = self.encoder(image)
         x = levels[4]
         for index, (up, block) in enumerate(zip(self.ups, self.blocks)):  # noqa: B905 TorchScript has no strict zip
@@ -122,7 +119,7 @@ class CineRestorationNet(nn.Module):
 
 
 class CineClassifier(nn.Module):
-    """Scores a cine section: the encoder, a max pooling to a fixed grid and three fully connected layers.
+    """Scores a cine slice: the encoder, a max pooling to a fixed grid and three fully connected layers.
 
     (B, C, H, W, T) in, (B, num_classes) logits out. The encoder has the names and shapes of
     :class:`CineRestorationNet`'s, so that its weights fit; the rest begins with Kaiming's.

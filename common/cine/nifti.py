@@ -1,130 +1,145 @@
-"""Cine MR in 4D NIfTI files with axes x, y, section, frame (ACDC, M&Ms, dcm2niix)."""
+"""Cine MR in 4D NIfTI files with axes x, y, slice, frame (ACDC, M&Ms, dcm2niix)."""
 
 from __future__ import annotations
 
 import os
 import zlib
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import nibabel
 import numpy as np
+from numpy.typing import NDArray
 
+from ..data.geometry import nifti_affine
+from ..data.integrity import check_claimed_size, check_compressed
 from ..errors import UnusableFileError
-from .volume import Cine, drop_faulty, pixel_fault
+from .volume import Cine, CineSlice, check_pixels, report
 
-_MILLISECONDS = {"sec": 1000.0, "msec": 1.0, "usec": 0.001}
+SUFFIXES = (".nii.gz", ".nii")
+_SPACING_MM = (0.1, 200.0)
 _UNREADABLE = (EOFError, OSError, zlib.error, ValueError, nibabel.filebasedimages.ImageFileError)
 
 
 def is_nifti(path: str | os.PathLike[str]) -> bool:
     """Return whether the name ends in .nii or .nii.gz."""
-    return str(path).lower().endswith((".nii", ".nii.gz"))
+    return str(path).lower().endswith(SUFFIXES)
 
 
 def read_nifti_cine(path: str | os.PathLike[str]) -> Cine:
-    """Return all sections of a 4D NIfTI file; rows are its second axis, columns its first.
+    """Return all slices of a 4D NIfTI file; rows are its second axis, columns its first.
 
     Raises:
-        UnusableFileError: if the file is damaged, has no four axes, or no usable section.
+        UnusableFileError: if the file is damaged, has no four axes, or no usable slice.
     """
     source = Path(path)
     image = open_cine_nifti(source)
-    voxels = _voxels(source, image, (slice(None),) * 4)
-    sections = list(voxels.transpose(2, 3, 1, 0))
-    usable, skipped = drop_faulty(source, sections, list(range(len(sections))), [])
-    times = frame_times_ms(image)
-    affine = cine_affine(image)
-    affine[:3, 3] += affine[:3, 2] * usable[0]
-    return Cine(
-        frames=np.ascontiguousarray(np.stack([sections[k] for k in usable])),
-        spacing_mm=spacing_mm(source, image),
-        affine=affine,
-        trigger_times_ms=None if times is None else np.tile(times, (len(usable), 1)),
-        sections_skipped=skipped,
-    )
+    voxels = read_voxels(source, image)
+    slices, skipped = [], []
+    for number in range(image.shape[2]):
+        try:
+            slices.append(_slice(image, source, number, voxels[:, :, number]))
+        except ValueError as fault:
+            skipped.append((number, str(fault)))
+    return report(source, Cine(slices, skipped, []))
 
 
-def read_nifti_section(path: str | os.PathLike[str], section: int) -> Cine:
-    """Return one section (S = 1) of a 4D NIfTI file without loading the others.
+def read_nifti_slice(path: str | os.PathLike[str], number: int) -> CineSlice:
+    """Return one slice of a 4D NIfTI file without loading the others.
 
     Raises:
-        UnusableFileError: if the file is damaged, or the section is not there or not usable.
+        UnusableFileError: if the file is damaged, or the slice is not there or not usable.
     """
     source = Path(path)
     image = open_cine_nifti(source)
-    if not 0 <= section < image.shape[2]:
-        raise UnusableFileError(f"{source}: expected section {section}, found sections 0 to {image.shape[2] - 1}.")
-    frames = _voxels(source, image, (slice(None), slice(None), section, slice(None))).transpose(2, 1, 0)
-    fault = pixel_fault(frames)
-    if fault:
-        raise UnusableFileError(f"{source}: section {section}: {fault}; leave this section out.")
-    times = frame_times_ms(image)
-    affine = cine_affine(image)
-    affine[:3, 3] += affine[:3, 2] * section
-    return Cine(
-        frames=np.ascontiguousarray(frames)[None],
-        spacing_mm=spacing_mm(source, image),
-        affine=affine,
-        trigger_times_ms=None if times is None else times[None],
-    )
+    if not 0 <= number < image.shape[2]:
+        raise UnusableFileError(f"{source}: expected slice {number}, found slices 0 to {image.shape[2] - 1}.")
+    voxels = read_voxels(source, image, (slice(None), slice(None), number))
+    try:
+        return _slice(image, source, number, voxels)
+    except ValueError as fault:
+        raise UnusableFileError(f"{source}: slice {number}: {fault}; leave this slice out.") from fault
 
 
 def open_cine_nifti(source: Path) -> Any:
     """Return the opened image after checking that it is a cine; voxels are not read.
 
     Raises:
-        UnusableFileError: if the header is damaged, there are no four axes, or fewer than two frames.
+        UnusableFileError: if the header is damaged, there are no four axes, fewer than two frames, or the voxels are
+            of no size that MR has.
     """
-    try:
-        image: Any = nibabel.load(source)
-    except _UNREADABLE as error:
-        raise UnusableFileError(
-            f"{source}: expected a NIfTI file, found one that cannot be read ({error}); copy it again."
-        ) from error
+    image = open_nifti(source)
     if len(image.shape) != 4 or image.shape[3] < 2:
         raise UnusableFileError(
-            f"{source}: expected axes x, y, section, frame with at least 2 frames (a cine), found shape {image.shape}."
+            f"{source}: expected axes x, y, slice, frame with at least 2 frames (a cine), found shape {image.shape}."
         )
-    if min(image.shape) < 1:
-        raise UnusableFileError(f"{source}: expected voxels, found shape {image.shape}.")
-    return image
-
-
-def spacing_mm(source: Path, image: Any) -> tuple[float, float, float]:
-    """Return the distance between rows, columns and sections from the header's zooms.
-
-    Raises:
-        UnusableFileError: if a distance is not positive.
-    """
     # As written in the file: nibabel's own header turns a missing size into 1.
     with nibabel.openers.Opener(str(source)) as stream:
         written = type(image.header).from_fileobj(stream, check=False)
-    column, row, section = (abs(float(size)) for size in written["pixdim"][1:4])
-    if not all(np.isfinite(zoom) and zoom > 0 for zoom in (row, column, section)):
+    sizes = [abs(float(size)) for size in written["pixdim"][1:4]]
+    if not all(_SPACING_MM[0] <= size <= _SPACING_MM[1] for size in sizes):
         raise UnusableFileError(
-            f"{source}: expected positive voxel sizes, found {(column, row, section)} in pixdim; correct the header."
+            f"{source}: expected voxels of {_SPACING_MM[0]:g} to {_SPACING_MM[1]:g} mm, found {sizes} in pixdim; "
+            "correct the header."
         )
-    return row, column, section
+    return image
 
 
-def cine_affine(image: Any) -> np.ndarray:
-    """Return the affine of the grid (row, column, section): the file's with its first two axes exchanged."""
-    affine: np.ndarray = np.asarray(image.affine, dtype=np.float64)[:, [1, 0, 2, 3]]
-    return affine
+def open_nifti(source: Path) -> Any:
+    """Return the opened image of a NIfTI file whose compression and size are verified.
+
+    Raises:
+        UnusableFileError: if it is damaged or claims more than it holds.
+    """
+    if source.is_file():
+        _verify(source, source.stat().st_size, source.stat().st_mtime_ns)
+    image = _opened(source)
+    check_claimed_size(source, image.shape, image.get_data_dtype().itemsize)
+    return image
 
 
-def frame_times_ms(image: Any) -> np.ndarray | None:
-    """Return the (T,) frame times, or None unless the header gives a time step of 1 to 200 ms with its unit."""
-    factor = _MILLISECONDS.get(image.header.get_xyzt_units()[1])
-    step = 0.0 if factor is None else float(image.header.get_zooms()[3]) * factor
-    return np.arange(image.shape[3]) * step if 1.0 <= step <= 200.0 else None
+def nifti_shape(source: Path) -> tuple[int, ...]:
+    """Return the size that the header of a NIfTI file says; nothing is verified.
+
+    Raises:
+        UnusableFileError: if the header is damaged.
+    """
+    return tuple(_opened(source).shape)
 
 
-def _voxels(source: Path, image: Any, part: tuple[Any, ...]) -> np.ndarray:
+def read_voxels(source: Path, image: Any, part: Any = ...) -> NDArray[np.float32]:
+    """Return voxels of an opened image after slope and intercept.
+
+    Raises:
+        UnusableFileError: if the file is cut off.
+    """
     try:
         return np.asarray(image.dataobj[part], dtype=np.float32)
-    except _UNREADABLE as error:
+    except (*_UNREADABLE, IndexError) as error:
         raise UnusableFileError(
             f"{source}: expected {image.shape} voxels, found a truncated or damaged file ({error}); copy it again."
         ) from error
+
+
+def _opened(source: Path) -> Any:
+    try:
+        return nibabel.load(source)
+    except _UNREADABLE as error:
+        found = "no file" if isinstance(error, FileNotFoundError) else "a damaged file or another kind of file"
+        raise UnusableFileError(f"{source}: expected a NIfTI file, found {found}; copy it again.") from error
+
+
+@lru_cache(maxsize=256)
+def _verify(source: Path, size: int, modified_ns: int) -> None:
+    """Verify a file once for all its slices; `size` and `modified_ns` tell another file of the same name."""
+    check_compressed(source)
+
+
+def _slice(image: Any, source: Path, number: int, voxels: NDArray[np.float32]) -> CineSlice:
+    frames = np.ascontiguousarray(voxels.transpose(2, 1, 0))
+    check_pixels(frames)
+    affine = nifti_affine(image, source)[:, [1, 0, 2, 3]]
+    affine[:3, 3] += affine[:3, 2] * number
+    affine[:3, 2] /= np.linalg.norm(affine[:3, 2])
+    return CineSlice(number, frames, affine)

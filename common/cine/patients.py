@@ -1,4 +1,4 @@
-"""A patient of a cine data set: where the images are, how the ejection fraction is known, which sections serve."""
+"""A patient of a cine data set: where the images are, how the ejection fraction is known, which slices serve."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import UnusableFileError
-from .dicom import dicom_files, read_frames
+from .dicom import load_stack, read_stack
 from .labels import hf_class
-from .nifti import is_nifti, open_cine_nifti
-from .stacks import SectionStack, arrange_sections
+from .nifti import is_nifti, read_nifti_cine
+from .reader import cine_image
+from .stacks import Stack
 
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """What masks or contours say: ejection fraction in percent, and the sections that hold the cavity at diastole."""
+    """What masks or contours say: ejection fraction in percent, and the slices that hold the cavity at diastole."""
 
     ef: float
     ventricle: frozenset[int]
@@ -33,6 +34,7 @@ class CinePatient:
     Attributes:
         case: name from the folder or file.
         image: what `read_cine` takes.
+        root: folder or file that holds all of the patient.
         ef: ejection fraction in percent from a table, or None.
         known_class: threshold -> class, for data sets that publish a class and no ejection fraction.
         measure: measures masks or contours of this patient, or None where there are none.
@@ -40,18 +42,19 @@ class CinePatient:
 
     case: str
     image: Path
+    root: Path
     ef: float | None = None
     known_class: Callable[[float], int | None] | None = None
     measure: Callable[[CinePatient], Measurement] | None = None
 
     @cached_property
-    def stack(self) -> SectionStack:
-        """Sections and frames of a DICOM patient from the headers; each file is opened once."""
-        return arrange_sections(self.image, read_frames(self.image, dicom_files(self.image), pixels=False))
+    def stack(self) -> Stack:
+        """Slices and frames of a DICOM patient from the headers."""
+        return read_stack(self.image)
 
     @cached_property
     def measurement(self) -> Measurement | None:
-        """Ejection fraction and sections from masks or contours, or None where they are missing or unusable."""
+        """Ejection fraction and slices from masks or contours, or None where they are missing or unusable."""
         if self.measure is None:
             return None
         try:
@@ -73,35 +76,39 @@ class CinePatient:
             return hf_class(ef, ef_threshold)
         return None if self.known_class is None else self.known_class(ef_threshold)
 
-    def sections(self) -> dict[int, Any]:
-        """Return section index -> image of a training item: DICOM paths in order of time, or the NIfTI path.
+    def items(self, ef_threshold: float, slices: str, labelled: bool) -> list[dict[str, Any]]:
+        """Return the training items of this patient, one a slice, as :class:`common.cine.LoadCineSliced` takes them.
 
         Raises:
-            UnusableFileError, NoDataError: if no section is usable.
+            UnusableFileError, NoDataError: if no slice is usable.
         """
-        if is_nifti(self.image):
-            count = open_cine_nifti(self.image).shape[2]
-            return dict.fromkeys(range(count), str(self.image))
-        stack = self.stack
-        return {
-            number: [frame.path for frame in section]
-            for number, section in zip(stack.numbers, stack.sections, strict=True)
-        }
-
-    def items(self, ef_threshold: float, sections: str, labelled: bool) -> list[dict[str, Any]]:
-        """Return the training items of this patient, one a section.
-
-        Raises:
-            UnusableFileError, NoDataError: if no section is usable.
-        """
-        images = self.sections()
-        if sections == "left_ventricle" and self.measurement is not None:
-            ventricle = {k: image for k, image in images.items() if k in self.measurement.ventricle}
-            if not ventricle:
-                raise UnusableFileError(f"{self.image}: no usable section shows the left ventricle at end-diastole.")
-            images = ventricle
-        items: list[dict[str, Any]] = [{"case": self.case, "section": k, "image": image} for k, image in images.items()]
+        items = self._slices()
+        if slices == "left_ventricle" and self.measurement is not None:
+            items = [item for item in items if item["slice_number"] in self.measurement.ventricle]
+            if not items:
+                raise UnusableFileError(f"{self.image}: no usable slice shows the left ventricle at end-diastole.")
         if labelled:
             ef, label = self.ejection_fraction(), self.label(ef_threshold)
             items = [{**item, "label": label, "ef": float("nan") if ef is None else ef} for item in items]
         return items
+
+    def _slices(self) -> list[dict[str, Any]]:
+        """Return the items of the slices that inference would use, so that none ends a training: pixels are read."""
+        if is_nifti(self.image):
+            slices = read_nifti_cine(self.image).slices
+            return [{**self._named(found.number), "image": str(self.image)} for found in slices]
+        if self.image.is_dir():
+            cine_image(self.image)  # raises where it is in doubt
+        usable = {found.number for found in load_stack(self.image, self.stack).slices}
+        return [
+            {
+                **self._named(found.number),
+                "image": [(f.path, f.index) if f.count > 1 else f.path for f in found.frames],
+                **({} if found.phases is None else {"phases": found.phases.tolist()}),
+            }
+            for found in self.stack.slices
+            if found.number in usable
+        ]
+
+    def _named(self, number: int) -> dict[str, Any]:
+        return {"case": self.case, "slice_number": number}

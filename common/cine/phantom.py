@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
+import nibabel
 import numpy as np
+import pydicom
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 from tqdm import tqdm
 
-from ..files import write_csv
+from ..files import replacing, write_csv
 from .phantom_chest import CineSettings
-from .phantom_heart import simulate_heart
-from .phantom_writers import write_acdc_patient, write_dicom_patient
+from .phantom_heart import SimulatedCine, simulate_heart
 
+_UID_KINDS = ("study", "series", "frame of reference")
 _REDUCED_EF, _PRESERVED_EF = (15.0, 45.0), (52.0, 72.0)
 
 
@@ -23,12 +28,12 @@ def simulate_cine_mr(
     layout: str = "acdc",
     size: int = 128,
     frames: int = 20,
-    sections: int = 10,
+    slices: int = 10,
     field_of_view_mm: float = 300.0,
     reduced_fraction: float = 1 / 3,
     limit: int | None = None,
 ) -> list[dict[str, object]]:
-    """Write simulated patients and return their truth: case, ef (percent) and label (1 reduced, 0 preserved).
+    """Write simulated patients and return their reference: case, ef (percent) and label (1 reduced, 0 preserved).
 
     Reduced ejection fractions are uniform in 15 to 45 %, preserved ones in 52 to 72 %. The same settings write the
     same files.
@@ -40,37 +45,37 @@ def simulate_cine_mr(
         layout: "acdc" or "dicom".
         size: rows and columns.
         frames: frames of a heart beat.
-        sections: short-axis sections, from the base to beyond the apex.
+        slices: short-axis slices, from the base to beyond the apex.
         field_of_view_mm: width of the picture.
-        reduced_fraction: share of patients with reduced ejection fraction; from 6 cases on at least 3 of each class.
+        reduced_fraction: fraction of patients with reduced ejection fraction; from 6 cases on at least 3 of each class.
         limit: write the first so many of the patients only, each as in the whole data set; None writes all.
 
     Raises:
         ValueError: if the layout is unknown or a number out of its range.
     """
-    settings = CineSettings(size, frames, sections, field_of_view_mm)
+    settings = CineSettings(size, frames, slices, field_of_view_mm)
     if layout not in ("acdc", "dicom"):
         raise ValueError(f"expected layout acdc or dicom, found {layout!r}.")
     fractions = _ejection_fractions(cases, seed, reduced_fraction)
     root = Path(directory)
-    truth: list[dict[str, object]] = []
+    reference: list[dict[str, object]] = []
     for number, ef in enumerate(tqdm(fractions[:limit], desc="simulating cine MR", unit="patient"), start=1):
         rng = np.random.default_rng([seed, number])
         case = f"patient{number:03d}"
         cine = simulate_heart(rng, ef, settings)
         if layout == "acdc":
-            write_acdc_patient(root / "database" / "training" / case, cine, reduced=ef < 50.0)
+            _write_acdc_patient(root / "database" / "training" / case, cine, reduced=ef < 50.0)
         else:
-            write_dicom_patient(root / case, cine, rng)
-        truth.append({"case": case, "ef": round(ef, 3), "label": int(ef < 50.0)})
+            _write_dicom_patient(root / case, cine, rng)
+        reference.append({"case": case, "ef": round(ef, 3), "label": int(ef < 50.0)})
     if layout == "dicom":
-        write_csv(root / "labels.csv", [{"patient_id": row["case"], "ef": row["ef"]} for row in truth])
-    return truth
+        write_csv(root / "labels.csv", [{"patient_id": row["case"], "ef": row["ef"]} for row in reference])
+    return reference
 
 
 def _ejection_fractions(cases: int, seed: int, reduced_fraction: float) -> list[float]:
     if cases < 1 or not 0.0 <= reduced_fraction <= 1.0:
-        raise ValueError(f"expected cases >= 1 and a share of 0 to 1, found {cases} and {reduced_fraction}.")
+        raise ValueError(f"expected cases >= 1 and a fraction of 0 to 1, found {cases} and {reduced_fraction}.")
     rng = np.random.default_rng(seed)
     reduced = round(cases * reduced_fraction)
     if cases >= 6 and 0.0 < reduced_fraction < 1.0:
@@ -79,3 +84,95 @@ def _ejection_fractions(cases: int, seed: int, reduced_fraction: float) -> list[
         [rng.uniform(*_REDUCED_EF, size=reduced), rng.uniform(*_PRESERVED_EF, size=cases - reduced)]
     )
     return [float(ef) for ef in rng.permutation(fractions)]
+
+
+def _write_acdc_patient(folder: Path, cine: SimulatedCine, reduced: bool) -> None:
+    """Write one patient as ACDC does: 4D image, both phases with masks, and Info.cfg with frames counted from 1."""
+    name = folder.name
+    row, column, between = cine.spacing_mm
+    diastole, systole = 1, cine.systolic_frame + 1
+    _write_nifti(folder / f"{name}_4d.nii.gz", cine.frames.transpose(3, 2, 0, 1), (column, row, between), cine)
+    for number, mask in ((diastole, cine.diastole), (systole, cine.systole)):
+        stem = f"{name}_frame{number:02d}"
+        _write_nifti(
+            folder / f"{stem}.nii.gz", cine.frames[:, number - 1].transpose(2, 1, 0), (column, row, between), cine
+        )
+        _write_nifti(folder / f"{stem}_gt.nii.gz", mask.transpose(2, 1, 0), (column, row, between), cine)
+    lines = [
+        f"ED: {diastole}",
+        f"ES: {systole}",
+        f"Group: {'DCM' if reduced else 'NOR'}",
+        f"NbFrame: {cine.frames.shape[1]}",
+    ]
+    with replacing(folder / "Info.cfg") as temporary:
+        temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _write_dicom_patient(folder: Path, cine: SimulatedCine, rng: np.random.Generator) -> None:
+    """Write one file a frame: an oblique stack, trigger times, and a SliceLocation that is not the true distance."""
+    folder.mkdir(parents=True, exist_ok=True)
+    row_direction, column_direction = _oblique(rng)
+    normal = np.cross(row_direction, column_direction)
+    origin = rng.uniform(-150.0, 150.0, 3)
+    uids = {kind: generate_uid(entropy_srcs=[folder.name, kind, str(rng.integers(2**62))]) for kind in _UID_KINDS}
+    # The R wave to R wave interval differs a little between the breath-holds of the slices.
+    intervals = [cine.interval_ms * float(factor) for factor in rng.uniform(0.97, 1.03, len(cine.frames))]
+    for s, frames in enumerate(cine.frames):
+        for t, frame in enumerate(frames):
+            number = s * len(frames) + t + 1
+            dataset = _dataset(folder.name, uids, number, frame)
+            dataset.ImageOrientationPatient = [f"{v:.6f}" for v in (*row_direction, *column_direction)]
+            position = [float(v) for v in np.asarray(origin + s * cine.spacing_mm[2] * normal)]
+            dataset.ImagePositionPatient = [f"{v:.5f}" for v in position]
+            dataset.SliceLocation = f"{position[2]:.4f}"
+            dataset.PixelSpacing = [f"{v:.6f}" for v in cine.spacing_mm[:2]]
+            dataset.SliceThickness = f"{cine.spacing_mm[2]:.5f}"
+            dataset.TriggerTime = f"{(t + 0.5) * intervals[s]:.4f}"
+            with replacing(folder / f"IM-0001-{number:04d}.dcm") as temporary:
+                pydicom.dcmwrite(temporary, dataset)
+
+
+def _oblique(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Return row and column direction of a short-axis plane near that of real patients."""
+    row = np.array([0.71, 0.66, 0.10]) + rng.normal(0.0, 0.08, 3)
+    row /= np.linalg.norm(row)
+    column = np.array([-0.28, 0.35, -0.90]) + rng.normal(0.0, 0.08, 3)
+    column -= (column @ row) * row
+    return row, column / np.linalg.norm(column)
+
+
+def _dataset(case: str, uids: dict[str, Any], number: int, frame: np.ndarray) -> FileDataset:
+    meta = FileMetaDataset()
+    meta.FileMetaInformationVersion = b"\x00\x01"
+    meta.MediaStorageSOPClassUID = MRImageStorage
+    meta.MediaStorageSOPInstanceUID = pydicom.uid.UID(f"{uids['series']}"[:58] + f".{number}")
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.ImplementationClassUID = pydicom.uid.PYDICOM_IMPLEMENTATION_UID
+    dataset = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+    if int(pydicom.__version_info__[0]) < 3:
+        dataset.is_little_endian, dataset.is_implicit_VR = True, False
+    dataset.SOPClassUID, dataset.SOPInstanceUID = MRImageStorage, meta.MediaStorageSOPInstanceUID
+    dataset.Modality, dataset.Manufacturer = "MR", "simulated"
+    dataset.ImageType = ["DERIVED", "SECONDARY", "SIMULATED"]
+    dataset.PatientName, dataset.PatientID, dataset.PatientBirthDate, dataset.PatientSex = "", case, "", ""
+    dataset.StudyDate, dataset.StudyTime, dataset.AccessionNumber, dataset.StudyID = "", "", "", ""
+    dataset.ReferringPhysicianName, dataset.PositionReferenceIndicator = "", ""
+    dataset.ScanningSequence, dataset.SequenceVariant, dataset.ScanOptions = "GR", "SS", "CG"
+    dataset.MRAcquisitionType, dataset.EchoTime, dataset.RepetitionTime, dataset.EchoTrainLength = "2D", 1.5, 3.3, 1
+    dataset.StudyInstanceUID, dataset.SeriesInstanceUID = uids["study"], uids["series"]
+    dataset.FrameOfReferenceUID = uids["frame of reference"]
+    dataset.SeriesNumber, dataset.AcquisitionNumber, dataset.InstanceNumber = 1, 1, number
+    dataset.Rows, dataset.Columns = frame.shape
+    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
+    dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit, dataset.PixelRepresentation = 16, 16, 15, 1
+    dataset.PixelData = frame.astype("<i2").tobytes()
+    return dataset
+
+
+def _write_nifti(path: Path, voxels: np.ndarray, zooms: tuple[float, float, float], cine: SimulatedCine) -> None:
+    image: Any = nibabel.Nifti1Image(voxels, np.diag([*zooms, 1.0]))
+    image.header.set_xyzt_units("mm", "sec")
+    if voxels.ndim == 4:
+        image.header.set_zooms((*zooms, cine.interval_ms / 1000.0))
+    with replacing(path) as temporary:
+        nibabel.save(image, temporary)

@@ -12,11 +12,11 @@ BLOOD, MUSCLE, FAT, LIVER, LUNG = 1.0, 0.30, 0.95, 0.42, 0.05
 
 @dataclass(frozen=True)
 class CineSettings:
-    """Size of the simulated series: matrix, frames of a heart beat, sections, width of the picture."""
+    """Size of the simulated series: matrix, frames of a heart beat, slices, width of the picture."""
 
     size: int = 128
     frames: int = 20
-    sections: int = 10
+    slices: int = 10
     field_of_view_mm: float = 300.0
 
     def __post_init__(self) -> None:
@@ -25,9 +25,9 @@ class CineSettings:
         Raises:
             ValueError: if a number is too small for a heart of 60 mm to have a volume and a beat.
         """
-        if self.size < 32 or self.frames < 4 or self.sections < 1 or not 140.0 <= self.field_of_view_mm <= 500.0:
+        if self.size < 32 or self.frames < 4 or self.slices < 1 or not 140.0 <= self.field_of_view_mm <= 500.0:
             raise ValueError(
-                f"expected size >= 32, frames >= 4, sections >= 1 and a field of view of 140 to 500 mm, found {self}."
+                f"expected size >= 32, frames >= 4, slices >= 1 and a field of view of 140 to 500 mm, found {self}."
             )
 
 
@@ -42,7 +42,7 @@ def chest_signal(
         heart_depth_mm: (S, H, W) how deep a pixel lies inside the heart.
         settings: size of the series.
     """
-    shape = (settings.sections, settings.size, settings.size)
+    shape = (settings.slices, settings.size, settings.size)
     pixel = settings.field_of_view_mm / settings.size
     grid = ((np.arange(settings.size) + 0.5) / settings.size - 0.5) * settings.field_of_view_mm
     x, y = grid[None, None, :] - centre[0], grid[None, :, None] - centre[1]
@@ -63,11 +63,11 @@ def chest_signal(
 
 
 def _below_diaphragm(
-    rng: np.random.Generator, x: np.ndarray, y: np.ndarray, texture: np.ndarray, fine: np.ndarray, sections: int
+    rng: np.random.Generator, x: np.ndarray, y: np.ndarray, texture: np.ndarray, fine: np.ndarray, slices: int
 ) -> list[tuple[np.ndarray, np.ndarray | float]]:
     """Return (depth inside in mm, signal) of liver, stomach, its gas, spine and aorta, in the order they cover."""
     slope = rng.uniform(-0.25, 0.45)
-    dome = rng.uniform(34.0, 44.0) + 4.0 * np.linspace(-1.0, 1.0, sections)[:, None, None] + 5.0 * texture
+    dome = rng.uniform(34.0, 44.0) + 4.0 * np.linspace(-1.0, 1.0, slices)[:, None, None] + 5.0 * texture
     liver = LIVER * (1.0 + 0.10 * texture) + 0.30 * np.clip(fine - 1.3, 0.0, 1.0)
     abdomen = y - slope * x - dome
     at, wide = rng.uniform(20.0, 50.0), rng.uniform(18.0, 32.0)
@@ -96,12 +96,12 @@ def _body_depth_mm(rng: np.random.Generator, x: np.ndarray, y: np.ndarray, textu
 
 
 def border(depth: np.ndarray) -> np.ndarray:
-    """Return the share of each pixel inside a structure that it lies `depth` pixels deep in."""
+    """Return the fraction of each pixel inside a structure that it lies `depth` pixels deep in."""
     return np.clip(depth + 0.5, 0.0, 1.0)
 
 
 def smooth_noise(rng: np.random.Generator, shape: tuple[int, int, int], cells: int) -> np.ndarray:
-    """Return smooth noise of about unit variance with `cells` bumps across, similar in neighbouring sections."""
+    """Return smooth noise of about unit variance with `cells` bumps across, similar in neighbouring slices."""
     coarse = rng.standard_normal((min(shape[0], 4), cells, cells)).astype(np.float32)
     zoom = [wanted / have for wanted, have in zip(shape, coarse.shape, strict=True)]
     noise = ndimage.zoom(coarse, zoom, order=1, mode="nearest", grid_mode=False)

@@ -1,4 +1,4 @@
-"""A beating heart in short-axis sections: cavities, wall, papillary muscles, chest, and bSSFP-like images of them."""
+"""A beating heart in short-axis slices: cavities, wall, papillary muscles, chest, and bSSFP-like images of them."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ BACKGROUND, RIGHT_VENTRICLE, MYOCARDIUM, LEFT_VENTRICLE = range(4)
 
 @dataclass(frozen=True)
 class SimulatedCine:
-    """A simulated series with its truth.
+    """A simulated series with its reference.
 
     Attributes:
         frames: (S, T, H, W) int16, from base to apex.
         diastole, systole: (S, H, W) uint8 labels of the two frames, 1 right ventricle, 2 myocardium, 3 left ventricle.
         systolic_frame: index of end-systole; end-diastole is frame 0.
-        spacing_mm: between rows, columns, sections.
+        spacing_mm: between rows, columns, slices.
         interval_ms: between frames.
     """
 
@@ -45,7 +45,7 @@ class _Heart:
     turn: float
     eccentricity: float
     systolic_frame: int
-    section_step: float
+    slice_step: float
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ def simulate_heart(rng: np.random.Generator, ef_percent: float, settings: CineSe
         diastole=_labels(layers, 0, counts[0]),
         systole=_labels(layers, heart.systolic_frame, counts[heart.systolic_frame]),
         systolic_frame=heart.systolic_frame,
-        spacing_mm=(pixel, pixel, heart.section_step),
+        spacing_mm=(pixel, pixel, heart.slice_step),
         interval_ms=60000.0 / heart_rate / settings.frames,
     )
 
@@ -125,7 +125,7 @@ def _draw_heart(rng: np.random.Generator, ef_percent: float, settings: CineSetti
         turn=np.deg2rad(rng.uniform(-25.0, 25.0)),
         eccentricity=rng.uniform(0.0, 0.08),
         systolic_frame=systolic_frame,
-        section_step=length * rng.uniform(1.05, 1.15) / settings.sections,
+        slice_step=length * rng.uniform(1.05, 1.15) / settings.slices,
     )
 
 
@@ -133,7 +133,7 @@ def _layers(heart: _Heart, ef_percent: float, settings: CineSettings) -> tuple[_
     """Return the layers and (T,) how many voxels the cavity has."""
     pixel = np.float32(settings.field_of_view_mm / settings.size)
     squeeze = contraction(settings.frames, heart.systolic_frame)
-    depth_mm = (np.arange(settings.sections) + 0.35) * heart.section_step
+    depth_mm = (np.arange(settings.slices) + 0.35) * heart.slice_step
     # Height between base (0) and apex (1): the base descends by `shortening`, the apex stays.
     base = heart.shortening * squeeze
     height = (depth_mm[:, None] - base) / (heart.length - base)
@@ -154,7 +154,7 @@ def _layers(heart: _Heart, ef_percent: float, settings: CineSettings) -> tuple[_
         right=right / pixel,
         right_wall=right_wall / pixel,
         papillary=_papillary(heart, x, y, height, cavity_mm) / pixel,
-        # Where the base has descended past a section, the left atrium shows in it.
+        # Where the base has descended past a slice, the left atrium shows in it.
         atrium=(np.where(height < 0.0, 0.85 * heart.radius, -1e3)[..., None, None].astype(np.float32) - distance)
         / pixel,
     )
@@ -182,7 +182,7 @@ def _roundness(x: np.ndarray, y: np.ndarray, distance: np.ndarray, eccentricity:
 
 
 def _fit_volume(distance: np.ndarray, radius: np.ndarray, volume: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return (T,) factors of the radius that give each frame its share of the first one's voxels, and the counts."""
+    """Return (T,) factors of the radius that give each frame its fraction of the first one's voxels, and the counts."""
     relative = np.full(distance.shape, np.inf, np.float32)
     np.divide(distance, radius[..., None, None], out=relative, where=radius[..., None, None] > 0)
     per_frame = np.moveaxis(relative, 1, 0).reshape(len(volume), -1)
@@ -252,7 +252,7 @@ def _tissue(rng: np.random.Generator, heart: _Heart, layers: _Layers, settings: 
     heart_depth *= settings.field_of_view_mm / settings.size
     chest = chest_signal(rng, heart.centre, heart_depth, settings)
     image = np.repeat(chest[:, None], settings.frames, axis=1)
-    blood = BLOOD * (1.0 + 0.10 * smooth_noise(rng, (settings.sections, settings.size, settings.size), 6))
+    blood = BLOOD * (1.0 + 0.10 * smooth_noise(rng, (settings.slices, settings.size, settings.size), 6))
     blood = blood[:, None].astype(np.float32)
     # Blood that leaves fast in systole has dephased a little.
     rush = np.sin(np.pi * np.clip(np.arange(settings.frames) / heart.systolic_frame, 0.0, 1.0))
@@ -274,8 +274,8 @@ def _tissue(rng: np.random.Generator, heart: _Heart, layers: _Layers, settings: 
 
 def _cover(image: np.ndarray, depth: np.ndarray, signal: np.ndarray | np.float32) -> None:
     """Blend `signal` over `image` where `depth` (pixels) is positive, with a border one pixel wide."""
-    share = np.clip(depth + np.float32(0.5), 0.0, 1.0)
-    image += share * (signal - image)
+    fraction = np.clip(depth + np.float32(0.5), 0.0, 1.0)
+    image += fraction * (signal - image)
 
 
 def _with_noise(rng: np.random.Generator, image: np.ndarray) -> np.ndarray:

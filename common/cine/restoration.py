@@ -10,41 +10,25 @@ from ignite.engine import Engine, Events
 from numpy.typing import NDArray
 
 from ..evaluation.intervals import bootstrap_interval
-from ..evaluation.restoration import restoration_row
-from ..evaluation.rows import RowCollector
-from ..evaluation.table import EvaluationRow, write_evaluation
-from ..files import replacing, write_csv
+from ..evaluation.rows import Row
+from ..evaluation.table import EvaluationRow
+from ..files import replacing
 from ..training.processes import is_main_process
 
 
-class RestorationEvaluation(RowCollector):
-    """Writes `sections.csv`, `evaluation.csv` and `evaluation.json`: errors of the sections before and after.
-
-    The corrupted sections themselves stand beside the restored ones as the baseline. Intervals are over sections.
+def restoration_table(rows: list[Row], method: str = "model") -> list[EvaluationRow]:
+    """Return the errors of the restored slices beside those of the corrupted ones; intervals are over slices.
 
     Args:
-        output_dir: folder to write to.
-        method: the model's name in the table.
+        rows: from :func:`restoration_row`.
+        method: the model's name.
     """
-
-    def __init__(self, output_dir: str | os.PathLike[str], method: str = "model") -> None:
-        super().__init__(restoration_row)
-        self.folder, self.method = Path(output_dir), method
-
-    def finish(self, engine: Engine) -> None:
-        """Write the tables, on the main process."""
-        if not is_main_process():
-            return
-        write_csv(self.folder / "sections.csv", self.rows)
-        corrupted, restored = (
-            np.array([row[f"{kind}_mse"] for row in self.rows]) for kind in ("corrupted", "restored")
-        )
-        rows = [
-            EvaluationRow(self.method, "MSE (z-scored)", bootstrap_interval(_mean, restored)),
-            EvaluationRow(self.method, "MSE, restored / corrupted", bootstrap_interval(_ratio, restored, corrupted)),
-            EvaluationRow("no restoration", "MSE (z-scored)", bootstrap_interval(_mean, corrupted)),
-        ]
-        write_evaluation(self.folder, rows)
+    corrupted, restored = (np.array([row[f"{kind}_mse"] for row in rows]) for kind in ("corrupted", "restored"))
+    return [
+        EvaluationRow(method, "MSE (z-scored)", bootstrap_interval(_mean, restored)),
+        EvaluationRow(method, "MSE, restored / corrupted", bootstrap_interval(_ratio, restored, corrupted)),
+        EvaluationRow("no restoration", "MSE (z-scored)", bootstrap_interval(_mean, corrupted)),
+    ]
 
 
 def _mean(values: NDArray) -> float:
@@ -96,7 +80,7 @@ class RestorationPicture:
             changed = (image != original).mean(axis=(0, 1))
             for frame in np.argsort(-changed).tolist():
                 shown = _Shown(
-                    f"{item['case']}, section {int(item['section'])}, frame {frame + 1}",
+                    f"{item['case']}, slice {int(item['slice_number'])}, frame {frame + 1}",
                     float(changed[frame]),
                     (original[..., frame], image[..., frame], restored[..., frame]),
                 )

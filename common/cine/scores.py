@@ -1,4 +1,4 @@
-"""Scores of heart-failure classes by patient and by section."""
+"""Scores of heart-failure classes by patient and by slice."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,24 +11,24 @@ from ..evaluation.classes import accuracy, auc
 Row = dict[str, Any]
 
 
-def patient_rows(sections: Sequence[Row]) -> list[Row]:
-    """Return one row a patient: the mean probability of its sections (eq. 3), in order of first appearance.
+def patient_rows(slices: Sequence[Row]) -> list[Row]:
+    """Return one row a patient: the mean probability of its slices (eq. 3), in order of first appearance.
 
     Args:
-        sections: rows with `case`, `label` and `probability`.
+        slices: rows with `case`, `label` and `probability`.
 
     References:
         Zhong et al., EMBC 2021, eq. 3.
     """
     grouped: dict[str, list[Row]] = {}
-    for row in sections:
+    for row in slices:
         grouped.setdefault(row["case"], []).append(row)
     return [
         {
             "case": case,
             "label": rows[0]["label"],
             "probability": float(np.mean([row["probability"] for row in rows])),
-            "sections": len(rows),
+            "slices": len(rows),
         }
         for case, rows in grouped.items()
     ]
@@ -41,29 +41,29 @@ def columns(rows: Sequence[Row]) -> tuple[NDArray, NDArray]:
 
 def majority(labels: NDArray) -> float:
     """Return the accuracy of calling every patient by the more frequent class."""
-    share = float(np.mean(labels))
-    return max(share, 1 - share)
+    fraction = float(np.mean(labels))
+    return max(fraction, 1 - fraction)
 
 
-def call(patient: Row, threshold: float) -> Row:
-    """Return the class of a patient row: HFrEF from `threshold` on, HFpEF below."""
-    return {"call": "HFrEF" if patient["probability"] >= threshold else "HFpEF"}
+def call(probability: float, threshold: float) -> str:
+    """Return the class of a patient: HFrEF from `threshold` on, HFpEF below."""
+    return "HFrEF" if probability >= threshold else "HFpEF"
 
 
-def patient_auc(sections: Sequence[Row]) -> float:
-    """Return the AUC over patients of section rows."""
-    return auc(*columns(patient_rows(sections)))
+def patient_auc(slices: Sequence[Row]) -> float:
+    """Return the AUC over patients of slice rows."""
+    return auc(*columns(patient_rows(slices)))
 
 
-def section_auc(sections: Sequence[Row]) -> float:
-    """Return the AUC over sections ("patches" in the paper)."""
-    return auc(*columns(sections))
+def slice_auc(slices: Sequence[Row]) -> float:
+    """Return the AUC over slices ("patches" in the paper)."""
+    return auc(*columns(slices))
 
 
-def sections_by_patient(sections: Sequence[Row]) -> NDArray:
+def slices_by_patient(slices: Sequence[Row]) -> NDArray:
     """Return an object array with one (n, 2) array of label and probability a patient, for draws by patient."""
     grouped: dict[str, list[tuple[float, float]]] = {}
-    for row in sections:
+    for row in slices:
         grouped.setdefault(row["case"], []).append((row["label"], row["probability"]))
     clusters = np.empty(len(grouped), dtype=object)
     for index, rows in enumerate(grouped.values()):
@@ -72,18 +72,18 @@ def sections_by_patient(sections: Sequence[Row]) -> NDArray:
 
 
 def clustered_auc(clusters: NDArray) -> float:
-    """Return the section AUC of drawn patients, see :func:`sections_by_patient`."""
+    """Return the slice AUC of drawn patients, see :func:`slices_by_patient`."""
     rows = np.concatenate(list(clusters))
     return auc(rows[:, 0], rows[:, 1])
 
 
 class ClusteredAccuracy:
-    """The section accuracy of drawn patients at a threshold, see :func:`sections_by_patient`."""
+    """The slice accuracy of drawn patients at a threshold, see :func:`slices_by_patient`."""
 
     def __init__(self, threshold: float) -> None:
         self.threshold = threshold
 
     def __call__(self, clusters: NDArray) -> float:
-        """Return the share of right calls over all sections."""
+        """Return the fraction of right calls over all slices."""
         rows = np.concatenate(list(clusters))
         return accuracy(rows[:, 0], rows[:, 1] >= self.threshold)

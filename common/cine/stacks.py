@@ -1,228 +1,183 @@
-"""Which DICOM frames make a section, which sections a stack, and in which order."""
+"""Which DICOM frames make a slice, which slices a stack, and in which order."""
 
 from __future__ import annotations
 
-import logging
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import UnusableFileError
 from .frames import CineFrame
-from .volume import no_usable_section, report_skipped
+from .series import beat_ms, beat_phases, by_position, in_time, most_common, short_axis_cine, times_ms
+from .volume import no_usable_slice
 
-_Value = TypeVar("_Value", int, tuple[int, int])
-_LOG = logging.getLogger(__name__)
-_SAME_PLACE_MM = 0.5
-_SAME_DIRECTION = float(np.cos(np.deg2rad(2.0)))
-# A step between frames above this multiple of the usual step is a hole; triggered frames jitter by rounding only.
-_HOLE = 1.6
+_REPEATED = ("trigger time", "trigger delay", "temporal position")
+_SLICE_DISTANCE_MM = (0.5, 200.0)
+# A slice that covers less than this fraction of the beat of most slices broke off; one of more than its inverse was
+# filmed over several beats.
+_WHOLE_BEAT = 0.6
 
 
 @dataclass(frozen=True)
-class SectionStack:
-    """The usable sections of a patient along the normal, each with its frames in order of time.
+class SliceFrames:
+    """The frames of one slice in order of time.
 
-    `numbers` are the indices of the usable sections among all sections found.
+    `number` counts along the normal from 0 and includes the slices that are left out; `phases` are as `CineSlice` has
+    them.
     """
 
-    sections: list[list[CineFrame]]
-    numbers: list[int]
-    spacing_mm: tuple[float, float, float]
+    number: int
+    frames: list[CineFrame]
+    phases: NDArray | None
+    notes: list[str]
+
+
+@dataclass(frozen=True)
+class Stack:
+    """The usable slices of a patient along the normal."""
+
+    slices: list[SliceFrames]
     skipped: list[tuple[int, str]]
+    notes: list[str]
 
 
-def arrange_sections(source: Path, frames: Sequence[CineFrame]) -> SectionStack:
-    """Return the sections of the largest parallel stack among `frames`, sorted along the normal.
+@dataclass(frozen=True)
+class _Usual:
+    """What most slices have: frames, matrix size, and the length of the beat where it is known."""
 
-    Frames are grouped by orientation and position, and within a place by acquisition, of which the latest whole one
-    is kept. A section with a frame missing, unreadable pixels, or another matrix size than most is left out.
+    count: int
+    shape: tuple[int, int]
+    beat_ms: float
+
+
+def arrange_slices(source: Path, frames: Sequence[CineFrame]) -> Stack:
+    """Return the slices of the short-axis cine among `frames`, sorted along the normal.
+
+    Within a position the frames are grouped by acquisition, of which the latest whole one is kept. A slice whose frames
+    nothing orders, that has a hole in the beat, unreadable pixels, or another matrix size than most is left out.
 
     Raises:
-        UnusableFileError: if no section is usable.
+        UnusableFileError: if there is no cine or no usable slice.
     """
-    distinct = list({frame.instance_uid or frame.path: frame for frame in frames}.values())
-    places = _places(_largest_stack(source, distinct))
-    acquisitions = [_acquisitions(place) for place in places]
-    count = _most_common([len(frames) for place in acquisitions for frames in place])
-    if count < 2:
-        raise UnusableFileError(
-            f"{source}: expected a cine with at least 2 frames a section, found one frame at each of "
-            f"{len(places)} positions; choose the cine series."
-        )
-    chosen = [_latest(source, number, place, count) for number, place in enumerate(acquisitions)]
-    shape = _most_common([frame.shape for section in chosen for frame in section])
-    faults = [section_fault(section, count, shape) for section in chosen]
-    skipped = [(number, fault) for number, fault in enumerate(faults) if fault]
-    numbers = [number for number, fault in enumerate(faults) if not fault]
-    if not numbers:
-        report_skipped(source, skipped)
-        raise no_usable_section(source, skipped)
-    return SectionStack([chosen[k] for k in numbers], numbers, _spacing(source, chosen), skipped)
+    distinct = list({(frame.instance_uid or frame.path, frame.index): frame for frame in frames}.values())
+    cine, notes = short_axis_cine(source, distinct)
+    positions = by_position(cine)
+    _check_distances(source, positions, notes)
+    repeated = [_acquisitions(frames) for frames in positions]
+    usual = _usual([frames for acquisitions in repeated for frames in acquisitions])
+    slices, skipped = [], []
+    for number, acquisitions in enumerate(repeated):
+        chosen = _latest_whole(acquisitions, usual)
+        if len(acquisitions) > 1:
+            notes.append(
+                f"slice {number} was acquired {len(acquisitions)} times; the latest whole one was taken (series "
+                f"{chosen[0].series}, acquisition {chosen[0].acquisition})"
+            )
+        try:
+            slices.append(_slice(number, chosen, usual))
+        except ValueError as fault:
+            skipped.append((number, str(fault)))
+    if not slices:
+        raise no_usable_slice(source, skipped)
+    return Stack(slices, skipped, notes)
 
 
-def section_fault(frames: Sequence[CineFrame], count: int, shape: tuple[int, int] | None = None) -> str | None:
-    """Return why a section of frames in order of time cannot serve, or None.
-
-    Args:
-        frames: of one section.
-        count: frames that a section has.
-        shape: matrix size that most sections have, if known.
-    """
-    for frame in frames:
-        if frame.fault:
-            return f"{Path(frame.path).name}: {frame.fault}"
-    shapes = {frame.shape for frame in frames}
-    if len(shapes) > 1:
-        return f"mixed matrix sizes {sorted(shapes)}"
-    if shape is not None and shapes != {shape}:
-        return f"matrix size {frames[0].shape} instead of {shape} as in most sections"
-    if len({frame.pixel_spacing_mm for frame in frames}) > 1:
-        return "mixed pixel spacings"
-    if len(frames) != count:
-        return f"{len(frames)} frames instead of {count} as in most sections"
-    return _hole(frames)
-
-
-def _largest_stack(source: Path, frames: Sequence[CineFrame]) -> list[CineFrame]:
-    """Return the frames of the orientation with most positions: the short axis, where long-axis views lie beside."""
-    stacks: list[list[CineFrame]] = []
-    for frame in frames:
-        for stack in stacks:
-            if _parallel(frame, stack[0]):
-                stack.append(frame)
-                break
-        else:
-            stacks.append([frame])
-    stacks.sort(key=lambda stack: (-len(_places(stack)), -len(stack), stack[0].series))
-    for other in stacks[1:]:
-        _LOG.warning(
-            "%s: %d files at %d positions in another orientation are left out; the stack of %d positions is kept",
-            source,
-            len(other),
-            len(_places(other)),
-            len(_places(stacks[0])),
-        )
-    return stacks[0]
-
-
-def _parallel(first: CineFrame, second: CineFrame) -> bool:
-    rows = float(np.dot(first.orientation[:3], second.orientation[:3]))
-    columns = float(np.dot(first.orientation[3:], second.orientation[3:]))
-    return min(rows, columns) > _SAME_DIRECTION
-
-
-def _places(frames: Sequence[CineFrame]) -> list[list[CineFrame]]:
-    """Return the frames grouped by position along the normal of the first, in growing order."""
-    normal = frames[0].normal
-    depths = sorted((float(normal @ frame.position_mm), k) for k, frame in enumerate(frames))
-    places: list[list[CineFrame]] = []
-    last = -np.inf
-    for depth, k in depths:
-        if depth - last > _SAME_PLACE_MM:
-            places.append([])
-        places[-1].append(frames[k])
-        last = depth
-    return places
-
-
-def _acquisitions(place: Sequence[CineFrame]) -> list[list[CineFrame]]:
-    """Return the frames at one position, one list a repetition, the latest last, each sorted by time."""
+def _acquisitions(position: Sequence[CineFrame]) -> list[list[CineFrame]]:
+    """Return the frames at one position, one list a repetition, the latest last."""
     series: dict[tuple[int, str], list[CineFrame]] = defaultdict(list)
-    for frame in place:
+    for frame in position:
         series[frame.series, frame.series_uid].append(frame)
     found: list[list[CineFrame]] = []
     for key in sorted(series):
-        frames = series[key]
         # Some scanners number every frame as an acquisition: split only where the same time comes twice.
-        times = [frame.trigger_time_ms for frame in frames]
-        if None not in times and 1 < len(set(times)) < len(times):
-            by_acquisition: dict[int, list[CineFrame]] = defaultdict(list)
-            for frame in frames:
-                by_acquisition[frame.acquisition].append(frame)
-            found += [by_acquisition[number] for number in sorted(by_acquisition)]
+        times = [[frame.times[name] for frame in series[key]] for name in _REPEATED]
+        if any(1 < len(set(values)) < len(values) for values in times):
+            repeated: dict[int, list[CineFrame]] = defaultdict(list)
+            for frame in series[key]:
+                repeated[frame.acquisition].append(frame)
+            found += [repeated[number] for number in sorted(repeated)]
         else:
-            found.append(frames)
-    return [_in_time(frames) for frames in found]
+            found.append(series[key])
+    return found
 
 
-def _in_time(frames: list[CineFrame]) -> list[CineFrame]:
-    times = {frame.trigger_time_ms for frame in frames}
-    if None in times or len(times) < len(frames):
-        return sorted(frames, key=lambda frame: frame.instance)
-    return sorted(frames, key=lambda frame: (time_ms(frame), frame.instance))
+def _usual(acquisitions: Sequence[Sequence[CineFrame]]) -> _Usual:
+    count = most_common([len(frames) for frames in acquisitions])
+    shapes = [frame.shape for frames in acquisitions for frame in frames]
+    times = (times_ms(*in_time(frames)) for frames in acquisitions if len(frames) == count)
+    beats = [beat_ms(known) for known in times if known is not None]
+    return _Usual(count, max(sorted(set(shapes)), key=shapes.count), float(np.median(beats)) if beats else float("nan"))
 
 
-def _latest(source: Path, number: int, acquisitions: list[list[CineFrame]], count: int) -> list[CineFrame]:
-    whole = [frames for frames in acquisitions if not section_fault(frames, count)]
-    chosen = (whole or acquisitions)[-1]
-    if len(acquisitions) > 1:
-        _LOG.warning(
-            "%s: section %d was acquired %d times; kept the latest whole one (series %d, acquisition %d)",
-            source,
-            number,
-            len(acquisitions),
-            chosen[0].series,
-            chosen[0].acquisition,
-        )
-    return chosen
+def _latest_whole(acquisitions: list[list[CineFrame]], usual: _Usual) -> list[CineFrame]:
+    """Return the last acquisition that has as many frames as most slices and no fault, else the last."""
+    for frames in reversed(acquisitions):
+        try:
+            if len(_slice(0, frames, usual).frames) >= usual.count:
+                return frames
+        except ValueError:
+            continue
+    return acquisitions[-1]
 
 
-def _hole(frames: Sequence[CineFrame]) -> str | None:
-    steps = np.diff([time_ms(frame) for frame in frames])
-    if len(steps) < 3 or not bool((steps > 0).all()):
-        return None
-    usual = float(np.median(steps))
-    worst = int(np.argmax(steps))
-    if steps[worst] <= _HOLE * usual:
-        return None
-    return (
-        f"a frame is missing after {time_ms(frames[worst]):.0f} ms (a step of {steps[worst]:.0f} ms, not {usual:.0f})"
-    )
-
-
-def _spacing(source: Path, sections: Sequence[Sequence[CineFrame]]) -> tuple[float, float, float]:
-    first = sections[0][0]
-    if len(sections) == 1:
-        return (*first.pixel_spacing_mm, thickness_mm(source, first))
-    depths = [float(first.normal @ section[0].position_mm) for section in sections]
-    steps = np.diff(depths)
-    between = float(np.median(steps))
-    if float(np.abs(steps - between).max()) > 0.1 * between:
-        _LOG.warning(
-            "%s: sections are %.1f to %.1f mm apart; the median %.1f mm is used",
-            source,
-            steps.min(),
-            steps.max(),
-            between,
-        )
-    return (*first.pixel_spacing_mm, between)
-
-
-def thickness_mm(source: Path, frame: CineFrame) -> float:
-    """Return the slice thickness, which stands for the distance between sections where there is only one.
+def _slice(number: int, frames: list[CineFrame], usual: _Usual) -> SliceFrames:
+    """Return a slice with its frames in order of time.
 
     Raises:
-        UnusableFileError: if the header has none.
+        ValueError: if the frames cannot serve.
     """
-    if frame.thickness_mm is None:
-        raise UnusableFileError(
-            f"{source}: expected a slice thickness (0018,0050) beside a single section, found none; "
-            "give a series with several sections."
+    _check_alike(frames, usual)
+    ordered, ordered_by = in_time(frames)
+    if ordered_by is None:
+        raise ValueError(
+            f"nothing orders its {len(frames)} frames: {', '.join(frames[0].times)} are missing or equal in the headers"
         )
-    return frame.thickness_mm
+    times = times_ms(ordered, ordered_by)
+    whole = len(frames) / usual.count
+    if times is not None and len(times) > 1 and np.isfinite(usual.beat_ms):
+        whole = beat_ms(times) / usual.beat_ms
+    if len(frames) < 2 or not _WHOLE_BEAT <= whole <= 1 / _WHOLE_BEAT:
+        raise ValueError(f"{len(frames)} frames instead of {usual.count} as in most slices, not one whole beat")
+    phases = None if times is None else beat_phases(times)
+    notes = [f"frames in order of {ordered_by}"] if times is None else []
+    notes += [] if phases is None else ["frames at uneven times, resampled by their trigger times"]
+    notes += [] if len(frames) == usual.count else [f"{len(frames)} frames, {usual.count} in most slices; resampled"]
+    return SliceFrames(number, ordered, phases, notes)
 
 
-def _most_common(values: Sequence[_Value]) -> _Value:
-    """Return the value that comes most often; of equally many the largest."""
-    counts = Counter(values)
-    return max(counts, key=lambda value: (counts[value], value))
+def _check_alike(frames: Sequence[CineFrame], usual: _Usual) -> None:
+    for frame in frames:
+        if frame.fault:
+            raise ValueError(f"{Path(frame.path).name}: {frame.fault}")
+    shapes = {frame.shape for frame in frames}
+    if len(shapes) > 1:
+        raise ValueError(f"mixed matrix sizes {sorted(shapes)}")
+    if shapes != {usual.shape}:
+        raise ValueError(f"matrix size {frames[0].shape} instead of {usual.shape} as in most slices")
+    if len({frame.pixel_spacing_mm for frame in frames}) > 1:
+        raise ValueError("mixed pixel spacings")
 
 
-def time_ms(frame: CineFrame) -> float:
-    """Return the trigger time, NaN if the header has none."""
-    return float("nan") if frame.trigger_time_ms is None else frame.trigger_time_ms
+def _check_distances(source: Path, positions: Sequence[Sequence[CineFrame]], notes: list[str]) -> None:
+    """Note uneven distances between slices.
+
+    Raises:
+        UnusableFileError: if they are not those of slices of a heart.
+    """
+    normal = positions[0][0].normal
+    steps = np.diff([float(normal @ frames[0].position_mm) for frames in positions])
+    if not len(steps):
+        return
+    low, high = _SLICE_DISTANCE_MM
+    between = float(np.median(steps))
+    if not low <= between <= high:
+        raise UnusableFileError(
+            f"{source}: expected slices {low:g} to {high:g} mm apart (0020,0032), found {between:g} mm; export the "
+            "series again."
+        )
+    if float(np.abs(steps - between).max()) > 0.1 * between:
+        notes.append(f"slices are {steps.min():.1f} to {steps.max():.1f} mm apart, {between:.1f} mm for the most part")

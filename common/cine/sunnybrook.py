@@ -7,9 +7,10 @@ import re
 from functools import partial
 from pathlib import Path
 
+from ..data.listing import visible_files
 from ..data.tables import read_table
 from ..errors import UnusableFileError
-from .labels import diastolic_sections, ejection_fraction_from_contours, read_contours
+from .labels import diastolic_slices, ejection_fraction_from_contours, read_contours
 from .patients import CinePatient, Measurement
 
 _LOG = logging.getLogger(__name__)
@@ -34,7 +35,7 @@ def sunnybrook_patients(dataset_dir: Path) -> list[CinePatient]:
     )
     if not folders:
         return []
-    contours = _contour_folders(dataset_dir)
+    contours = contour_folders(dataset_dir)
     pairs = dict(_SUNNYBROOK_PAIRS)
     for table in sorted({*dataset_dir.glob("scd_patientdata.csv"), *dataset_dir.glob("link.csv")}):
         pairs.update(_sunnybrook_pairs(table))
@@ -51,7 +52,8 @@ def _original_name(name: str) -> str | None:
     return f"{found[1]}-{found[2]}" if found else None
 
 
-def _contour_folders(dataset_dir: Path) -> dict[str, Path]:
+def contour_folders(dataset_dir: Path) -> dict[str, Path]:
+    """Return original name -> folder of the contours of each patient below `dataset_dir`."""
     found: dict[str, Path] = {}
     for depth in ("", "*/", "*/*/"):
         for path in sorted(dataset_dir.glob(f"{depth}SC-*")):
@@ -72,9 +74,9 @@ def _sunnybrook_patient(folder: Path, original: str | None, contours: dict[str, 
     image = short_axis[0] if len(short_axis) == 1 else folder
     if original is None:
         _LOG.warning("%s: no entry in scd_patientdata.csv, so neither contours nor class are known", folder.name)
-        return CinePatient(folder.name, image)
+        return CinePatient(folder.name, image, folder)
     measure = partial(_measure_contours, contours[original]) if original in contours else None
-    return CinePatient(folder.name, image, known_class=partial(_pathology_class, original), measure=measure)
+    return CinePatient(folder.name, image, folder, known_class=partial(_pathology_class, original), measure=measure)
 
 
 def _pathology_class(original: str, ef_threshold: float) -> int | None:
@@ -83,19 +85,15 @@ def _pathology_class(original: str, ef_threshold: float) -> int | None:
 
 
 def _measure_contours(folder: Path, patient: CinePatient) -> Measurement:
-    contours = read_contours(sorted(folder.rglob("*icontour*.txt")))
+    contours = read_contours(file for file in visible_files(folder) if re.search(r"icontour.*\.txt$", file.name))
     if not contours:
         raise UnusableFileError(f"{folder}: expected *icontour-manual.txt, found none.")
-    stack = patient.stack
-    frames = [
-        (number, k, frame)
-        for number, section in zip(stack.numbers, stack.sections, strict=True)
-        for k, frame in enumerate(section)
-    ]
+    slices = patient.stack.slices
+    frames = [(found.number, t, frame) for found in slices for t, frame in enumerate(found.frames)]
     by_name = {int((re.findall(r"\d+", Path(frame.path).stem) or ["0"])[-1]): (s, t) for s, t, frame in frames}
     by_instance = {frame.instance: (s, t) for s, t, frame in frames}
     # Contours are numbered like the files; where files were renamed, the instance number (0020,0013) still tells.
     unique = len(by_name) == len(frames) and set(contours) <= set(by_name)
-    places = by_name if unique else by_instance
-    ef = ejection_fraction_from_contours(contours, places, len(stack.sections[0]))
-    return Measurement(ef, frozenset(diastolic_sections(contours, places)))
+    positions = by_name if unique else by_instance
+    ef = ejection_fraction_from_contours(contours, positions, max(len(found.frames) for found in slices))
+    return Measurement(ef, frozenset(diastolic_slices(contours, positions)))

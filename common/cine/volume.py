@@ -1,4 +1,4 @@
-"""Cine cardiac MR as one array of sections and frames, and which sections of it are usable."""
+"""Cine cardiac MR as slices over one heart beat, and why some cannot serve."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..errors import UnusableFileError
 
@@ -15,74 +16,77 @@ _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Cine:
-    """A stack of parallel sections, each filmed over one heart beat.
+class CineSlice:
+    """One slice, filmed over one heart beat.
 
     Attributes:
-        frames: (S, T, H, W) float32; S runs along the normal, T over the heart beat.
-        spacing_mm: distance between rows, between columns, and between sections along the normal.
-        affine: (4, 4), from indices (row, column, section) to right-anterior-superior millimetres.
-        trigger_times_ms: (S, T) time after the R wave, or None where the files do not tell.
-        sections_skipped: (index along the normal among all sections found, reason).
+        number: position along the normal among all slices that were found, from 0.
+        frames: (T, H, W) float32.
+        affine: (4, 4), from row, column and millimetres along the normal to right-anterior-superior millimetres.
+        phases: (T,) when each frame was taken, rising from 0 to below 1 beat; None where the frames are even.
+        notes: what was done to the slice.
     """
 
-    frames: np.ndarray
-    spacing_mm: tuple[float, float, float]
-    affine: np.ndarray
-    trigger_times_ms: np.ndarray | None = None
-    sections_skipped: list[tuple[int, str]] = field(default_factory=list)
+    number: int
+    frames: NDArray[np.float32]
+    affine: NDArray[np.float64]
+    phases: NDArray | None = None
+    notes: list[str] = field(default_factory=list)
 
 
-def pixel_fault(frames: Sequence[np.ndarray] | np.ndarray) -> str | None:
-    """Return why the frames (H, W) of one section cannot serve, or None if they can."""
-    bad = sum(int((~np.isfinite(frame)).sum()) for frame in frames if not np.issubdtype(frame.dtype, np.integer))
-    if bad:
-        return f"{bad} pixels are NaN or infinite"
-    constant = [k for k, frame in enumerate(frames) if frame.min() == frame.max()]
-    if len(constant) == len(frames):
-        return "the image is constant (standard deviation 0)"
-    if constant:
-        return f"frame {constant[0] + 1} of {len(frames)} is constant (standard deviation 0)"
-    return None
+@dataclass(frozen=True)
+class Cine:
+    """A stack of parallel slices.
+
+    Attributes:
+        slices: the usable ones, along the normal.
+        skipped: number along the normal and reason of each slice that is left out.
+        notes: what else was left out or done.
+    """
+
+    slices: list[CineSlice]
+    skipped: list[tuple[int, str]]
+    notes: list[str]
 
 
-def drop_faulty(
-    source: Path,
-    sections: Sequence[Sequence[np.ndarray] | np.ndarray],
-    numbers: list[int],
-    skipped: list[tuple[int, str]],
-) -> tuple[list[int], list[tuple[int, str]]]:
-    """Return which of `sections` are usable, and `skipped` with those that are not.
-
-    Args:
-        source: file or folder, for the messages.
-        sections: each T frames (H, W).
-        numbers: index of each section along the normal among all that were found.
-        skipped: sections that were left out before, with reasons.
+def check_pixels(frames: Sequence[NDArray] | NDArray) -> None:
+    """Check the frames (H, W) of one slice.
 
     Raises:
-        UnusableFileError: if none is left.
+        ValueError: if pixels are no numbers, a frame is constant, or all frames are equal.
     """
-    faults = [pixel_fault(section) for section in sections]
-    usable = [k for k, fault in enumerate(faults) if fault is None]
-    skipped = sorted(skipped + [(numbers[k], fault) for k, fault in enumerate(faults) if fault is not None])
-    report_skipped(source, skipped)
-    if not usable:
-        raise no_usable_section(source, skipped)
-    return usable, skipped
+    bad = sum(int((~np.isfinite(frame)).sum()) for frame in frames if not np.issubdtype(frame.dtype, np.integer))
+    if bad:
+        raise ValueError(f"{bad} pixels are NaN or infinite")
+    constant = [k for k, frame in enumerate(frames) if frame.min() == frame.max()]
+    if len(constant) == len(frames):
+        raise ValueError("the image is constant (standard deviation 0)")
+    if constant:
+        raise ValueError(f"frame {constant[0] + 1} of {len(frames)} is constant (standard deviation 0)")
+    if all(np.array_equal(frame, frames[0]) for frame in frames[1:]):
+        raise ValueError(f"all {len(frames)} frames are equal, nothing moves")
 
 
-def report_skipped(source: Path, skipped: list[tuple[int, str]]) -> None:
-    """Log each section that is left out and why."""
-    for number, reason in skipped:
-        _LOG.warning("%s: section %d skipped: %s", source, number, reason)
+def report(source: Path, cine: Cine) -> Cine:
+    """Log what was left out of a patient and what was done, and return it.
+
+    Raises:
+        UnusableFileError: if no slice is left.
+    """
+    for note in cine.notes:
+        _LOG.warning("%s: %s", source, note)
+    for number, reason in cine.skipped:
+        _LOG.warning("%s: slice %d skipped: %s", source, number, reason)
+    if not cine.slices:
+        raise no_usable_slice(source, cine.skipped)
+    return cine
 
 
-def no_usable_section(source: Path, skipped: list[tuple[int, str]], remedy: str = "") -> UnusableFileError:
-    """Return the error that lists why every section of `source` was left out."""
-    reasons = "; ".join(f"section {number}: {reason}" for number, reason in skipped[:5]) or "no section"
+def no_usable_slice(source: Path, skipped: list[tuple[int, str]]) -> UnusableFileError:
+    """Return the error that lists why every slice of `source` was left out."""
+    reasons = "; ".join(f"slice {number}: {reason}" for number, reason in skipped[:5])
     more = f"; and {len(skipped) - 5} more" if len(skipped) > 5 else ""
     return UnusableFileError(
-        f"{source}: expected at least one whole short-axis section, found none ({reasons}{more}); "
-        + (remedy or "export the cine series of this patient again.")
+        f"{source}: expected at least one whole short-axis slice, found none ({reasons}{more}); export the cine series "
+        "of this patient again."
     )

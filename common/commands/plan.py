@@ -7,7 +7,8 @@ title, run id, configs, overrides). `{work}` in any of its strings stands for th
 import hashlib
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -124,14 +125,19 @@ class _Done:
         self.known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
         self.code = _code_hash(bundle)
 
-    def step(self, name: str, spec: Any) -> "_StepTimer":
-        print_of = hashlib.sha256((self.code + json.dumps(spec, sort_keys=True)).encode()).hexdigest()
-        self.code = print_of  # a step that runs again makes every later one run again
-        return _StepTimer(self, name, print_of)
-
-    def write(self, name: str, entry: dict[str, Any]) -> None:
-        self.known[name] = entry
-        write_json(self.path, self.known)
+    @contextmanager
+    def step(self, name: str, spec: Any) -> Iterator[str]:
+        """Yield the state in which a step is found; note its beginning and, with the seconds it took, its end."""
+        self.code = hashlib.sha256((self.code + json.dumps(spec, sort_keys=True)).encode()).hexdigest()
+        entry = {"fingerprint": self.code}  # a step that runs again makes every later one run again
+        known = self.known.get(name, {})
+        state = NEW if known.get("fingerprint") != self.code else FINISHED if "seconds" in known else BEGUN
+        began = {clock: read() for clock, read in _CLOCKS.items()}
+        if state == NEW:
+            self._write(name, entry)
+        yield state
+        if state != FINISHED:
+            self._write(name, {**entry, **{clock: round(read() - began[clock], 1) for clock, read in _CLOCKS.items()}})
 
     def seconds(self, name: str) -> float:
         return float(self.known[name]["seconds"])
@@ -141,26 +147,9 @@ class _Done:
         finished = {name: entry for name, entry in self.known.items() if entry.keys() >= _CLOCKS.keys()}
         return {name: {clock: entry[clock] for clock in _CLOCKS} for name, entry in finished.items()}
 
-
-class _StepTimer:
-    """Gives the state in which a step was found; notes its beginning and, with the seconds of the last go, its end."""
-
-    def __init__(self, done: _Done, name: str, fingerprint: str) -> None:
-        self.done, self.name, self.entry = done, name, {"fingerprint": fingerprint}
-        known = done.known.get(name, {})
-        found = FINISHED if "seconds" in known else BEGUN
-        self.state = found if known.get("fingerprint") == fingerprint else NEW
-
-    def __enter__(self) -> str:
-        self.began = {clock: read() for clock, read in _CLOCKS.items()}
-        if self.state == NEW:
-            self.done.write(self.name, self.entry)
-        return self.state
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None and self.state != FINISHED:
-            took = {clock: round(read() - self.began[clock], 1) for clock, read in _CLOCKS.items()}
-            self.done.write(self.name, {**self.entry, **took})
+    def _write(self, name: str, entry: dict[str, Any]) -> None:
+        self.known[name] = entry
+        write_json(self.path, self.known)
 
 
 def _code_hash(bundle: str) -> str:

@@ -76,7 +76,7 @@ class BarlowTwinsLoss(nn.Module):
 
 def embedding_row(batch: Any, output: Any) -> dict[str, Any]:
     """Return case and the embeddings of both views of one image, as lists."""
-    return {"case": str(batch["case"]), "section": 0, "views": output["pred"].float().cpu().tolist()}
+    return {"case": str(batch["case"]), "views": output["pred"].float().cpu().tolist()}
 
 
 def held_out_barlow_twins(rows: Sequence[Mapping[str, Any]], redundancy_weight: float = 5e-3) -> float:

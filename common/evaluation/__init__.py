@@ -1,9 +1,9 @@
 """What every evaluation shares: rows, intervals, tables, per-case results."""
 
+from ..figure import NOTE as NOTE
+from ..figure import figure as figure
 from .case_results import CaseResults as CaseResults
 from .evaluation import Evaluation as Evaluation
-from .figure import NOTE as NOTE
-from .figure import figure as figure
 from .intervals import Interval as Interval
 from .intervals import bootstrap_interval as bootstrap_interval
 from .intervals import paired_difference as paired_difference

@@ -9,8 +9,8 @@ from ignite.engine import Engine, Events
 
 from ..data.failures import FailureLog
 from ..data.output import safe_name
+from ..figure import NOTE
 from ..files import append_csv, write_csv, write_json
-from .figure import NOTE
 
 TABLE = "predictions.csv"
 

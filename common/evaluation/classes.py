@@ -1,44 +1,53 @@
-"""Scores of two classes: area under the ROC curve, and what calls of one class amount to."""
+"""Scores of two classes, label 1 or 0, by scikit-learn; NaN where a score is not defined."""
+
+from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+import sklearn
+from numpy.typing import ArrayLike
 
 
-def auc(labels: NDArray, scores: NDArray) -> float:
+def _without_checks(score: Callable[..., float], first: ArrayLike, second: ArrayLike, **options: float) -> float:
+    """Return `score` without scikit-learn's checks of each argument: a bootstrap calls it thousands of times."""
+    with sklearn.config_context(assume_finite=True, skip_parameter_validation=True):
+        return float(score(np.asarray(first), np.asarray(second), **options))
+
+
+def auc(labels: ArrayLike, scores: ArrayLike) -> float:
     """Return the area under the ROC curve, ties counted half; NaN where one class is missing."""
-    from scipy.stats import rankdata
+    from sklearn.metrics import roc_auc_score
 
-    positive = np.asarray(labels) == 1
-    count, others = int(positive.sum()), int((~positive).sum())
-    if count == 0 or others == 0:
-        return float("nan")
-    ranks = rankdata(scores)
-    return float((ranks[positive].sum() - count * (count + 1) / 2) / (count * others))
+    return _without_checks(roc_auc_score, labels, scores) if len(np.unique(labels)) == 2 else float("nan")
 
 
-def accuracy(labels: NDArray, called: NDArray) -> float:
-    """Return the share of right calls."""
+def accuracy(labels: ArrayLike, called: ArrayLike) -> float:
+    """Return the fraction of right calls."""
     return float(np.mean(np.asarray(labels) == np.asarray(called)))
 
 
-def sensitivity(labels: NDArray, called: NDArray) -> float:
-    """Return the share of label 1 that is called 1; NaN without any."""
-    positive = np.asarray(labels) == 1
-    return float(np.mean(np.asarray(called)[positive] == 1)) if positive.any() else float("nan")
+def sensitivity(labels: ArrayLike, called: ArrayLike) -> float:
+    """Return the fraction of label 1 that is called 1; NaN without any."""
+    from sklearn.metrics import recall_score
+
+    return _without_checks(recall_score, labels, called, zero_division=np.nan)
 
 
-def specificity(labels: NDArray, called: NDArray) -> float:
-    """Return the share of label 0 that is called 0; NaN without any."""
-    return sensitivity(1 - np.asarray(labels), 1 - np.asarray(called))
+def specificity(labels: ArrayLike, called: ArrayLike) -> float:
+    """Return the fraction of label 0 that is called 0; NaN without any."""
+    from sklearn.metrics import recall_score
+
+    return _without_checks(recall_score, labels, called, pos_label=0, zero_division=np.nan)
 
 
 def precision(labels: ArrayLike, called: ArrayLike) -> float:
-    """Return the share of calls of 1 whose label is 1; NaN without any call."""
-    return sensitivity(np.asarray(called), np.asarray(labels))
+    """Return the fraction of calls of 1 whose label is 1; NaN without any call."""
+    from sklearn.metrics import precision_score
+
+    return _without_checks(precision_score, labels, called, zero_division=np.nan)
 
 
 def f1_score(labels: ArrayLike, called: ArrayLike) -> float:
     """Return 2 TP / (2 TP + FP + FN); NaN where nothing is labelled or called 1."""
-    actual, found = np.asarray(labels) == 1, np.asarray(called) == 1
-    total = int(actual.sum() + found.sum())
-    return float(2 * (actual & found).sum() / total) if total else float("nan")
+    from sklearn import metrics
+
+    return _without_checks(metrics.f1_score, labels, called, zero_division=np.nan)

@@ -7,16 +7,16 @@ from torch import Tensor
 
 
 def restoration_row(batch: Any, output: Any) -> dict[str, Any]:
-    """Return case, section and the mean squared errors of one sample before and after restoration.
+    """Return case, slice and the mean squared errors of one sample before and after restoration.
 
     Args:
-        batch: with `case` and `section`.
+        batch: with `case` and `slice_number`.
         output: with `image` (corrupted), `label` (original) and `pred` (restored), all of one shape.
     """
     image, original, restored = (output[key].float() for key in ("image", "label", "pred"))
     return {
         "case": str(batch["case"]),
-        "section": int(batch["section"]),
+        "slice": int(batch["slice_number"]),
         "corrupted_mse": _mse(image, original),
         "restored_mse": _mse(restored, original),
     }

@@ -66,7 +66,7 @@ class RowMetric(RowCollector):
 
 def _without_repeats(rows: list[Row]) -> list[Row]:
     """Return the rows, each sample once: distributed samplers repeat some to give every process the same number."""
-    keys = [tuple(row.get(k) for k in ("case", "section")) for row in rows]
+    keys = [tuple(row.get(k) for k in ("case", "slice")) for row in rows]
     if any(key[0] is None for key in keys):
         return rows
     return list(dict(zip(keys, rows, strict=True)).values())

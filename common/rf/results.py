@@ -11,7 +11,7 @@ from torch import Tensor
 from ..data.failures import FailureLog
 from ..errors import UnusableFileError
 from ..evaluation.case_results import CaseResults
-from ..evaluation.figure import figure
+from ..figure import figure
 from ..files import replacing
 from .analytic_signal import b_mode
 from .figures import colour_limits, show_strain

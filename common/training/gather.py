@@ -1,9 +1,8 @@
 """Batches of all processes side by side, for losses that compare the samples of a batch with each other."""
 
-from typing import Any
-
 import torch
 from torch import Tensor, distributed
+from torch.distributed.nn.functional import all_gather
 
 
 def gather_with_gradient(local: Tensor) -> Tensor:
@@ -18,19 +17,4 @@ def gather_with_gradient(local: Tensor) -> Tensor:
     """
     if not (distributed.is_available() and distributed.is_initialized()) or distributed.get_world_size() == 1:
         return local
-    return _Gather.apply(local)
-
-
-class _Gather(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, local: Tensor) -> Tensor:
-        parts = [torch.empty_like(local) for _ in range(distributed.get_world_size())]
-        distributed.all_gather(parts, local.contiguous())
-        ctx.rows = len(local)
-        return torch.cat(parts)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        total = gradients[0].contiguous().clone()
-        distributed.all_reduce(total)
-        return total.narrow(0, distributed.get_rank() * ctx.rows, ctx.rows)
+    return torch.cat(all_gather(local.contiguous()))

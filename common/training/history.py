@@ -9,7 +9,8 @@ from typing import Any
 from ignite.engine import Engine, Events
 from torch.optim import Optimizer
 
-from ..files import replacing, write_csv
+from ..figure import figure
+from ..files import write_csv
 from .processes import is_main_process
 
 _WIDE_RATIO = 20
@@ -114,27 +115,26 @@ def draw_history(path: str | os.PathLike[str], parts: Mapping[str, Sequence[Mapp
         parts: title -> rows as :class:`History` keeps them; None and missing values are left out. Of several parts each
             begins, in a colour of its own, at the epoch at which the one before ends.
     """
-    from matplotlib.figure import Figure
-
     names = dict.fromkeys(n for rows in parts.values() for row in rows for n in row if n not in _NOT_DRAWN)
-    figure = Figure(figsize=(3.6 * len(names), 2.8), layout="constrained")
-    for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
-        before = 0
-        values: list[float] = []
-        for title, rows in parts.items():
-            known = {before + row["epoch"]: row[name] for row in rows if row.get(name) is not None}
-            axes.plot(list(known), list(known.values()), marker=".", label=title)
-            before += len(rows)
-            values += known.values()
-        wide = 0 < _WIDE_RATIO * min(values, default=0) < max(values, default=0)
-        axes.set(xlabel="epoch", title=name.replace("_", " "), yscale="log" if wide else "linear")
-        axes.grid(alpha=0.3)
-    if len(parts) > 1:
-        figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(parts))
-    else:
-        figure.suptitle(next(iter(parts)))
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=110)
+    title = next(iter(parts)) if len(parts) == 1 else ""
+    with figure(path, 3.6 * len(names), 2.8, title) as made:
+        for axes, name in zip(made.subplots(1, len(names), squeeze=False)[0], names, strict=True):
+            _draw_metric(axes, name, parts)
+        if len(parts) > 1:
+            made.legend(*made.axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=len(parts))
+
+
+def _draw_metric(axes: Any, name: str, parts: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    before = 0
+    values: list[float] = []
+    for title, rows in parts.items():
+        known = {before + row["epoch"]: row[name] for row in rows if row.get(name) is not None}
+        axes.plot(list(known), list(known.values()), marker=".", label=title)
+        before += len(rows)
+        values += known.values()
+    wide = 0 < _WIDE_RATIO * min(values, default=0) < max(values, default=0)
+    axes.set(xlabel="epoch", title=name.replace("_", " "), yscale="log" if wide else "linear")
+    axes.grid(alpha=0.3)
 
 
 def _is_scalar(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Training steps with the deterministic preprocessing cached, against preparing every section anew."""
+"""Training steps with the deterministic preprocessing cached, against preparing every slice anew."""
 
 import time
 
@@ -27,7 +27,7 @@ def seconds_of_second_epoch(data, work, cache):
 
 def test_cached_preprocessing_against_none(benchmark, tmp_path):
     data = tmp_path / "data"
-    simulate_cine_mr(data, cases=12, size=128, frames=24, sections=6, layout="dicom", reduced_fraction=0.5)
+    simulate_cine_mr(data, cases=12, size=128, frames=24, slices=6, layout="dicom", reduced_fraction=0.5)
     set_determinism(0)
     plain = seconds_of_second_epoch(data, tmp_path, "none")
     disk = seconds_of_second_epoch(data, tmp_path, "disk")

@@ -111,7 +111,7 @@ def test_validation_and_inference_prepare_a_case_alike(bundle, phantom, tmp_path
     same = [
         sample
         for sample in inference.dataset
-        if all(str(sample.get(k)) == str(wanted.get(k)) for k in smallest(bundle).get("same", ["case", "section"]))
+        if all(str(sample.get(k)) == str(wanted.get(k)) for k in smallest(bundle).get("same", ["case", "slice_number"]))
     ]
     assert len(same) == 1
     torch.testing.assert_close(torch.as_tensor(same[0]["image"]), torch.as_tensor(wanted["image"]), rtol=0, atol=1e-6)

@@ -22,7 +22,7 @@ def test_an_unknown_bundle_is_named_beside_the_known_ones(capsys):
 
 def test_simulate_takes_the_phantoms_settings(tmp_path):
     words = ["simulate", "cmr_hf_classify", str(tmp_path), "--cases", "2", "--size", "32", "--frames", "4"]
-    assert main([*words, "--sections", "2"]) == 0
+    assert main([*words, "--slices", "2"]) == 0
     assert len(list(tmp_path.rglob("*_4d.nii.gz"))) == 2
 
 

@@ -88,7 +88,7 @@ def test_montage_serves_one_slice_and_many(tmp_path, depth):
 
 def test_noise_picture_shows_the_noisiest_slice(tmp_path):
     def step(engine, std):
-        engine.state.batch = [{"case": f"std {std}", "section": 2}]
+        engine.state.batch = [{"case": f"std {std}", "slice_number": 2}]
         noise = std * torch.randn(2, 16, 16)
         return [{"image": noise + 1, "label": noise, "pred": noise}]
 

@@ -18,7 +18,7 @@ def prepare(item):
 
 def test_gives_each_slice_with_brain_once_with_its_case():
     dataset = SliceDataset([{"case": "1"}, {"case": "2"}], prepare, progress=False)
-    assert [(item["case"], item["section"]) for item in dataset] == [(c, k) for c in "12" for k in (1, 2, 3)]
+    assert [(item["case"], item["slice_number"]) for item in dataset] == [(c, k) for c in "12" for k in (1, 2, 3)]
     volume = prepare({"case": "2"})
     assert torch.equal(dataset[4]["image"], volume["image"][..., 2])
     assert torch.equal(dataset[4]["label"], volume["label"][..., 2])

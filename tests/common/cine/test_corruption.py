@@ -9,12 +9,12 @@ SHAPE = (1, 48, 36, 10)
 
 
 def numbered(shape=SHAPE):
-    """A section in which every pixel has a value of its own."""
+    """A cine in which every pixel has a value of its own."""
     return np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
 
 
-def corrupted(corruption, section, seed=0):
-    return corruption.set_random_state(seed=seed)(section)
+def corrupted(corruption, cine, seed=0):
+    return corruption.set_random_state(seed=seed)(cine)
 
 
 ALL = pytest.mark.parametrize("make", [LocalPixelShuffle, CoverPatches, CoverFrames])
@@ -22,16 +22,16 @@ ALL = pytest.mark.parametrize("make", [LocalPixelShuffle, CoverPatches, CoverFra
 
 @ALL
 def test_one_seed_gives_one_result_and_another_seed_another(make):
-    section = numbered()
-    assert np.array_equal(corrupted(make(), section, 1), corrupted(make(), section, 1))
-    assert not np.array_equal(corrupted(make(), section, 1), corrupted(make(), section, 2))
+    cine = numbered()
+    assert np.array_equal(corrupted(make(), cine, 1), corrupted(make(), cine, 1))
+    assert not np.array_equal(corrupted(make(), cine, 1), corrupted(make(), cine, 2))
 
 
 @ALL
 def test_leaves_its_input_as_it_was(make):
-    section = numbered()
-    corrupted(make(), section)
-    assert np.array_equal(section, numbered())
+    cine = numbered()
+    corrupted(make(), cine)
+    assert np.array_equal(cine, numbered())
 
 
 @ALL
@@ -53,9 +53,9 @@ def test_a_view_with_time_in_front_gives_what_its_copy_gives(make):
 
 @ALL
 def test_integer_pixels_become_float32(make):
-    section = numbered().astype(np.int16)
-    assert corrupted(make(), section).dtype == np.float32
-    assert corrupted(make(), torch.from_numpy(section)).dtype == torch.float32
+    cine = numbered().astype(np.int16)
+    assert corrupted(make(), cine).dtype == np.float32
+    assert corrupted(make(), torch.from_numpy(cine)).dtype == torch.float32
 
 
 @ALL
@@ -66,50 +66,50 @@ def test_repeats_the_last_draw_on_request(make):
 
 
 @ALL
-def test_refuses_a_section_without_channel(make):
+def test_refuses_a_slice_without_channel(make):
     with pytest.raises(ValueError, match=r"shape \(1, H, W, T\), found \(4, 5, 6\)"):
         make()(np.zeros((4, 5, 6), np.float32))
 
 
 @pytest.mark.parametrize("mode", ["permute", "pixels"])
 def test_shuffling_moves_pixels_within_their_window_of_their_frame_only(mode):
-    section = numbered()
+    cine = numbered()
     shuffle = LocalPixelShuffle(windows_per_frame=1, max_side=9, mode=mode)
     for seed in range(20):
-        result = corrupted(shuffle, section, seed)
+        result = corrupted(shuffle, cine, seed)
         (h, w), places = shuffle._sides[0], shuffle._starts[0]
         for t, (r, c) in enumerate(places):
             window = (0, slice(r, r + h), slice(c, c + w), t)
-            assert sorted(result[window].ravel()) == sorted(section[window].ravel())
+            assert sorted(result[window].ravel()) == sorted(cine[window].ravel())
             rest = np.ones(SHAPE[1:3], bool)
             rest[window[1:3]] = False
-            assert np.array_equal(result[0, ..., t][rest], section[0, ..., t][rest])
+            assert np.array_equal(result[0, ..., t][rest], cine[0, ..., t][rest])
 
 
 def test_permuting_is_equation_1_with_permutation_matrices():
-    section = numbered((1, 30, 40, 4))
+    cine = numbered((1, 30, 40, 4))
     shuffle = LocalPixelShuffle(windows_per_frame=3, max_side=12)
-    result = corrupted(shuffle, section, 5)
-    expected = section.copy()
+    result = corrupted(shuffle, cine, 5)
+    expected = cine.copy()
     for t in range(4):
         for (h, w), starts, (rows, columns) in zip(shuffle._sides, shuffle._starts, shuffle._orders, strict=True):
             r, c = starts[t]
             left, right = np.eye(h)[rows[t]], np.eye(w)[:, columns[t]]
             assert (left.sum(0) == 1).all() and (right.sum(1) == 1).all()
-            expected[0, r : r + h, c : c + w, t] = left @ section[0, r : r + h, c : c + w, t] @ right
+            expected[0, r : r + h, c : c + w, t] = left @ cine[0, r : r + h, c : c + w, t] @ right
     assert np.array_equal(result, expected)
 
 
 def test_permuting_keeps_rows_together_and_pixel_mode_does_not():
-    section = numbered((1, 30, 30, 2))
+    cine = numbered((1, 30, 30, 2))
 
     def rows_kept(mode):
         shuffle = LocalPixelShuffle(1, 29, mode).set_random_state(seed=8)
-        result = shuffle(section)
+        result = shuffle(cine)
         (h, w), (r, c) = shuffle._sides[0], shuffle._starts[0, 0]
         assert h > 3 and w > 3
         window = result[0, r : r + h, c : c + w, 0]
-        return all(len(np.unique(row // 60)) == 1 for row in window)  # a row of the section spans 60 numbers
+        return all(len(np.unique(row // 60)) == 1 for row in window)  # a row of the frame spans 60 numbers
 
     assert rows_kept("permute") and not rows_kept("pixels")
 
@@ -152,12 +152,12 @@ def test_shuffles_frames_of_less_than_ten_pixels():
 
 
 def test_overlapping_windows_read_the_original_and_the_later_one_wins_whole():
-    section = numbered((1, 12, 12, 1))
+    cine = numbered((1, 12, 12, 1))
     shuffle = LocalPixelShuffle(windows_per_frame=60, max_side=11)
-    result = corrupted(shuffle, section, 2)
+    result = corrupted(shuffle, cine, 2)
     (h, w), (r, c) = shuffle._sides[-1], shuffle._starts[-1, 0]
     window = (0, slice(r, r + h), slice(c, c + w), 0)
-    assert sorted(result[window].ravel()) == sorted(section[window].ravel())
+    assert sorted(result[window].ravel()) == sorted(cine[window].ravel())
 
 
 @pytest.mark.parametrize(
@@ -229,8 +229,8 @@ def test_patches_refuse_settings_that_make_no_sense(arguments, message):
 
 @pytest.mark.parametrize("make", [CoverPatches, CoverFrames])
 def test_covering_values_are_standard_normal(make):
-    section = np.full((1, 96, 96, 30), 50, np.float32)
-    result = corrupted(make(), section)
+    cine = np.full((1, 96, 96, 30), 50, np.float32)
+    result = corrupted(make(), cine)
     values = result[result != 50]
     assert abs(values.mean()) < 0.02 and abs(values.std() - 1) < 0.02
     assert np.unique(values).size > 0.9 * values.size

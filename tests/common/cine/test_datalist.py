@@ -2,6 +2,9 @@
 
 import logging
 
+import nibabel
+import numpy as np
+import pydicom
 import pytest
 
 from common.cine import cine_cases, cine_datalist, simulate_cine_mr
@@ -12,7 +15,7 @@ from tests.dicom_frames import write_stack
 @pytest.fixture(scope="module")
 def acdc(tmp_path_factory):
     folder = tmp_path_factory.mktemp("acdc")
-    simulate_cine_mr(folder, cases=8, size=32, frames=4, sections=3, reduced_fraction=0.5)
+    simulate_cine_mr(folder, cases=8, size=32, frames=4, slices=3, reduced_fraction=0.5)
     return folder
 
 
@@ -58,9 +61,27 @@ def test_unreadable_patient_is_logged_and_the_others_go_on(tmp_path, caplog):
     assert [case["case"] for case in cine_cases(tmp_path)] == ["a", "b", "bad", "c"]
 
 
+def test_black_slices_and_patients_are_left_out_so_that_they_end_no_training(tmp_path, caplog):
+    write_stack(tmp_path / "anna", slices=2)
+    write_stack(tmp_path / "black", slices=1)
+    for file in [*sorted((tmp_path / "anna").iterdir())[:4], *(tmp_path / "black").iterdir()]:
+        dataset = pydicom.dcmread(file)
+        dataset.PixelData = bytes(len(dataset.PixelData))
+        dataset.save_as(file)
+    voxels = np.random.default_rng(0).integers(1, 500, (6, 6, 3, 4)).astype(np.int16)
+    voxels[:, :, 1] = 0
+    nibabel.save(nibabel.Nifti1Image(voxels, np.eye(4)), tmp_path / "bert.nii.gz")
+    with caplog.at_level(logging.WARNING):
+        items = cine_datalist(tmp_path, "all", labelled=False)
+    assert [(item["case"], item["slice_number"]) for item in items] == [("anna", 1), ("bert", 0), ("bert", 2)]
+    assert "anna: slice 0 skipped: the image is constant" in caplog.text
+    assert "bert.nii.gz: slice 1 skipped: the image is constant" in caplog.text
+    assert "black: left out" in caplog.text
+
+
 def test_folder_without_any_usable_patient_is_an_error(tmp_path):
     (tmp_path / "bad").mkdir()
-    with pytest.raises(NoDataError, match=r"expected sections to work on, found none in 1 patients \(bad cannot"):
+    with pytest.raises(NoDataError, match=r"expected slices to work on, found none in 1 patients \(bad cannot"):
         cine_datalist(tmp_path, "all", labelled=False)
 
 
@@ -100,8 +121,8 @@ def test_labels_csv_without_its_columns_is_refused(tmp_path):
 def test_misspelt_options_are_refused(acdc):
     with pytest.raises(ValueError, match="split: expected training, validation, test"):
         cine_datalist(acdc, "train")
-    with pytest.raises(ValueError, match="expected sections left_ventricle or all"):
-        cine_datalist(acdc, sections="lv")
+    with pytest.raises(ValueError, match="expected slices left_ventricle or all"):
+        cine_datalist(acdc, slices="lv")
 
 
 def test_too_few_patients_of_a_class_is_an_error_that_names_them(tmp_path):

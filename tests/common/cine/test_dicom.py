@@ -1,14 +1,15 @@
-"""Sections and frames of DICOM folders: order, geometry, and what happens to every kind of bad file."""
+"""Slices and frames of DICOM folders: order, geometry, and what happens to every kind of bad file."""
 
 import logging
 from pathlib import Path
 
 import numpy as np
+import pydicom
 import pytest
+import SimpleITK as sitk
 
 from common.cine import read_cine
-from common.cine.dicom import dicom_files, read_dicom_section, read_frames
-from common.cine.stacks import arrange_sections
+from common.cine.dicom import read_dicom_slice, read_stack
 from common.errors import NoDataError, UnusableFileError
 from tests.dicom_frames import OBLIQUE, textured, write_frame, write_stack
 
@@ -16,10 +17,14 @@ SAMPLE = Path(__file__).parents[2] / "data" / "sunnybrook_sample" / "SCD0000101"
 
 
 def first_pixels(cine):
-    return cine.frames[:, :, 0, 0].astype(int).tolist()
+    return [found.frames[:, 0, 0].astype(int).tolist() for found in cine.slices]
 
 
-def test_sections_follow_position_and_frames_follow_trigger_time(tmp_path):
+def shapes(cine):
+    return [found.frames.shape for found in cine.slices]
+
+
+def test_slices_follow_position_and_frames_follow_trigger_time(tmp_path):
     # Names, instance numbers and slice locations all point the wrong way.
     names = iter("gcaebfdh")
     for s, depth in enumerate((20.0, 0.0)):
@@ -33,9 +38,8 @@ def test_sections_follow_position_and_frames_follow_trigger_time(tmp_path):
                 SliceLocation=-depth,
             )
     cine = read_cine(tmp_path)
-    # Section 1 of the loop lies lower; times 10, 40, 70, 100 are loop indices 1, 3, 0, 2.
+    # Slice 1 of the loop lies lower; times 10, 40, 70, 100 are loop indices 1, 3, 0, 2.
     assert first_pixels(cine) == [[11, 13, 10, 12], [1, 3, 0, 2]]
-    assert cine.trigger_times_ms.tolist() == [[10, 40, 70, 100]] * 2
 
 
 def test_frames_follow_instance_number_without_trigger_times(tmp_path):
@@ -43,39 +47,201 @@ def test_frames_follow_instance_number_without_trigger_times(tmp_path):
         write_frame(tmp_path / f"{name}.dcm", textured(number), number=number)
     cine = read_cine(tmp_path)
     assert first_pixels(cine) == [[1, 2, 3]]
-    assert cine.trigger_times_ms is None
+    assert cine.slices[0].notes == ["frames in order of instance number"]
 
 
-def test_spacing_and_affine_of_an_oblique_stack_by_hand(tmp_path):
-    write_stack(tmp_path, sections=3, frames=2, gap_mm=10.0, orientation=OBLIQUE, SliceLocation=1.0)
-    cine = read_cine(tmp_path)
-    assert cine.spacing_mm == pytest.approx((1.5, 1.25, 10.0))
-    # Left-posterior-superior: row step 1.5 (0, 1, 0), column step 1.25 (0.8, 0, 0.6), section step 10 (-0.6, 0, 0.8);
+def test_affine_of_an_oblique_stack_by_hand(tmp_path):
+    write_stack(tmp_path, slices=3, frames=2, gap_mm=10.0, orientation=OBLIQUE, SliceLocation=1.0)
+    first, second, _ = (found.affine for found in read_cine(tmp_path).slices)
+    # Left-posterior-superior: row step 1.5 (0, 1, 0), column step 1.25 (0.8, 0, 0.6), normal (-0.6, 0, 0.8);
     # right-anterior-superior turns the first two components round.
-    by_hand = [[0, -1.0, 6, 0], [-1.5, 0, 0, 0], [0, 0.75, 8, 0], [0, 0, 0, 1]]
-    assert np.allclose(cine.affine, by_hand, atol=1e-5)
+    by_hand = [[0, -1.0, 0.6, 0], [-1.5, 0, 0, 0], [0, 0.75, 0.8, 0], [0, 0, 0, 1]]
+    assert np.allclose(first, by_hand, atol=1e-5)
+    # Ten millimetres along the normal, whatever SliceLocation says.
+    assert np.allclose(second[:3, 3] - first[:3, 3], [6, 0, 8], atol=1e-4)
+
+
+SHUFFLED = (2, 0, 3, 1)
+TIME_FIELDS = {
+    "AcquisitionTime": ["101500.100", "101500.130", "101500.160", "101500.190"],
+    "AcquisitionDateTime": ["20240101235959.94", "20240101235959.97", "20240102000000.00", "20240102000000.03"],
+    "ContentTime": ["235959.900000", "235959.950000", "000000.000000", "000000.050000"],
+    "NominalCardiacTriggerDelayTime": [0.0, 30.0, 60.0, 90.0],
+    "TemporalPositionIdentifier": [1, 2, 3, 10],
+    "TemporalPositionIndex": [1, 2, 3, 10],
+    "InstanceNumber": [7, 8, 9, 10],
+}
+
+
+@pytest.mark.parametrize("field", TIME_FIELDS)
+def test_frames_follow_whatever_tells_their_order(tmp_path, field):
+    # Every trigger time is 0, all instance numbers are one, names are in another order.
+    for t, name in enumerate(SHUFFLED):
+        values = {"InstanceNumber": 1, field: TIME_FIELDS[field][t]}
+        write_frame(tmp_path / f"{name}.dcm", textured(t), trigger_ms=0, **values)
+    cine = read_cine(tmp_path)
+    assert first_pixels(cine) == [[0, 1, 2, 3]]
+
+
+@pytest.mark.parametrize("fields", [{"InstanceNumber": None}, {"InstanceNumber": 1, "ContentTime": "101500"}])
+def test_frames_that_nothing_orders_are_refused(tmp_path, fields):
+    for t, name in enumerate(SHUFFLED):
+        write_frame(tmp_path / f"{name}.dcm", textured(t), trigger_ms=0, **fields)
+    with pytest.raises(
+        UnusableFileError, match=r"slice 0: nothing orders its 4 frames: trigger time, .*instance number"
+    ):
+        read_cine(tmp_path)
+
+
+def test_frames_at_uneven_times_keep_them(tmp_path):
+    # Thirty frames 20 ms apart, then 29 of 80 ms: a beat of 30 * 20 + 30 * 80 = 3000 ms.
+    times = np.cumsum([0] + [20] * 30 + [80] * 29)
+    for t, time in enumerate(times):
+        write_frame(tmp_path / f"{t}.dcm", textured(t), trigger_ms=int(time), number=t)
+    [found] = read_cine(tmp_path).slices
+    assert found.phases == pytest.approx(times / 3000)
+    assert found.notes == ["frames at uneven times, resampled by their trigger times"]
+
+
+def test_a_frame_that_is_missing_where_frames_are_many_is_bridged(tmp_path):
+    write_stack(tmp_path, slices=1, frames=20)
+    (tmp_path / "IM-0001-0008.dcm").unlink()
+    [found] = read_cine(tmp_path).slices
+    assert found.phases == pytest.approx([t / 20 for t in range(20) if t != 7])
+
+
+@pytest.mark.parametrize(
+    "scale,message", [(0.001, "in steps of 0.03 ms"), (1000, "in steps of 30000 ms")], ids=["seconds", "microseconds"]
+)
+def test_trigger_times_in_another_unit_are_refused(tmp_path, scale, message):
+    for t in range(4):
+        write_frame(tmp_path / f"{t}.dcm", textured(t), trigger_ms=(20 + 30 * t) * scale, number=t)
+    with pytest.raises(UnusableFileError, match=message):
+        read_cine(tmp_path)
+
+
+def write_study(folder):
+    """Write a cine of 3 slices, and late enhancement, a map, phase images, and a localiser at its positions."""
+    write_stack(folder / "cine", slices=3, SeriesNumber=5)
+    other = {"gap_mm": 10.0, "slices": 3}
+    write_stack(folder / "lge", frames=1, SeriesNumber=9, SeriesInstanceUID="1.2.9", InversionTime=300, **other)
+    for t in range(8):
+        for s in range(3):
+            write_frame(
+                folder / "molli" / f"{s}-{t}.dcm",
+                textured(t),
+                (0, 0, 10 * s),
+                700 + t,
+                t,
+                SeriesNumber=10,
+                SeriesInstanceUID="1.2.10",
+                InversionTime=100 + 80 * t,
+            )
+    flow = ["ORIGINAL", "PRIMARY", "P", "ND"]
+    write_stack(folder / "flow", frames=8, SeriesNumber=11, SeriesInstanceUID="1.2.11", ImageType=flow, **other)
+
+
+def test_cine_is_taken_among_the_series_of_a_study(tmp_path):
+    write_study(tmp_path)
+    cine = read_cine(tmp_path)
+    assert first_pixels(cine) == [[100 * s + t for t in range(4)] for s in (1, 2, 3)] and cine.skipped == []
+    assert [note.split(":")[0] for note in cine.notes] == [
+        "series 9 (3 frames at 3 positions) left out",
+        "series 10 (24 frames at 3 positions) left out",
+        "series 11 (24 frames at 3 positions) left out",
+    ]
+
+
+def test_study_without_a_cine_names_each_series(tmp_path):
+    write_study(tmp_path)
+    for file in (tmp_path / "cine").iterdir():
+        file.unlink()
+    with pytest.raises(
+        UnusableFileError, match=r"series 9 .*one frame at each.*series 10 .*inversion.*series 11 .*phase"
+    ):
+        read_cine(tmp_path)
+
+
+def test_of_two_cines_the_one_named_short_axis_is_taken_and_both_are_named(tmp_path):
+    write_stack(tmp_path / "sax", slices=2, SeriesNumber=3, SeriesDescription="cine_SAX_retro")
+    axial = {"SeriesInstanceUID": "1.9", "SeriesNumber": 4, "SeriesDescription": "cine axial"}
+    write_stack(tmp_path / "axial", slices=5, orientation=OBLIQUE, **axial)
+    cine = read_cine(tmp_path)
+    assert len(cine.slices) == 2
+    assert cine.notes == [
+        "series 4 (20 frames at 5 positions) left out: a cine in another orientation; the one at 2 positions was taken"
+    ]
+
+
+def test_another_sequence_at_the_same_positions_is_no_repetition(tmp_path):
+    write_stack(tmp_path / "cine", SequenceName="*tfi2d1_14")
+    tagged = {"SeriesNumber": 2, "SeriesInstanceUID": "1.9", "SequenceName": "*fl2d9_tag"}
+    write_stack(tmp_path / "tagged", slices=2, **tagged)
+    cine = read_cine(tmp_path)
+    assert [note.split(";")[0] for note in cine.notes] == [
+        "series 2 (8 frames at 2 positions) left out: a cine in the same orientation"
+    ]
+    assert all("acquired" not in note for note in cine.notes)
+
+
+def test_hidden_files_are_no_frames_and_linked_folders_are_followed(tmp_path):
+    write_stack(tmp_path / "elsewhere")
+    (tmp_path / "patient").mkdir()
+    (tmp_path / "patient" / "series").symlink_to(tmp_path / "elsewhere")
+    for name in ("._IM-0001-0001.dcm", ".DS_Store", "Thumbs.db"):
+        (tmp_path / "elsewhere" / name).write_bytes(b"hidden")
+    cine = read_cine(tmp_path / "patient")
+    assert shapes(cine) == [(4, 8, 6)] * 3 and cine.notes == []
+
+
+def test_files_without_preamble_and_meta_header_are_read(tmp_path):
+    write_stack(tmp_path, slices=1)
+    plain = read_cine(tmp_path)
+    for file in tmp_path.glob("*.dcm"):
+        dataset = pydicom.dcmread(file)
+        dataset.remove_private_tags()
+        buffer = pydicom.filebase.DicomBytesIO()
+        buffer.is_little_endian, buffer.is_implicit_VR = True, True
+        pydicom.filewriter.write_dataset(buffer, dataset)
+        file.with_suffix("").write_bytes(buffer.getvalue())
+        file.unlink()
+    assert np.array_equal(read_cine(tmp_path).slices[0].frames, plain.slices[0].frames)
+
+
+def test_jpeg_lossless_frames_equal_the_uncompressed_ones(tmp_path):
+    write_stack(tmp_path / "plain", slices=2)
+    (tmp_path / "jpeg").mkdir()
+    for file in (tmp_path / "plain").glob("*.dcm"):
+        image = sitk.ReadImage(str(file), sitk.sitkUInt16)
+        image.SetMetaData("0028|0103", "0")
+        writer = sitk.ImageFileWriter()
+        writer.SetKeepOriginalImageUID(True)
+        writer.SetFileName(str(tmp_path / "jpeg" / file.name))
+        writer.SetImageIO("GDCMImageIO")
+        writer.UseCompressionOn()
+        writer.SetCompressor("JPEG")
+        writer.Execute(image)
+        written = pydicom.dcmread(tmp_path / "jpeg" / file.name)
+        assert written.file_meta.TransferSyntaxUID.name.startswith("JPEG Lossless")
+        for keyword in ("Modality", "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "TriggerTime"):
+            setattr(written, keyword, getattr(pydicom.dcmread(file), keyword))
+        written.save_as(tmp_path / "jpeg" / file.name)
+    for plain, packed in zip(read_cine(tmp_path / "plain").slices, read_cine(tmp_path / "jpeg").slices, strict=True):
+        assert np.array_equal(plain.frames, packed.frames)
 
 
 def test_rescale_slope_and_intercept_are_applied(tmp_path):
-    write_stack(tmp_path, sections=1, frames=2, RescaleSlope=2, RescaleIntercept=-5)
+    write_stack(tmp_path, slices=1, frames=2, RescaleSlope=2, RescaleIntercept=-5)
     assert first_pixels(read_cine(tmp_path)) == [[195, 197]]
 
 
-def test_single_section_takes_its_thickness_and_refuses_to_guess_it(tmp_path):
-    write_stack(tmp_path / "with", sections=1)
-    assert read_cine(tmp_path / "with").spacing_mm[2] == 6.0
-    write_stack(tmp_path / "without", sections=1, SliceThickness=None)
-    with pytest.raises(UnusableFileError, match=r"slice thickness \(0018,0050\)"):
-        read_cine(tmp_path / "without")
-
-
 def test_long_axis_views_in_the_same_folder_are_left_out(tmp_path, caplog):
-    write_stack(tmp_path / "sax", sections=3)
-    write_stack(tmp_path / "lax", sections=1, orientation=OBLIQUE, SeriesInstanceUID="1.2.9")
+    write_stack(tmp_path / "sax", slices=3)
+    write_stack(tmp_path / "lax", slices=1, orientation=OBLIQUE, SeriesInstanceUID="1.2.9")
     with caplog.at_level(logging.WARNING):
         cine = read_cine(tmp_path)
     assert first_pixels(cine) == [[100 * s + t for t in range(4)] for s in (1, 2, 3)]
-    assert "4 files at 1 positions in another orientation" in caplog.text
+    assert "series 1 (4 frames at 1 positions) left out: a cine in another orientation" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -83,18 +249,18 @@ def test_long_axis_views_in_the_same_folder_are_left_out(tmp_path, caplog):
     [{"SeriesNumber": 2, "SeriesInstanceUID": "1.2.4"}, {"AcquisitionNumber": 2}],
     ids=["series", "acquisition"],
 )
-def test_repeated_section_keeps_the_latest_and_says_so(tmp_path, caplog, repeat):
-    write_stack(tmp_path, sections=2)
+def test_repeated_slice_keeps_the_latest_and_says_so(tmp_path, caplog, repeat):
+    write_stack(tmp_path, slices=2)
     for t in range(4):
         write_frame(tmp_path / f"again{t}.dcm", textured(900 + t), (0, 0, 10), 20 + 30 * t, t, **repeat)
     with caplog.at_level(logging.WARNING):
         cine = read_cine(tmp_path)
     assert first_pixels(cine)[1] == [900, 901, 902, 903]
-    assert "section 1 was acquired 2 times" in caplog.text
+    assert "slice 1 was acquired 2 times; the latest whole one was taken" in caplog.text
 
 
 def test_broken_off_repetition_does_not_replace_the_whole_one(tmp_path):
-    write_stack(tmp_path, sections=2)
+    write_stack(tmp_path, slices=2)
     for t in range(2):
         write_frame(
             tmp_path / f"again{t}.dcm",
@@ -109,94 +275,145 @@ def test_broken_off_repetition_does_not_replace_the_whole_one(tmp_path):
 
 
 def test_copies_of_a_file_count_once(tmp_path):
-    write_stack(tmp_path, sections=2)
+    write_stack(tmp_path, slices=2)
     (tmp_path / "copy").mkdir()
     for file in sorted(tmp_path.glob("*.dcm")):
         (tmp_path / "copy" / file.name).write_bytes(file.read_bytes())
-    assert read_cine(tmp_path).frames.shape == (2, 4, 8, 6)
+    assert shapes(read_cine(tmp_path)) == [(4, 8, 6)] * 2
 
 
-def test_truncated_file_takes_down_only_its_section(tmp_path):
-    write_stack(tmp_path, sections=3)
+def test_truncated_file_takes_down_only_its_slice(tmp_path):
+    write_stack(tmp_path, slices=3)
     cut(tmp_path / "IM-0001-0006.dcm", 20)
     cine = read_cine(tmp_path)
     assert [row[0] for row in first_pixels(cine)] == [100, 300]
-    assert len(cine.sections_skipped) == 1
-    number, reason = cine.sections_skipped[0]
+    assert len(cine.skipped) == 1
+    number, reason = cine.skipped[0]
     assert number == 1 and "IM-0001-0006.dcm" in reason
 
 
 def test_header_scan_finds_truncated_pixels_without_reading_them(tmp_path):
-    write_stack(tmp_path, sections=3)
+    write_stack(tmp_path, slices=3)
     cut(tmp_path / "IM-0001-0006.dcm", 1)
-    stack = arrange_sections(tmp_path, read_frames(tmp_path, dicom_files(tmp_path), pixels=False))
-    assert stack.numbers == [0, 2]
+    stack = read_stack(tmp_path)
+    assert [found.number for found in stack.slices] == [0, 2]
     assert "IM-0001-0006.dcm: the file ends after" in stack.skipped[0][1]
 
 
-def test_file_cut_inside_its_header_leaves_its_section_short(tmp_path, caplog):
-    write_stack(tmp_path, sections=3)
-    cut(tmp_path / "IM-0001-0006.dcm", 8 * 6 * 2 + 120)
-    with caplog.at_level(logging.WARNING):
-        cine = read_cine(tmp_path)
-    assert cine.sections_skipped == [(1, "3 frames instead of 4 as in most sections")]
-    assert "IM-0001-0006.dcm" in caplog.text
-
-
-def test_file_whose_transfer_syntax_is_damaged_leaves_its_section_short(tmp_path, caplog):
-    write_stack(tmp_path, sections=3)
-    file = tmp_path / "IM-0001-0006.dcm"
+def damage_syntax(file):
     syntax = b"\x02\x00\x10\x00"  # (0002,0010), then its value representation UI
     file.write_bytes(file.read_bytes().replace(syntax + b"UI", syntax + b"ZZ", 1))
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda file: cut(file, 8 * 6 * 2 + 120), damage_syntax], ids=["cut inside its header", "syntax"]
+)
+def test_damaged_file_leaves_a_hole_in_its_slice_and_is_named(tmp_path, caplog, damage):
+    write_stack(tmp_path, slices=3)
+    damage(tmp_path / "IM-0001-0006.dcm")
     with caplog.at_level(logging.WARNING):
         cine = read_cine(tmp_path)
-    assert cine.sections_skipped == [(1, "3 frames instead of 4 as in most sections")]
-    assert "IM-0001-0006.dcm: expected a single-frame MR image" in caplog.text
+    # Frame 1 of 0 to 3, each 30 ms long, is missing: half of the beat, between 20 and 80 ms, has no frame.
+    assert cine.skipped == [(1, "a frame is missing after 20 ms (a step of 60 ms, not 30)")]
+    assert "IM-0001-0006.dcm: expected" in cine.notes[0] and "IM-0001-0006.dcm" in caplog.text
 
 
 def test_all_files_truncated_is_an_error_that_names_one(tmp_path):
-    write_stack(tmp_path, sections=2)
+    write_stack(tmp_path, slices=2)
     for file in tmp_path.glob("*.dcm"):
         cut(file, 20)
-    with pytest.raises(UnusableFileError, match=r"expected at least one whole short-axis section.*IM-0001-0001\.dcm"):
+    with pytest.raises(UnusableFileError, match=r"expected at least one whole short-axis slice.*IM-0001-0001\.dcm"):
         read_cine(tmp_path)
 
 
-def test_section_with_a_missing_last_frame_is_skipped(tmp_path):
-    write_stack(tmp_path, sections=3)
+def test_slice_without_its_last_frame_is_resampled_and_says_so(tmp_path):
+    write_stack(tmp_path, slices=3)
     (tmp_path / "IM-0001-0004.dcm").unlink()
     cine = read_cine(tmp_path)
-    assert cine.sections_skipped == [(0, "3 frames instead of 4 as in most sections")]
-    assert cine.affine[2, 3] == pytest.approx(10.0)
+    assert cine.skipped == [] and first_pixels(cine)[0] == [100, 101, 102]
+    assert [found.notes for found in cine.slices] == [["3 frames, 4 in most slices; resampled"], [], []]
+
+
+def test_slice_of_less_than_the_beat_of_most_slices_is_skipped(tmp_path):
+    write_stack(tmp_path, slices=3, frames=10)
+    for number in range(16, 21):
+        (tmp_path / f"IM-0001-{number:04d}.dcm").unlink()
+    cine = read_cine(tmp_path)
+    assert cine.skipped == [(1, "5 frames instead of 10 as in most slices, not one whole beat")]
+    assert [found.number for found in cine.slices] == [0, 2]
+
+
+def test_slice_of_one_frame_is_skipped(tmp_path):
+    write_stack(tmp_path, slices=3)
+    for number in (6, 7, 8):
+        (tmp_path / f"IM-0001-{number:04d}.dcm").unlink()
+    assert read_cine(tmp_path).skipped == [(1, "1 frames instead of 4 as in most slices, not one whole beat")]
+
+
+def test_slice_whose_times_alone_are_known_is_compared_by_its_frames(tmp_path):
+    write_stack(tmp_path, slices=3, TriggerTime=None)
+    for t in range(3):
+        write_frame(tmp_path / f"IM-0001-{t + 1:04d}.dcm", textured(t), (0, 0, 0), 30 * t, t)
+    (tmp_path / "IM-0001-0004.dcm").unlink()
+    cine = read_cine(tmp_path)
+    assert cine.skipped == [] and len(cine.slices[0].frames) == 3
+
+
+def test_slice_of_two_beats_is_skipped(tmp_path):
+    write_stack(tmp_path, slices=3, frames=4, TriggerTime=None)
+    for t in range(4):
+        write_frame(tmp_path / f"again{t}.dcm", textured(900 + t), (0, 0, 10), None, 100 + t)
+    cine = read_cine(tmp_path)
+    assert cine.skipped == [(1, "8 frames instead of 4 as in most slices, not one whole beat")]
+
+
+@pytest.mark.parametrize("field", ["TriggerTime", "NominalCardiacTriggerDelayTime", "TemporalPositionIdentifier"])
+def test_repetition_in_one_series_is_told_by_times_that_come_twice(tmp_path, field):
+    for again in range(2):
+        for t in range(4):
+            values = {"AcquisitionNumber": again + 1, "TriggerTime": None, field: 30 * t + 1}
+            write_frame(tmp_path / f"{again}-{t}.dcm", textured(100 * again + t), number=10 * again + t, **values)
+    cine = read_cine(tmp_path)
+    assert first_pixels(cine) == [[100, 101, 102, 103]] and "acquired 2 times" in cine.notes[0]
+
+
+def test_slices_of_different_numbers_of_phases_all_serve(tmp_path):
+    # One beat of 600 ms in 20, 24 and 30 frames.
+    for s, count in enumerate((20, 24, 30)):
+        for t in range(count):
+            write_frame(tmp_path / f"{s}-{t}.dcm", textured(t), (0, 0, 10 * s), 600 * t / count, 100 * s + t)
+    cine = read_cine(tmp_path)
+    assert [len(found.frames) for found in cine.slices] == [20, 24, 30] and cine.skipped == []
+    assert all(found.phases is None for found in cine.slices)
 
 
 def test_hole_in_the_heart_beat_is_seen_although_all_sections_have_it(tmp_path):
-    write_stack(tmp_path, sections=2, frames=8)
+    write_stack(tmp_path, slices=2, frames=8)
     for number in (4, 12):
         (tmp_path / f"IM-0001-{number:04d}.dcm").unlink()
     with pytest.raises(UnusableFileError, match=r"a frame is missing after 80 ms \(a step of 60 ms, not 30\)"):
         read_cine(tmp_path)
 
 
-def test_section_of_another_matrix_size_is_skipped(tmp_path):
-    write_stack(tmp_path, sections=3)
+def test_slice_of_another_matrix_size_is_skipped(tmp_path):
+    write_stack(tmp_path, slices=3)
     for t in range(4):
         write_frame(tmp_path / f"IM-0001-{t + 1:04d}.dcm", textured(1, (10, 6)), (0, 0, 0), 20 + 30 * t, t)
-    assert read_cine(tmp_path).sections_skipped == [(0, "matrix size (10, 6) instead of (8, 6) as in most sections")]
+    assert read_cine(tmp_path).skipped == [(0, "matrix size (10, 6) instead of (8, 6) as in most slices")]
 
 
-def test_mixed_matrix_sizes_within_a_section_skip_it(tmp_path):
-    write_stack(tmp_path, sections=3)
+def test_mixed_matrix_sizes_within_a_slice_skip_it(tmp_path):
+    write_stack(tmp_path, slices=3)
     write_frame(tmp_path / "IM-0001-0002.dcm", textured(1, (10, 6)), (0, 0, 0), 50, 2)
-    assert read_cine(tmp_path).sections_skipped == [(0, "mixed matrix sizes [(8, 6), (10, 6)]")]
+    assert read_cine(tmp_path).skipped == [(0, "mixed matrix sizes [(8, 6), (10, 6)]")]
 
 
-def test_constant_section_and_constant_frame_are_skipped(tmp_path):
-    write_stack(tmp_path, sections=3)
+def test_constant_slice_and_constant_frame_are_skipped(tmp_path):
+    write_stack(tmp_path, slices=3)
     for t in range(4):
         write_frame(tmp_path / f"IM-0001-{t + 1:04d}.dcm", np.full((8, 6), 7), (0, 0, 0), 20 + 30 * t, t)
     write_frame(tmp_path / "IM-0001-0006.dcm", np.zeros((8, 6)), (0, 0, 10), 50, 6)
-    assert read_cine(tmp_path).sections_skipped == [
+    assert read_cine(tmp_path).skipped == [
         (0, "the image is constant (standard deviation 0)"),
         (1, "frame 2 of 4 is constant (standard deviation 0)"),
     ]
@@ -210,8 +427,39 @@ def test_all_black_patient_is_an_error(tmp_path):
 
 
 def test_one_frame_is_no_cine(tmp_path):
-    write_stack(tmp_path, sections=3, frames=1)
-    with pytest.raises(UnusableFileError, match="at least 2 frames a section, found one frame at each of 3 positions"):
+    write_stack(tmp_path, slices=3, frames=1)
+    with pytest.raises(
+        UnusableFileError, match=r"2 frames a slice, found series 1 \(3 frames at 3 positions\) left out: one"
+    ):
+        read_cine(tmp_path)
+
+
+def test_cine_in_which_nothing_moves_is_refused(tmp_path):
+    for t in range(4):
+        write_frame(tmp_path / f"{t}.dcm", textured(5), (0, 0, 0), 30 * t, t)
+    with pytest.raises(UnusableFileError, match="all 4 frames are equal, nothing moves"):
+        read_cine(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "fields,message",
+    [
+        ({"PixelSpacing": [1500, 1500]}, r"of 0\.1 to 10 mm, found \[1500"),
+        ({"PixelSpacing": [0, 1.5]}, r"of 0\.1 to 10 mm, found \[0"),
+        ({"SliceThickness": 6000}, r"\(0018,0050\) of at most 100 mm, found 6000"),
+        ({"Rows": 65535, "Columns": 65535}, r"at most 4096 x 4096, found 65535 x 65535"),
+        ({"orientation": (1, 0, 0, 1, 0, 0)}, r"found orientation \[1\.0, 0\.0, 0\.0, 1\.0"),
+    ],
+)
+def test_geometry_out_of_range_is_refused(tmp_path, fields, message):
+    write_stack(tmp_path, **({"slices": 1} | fields))
+    with pytest.raises(UnusableFileError, match=message):
+        read_cine(tmp_path)
+
+
+def test_slices_metres_apart_are_refused(tmp_path):
+    write_stack(tmp_path, gap_mm=5000.0)
+    with pytest.raises(UnusableFileError, match=r"slices 0\.5 to 200 mm apart \(0020,0032\), found 5000 mm"):
         read_cine(tmp_path)
 
 
@@ -226,7 +474,7 @@ def test_file_of_another_modality_beside_a_cine_is_left_out(tmp_path):
     write_stack(tmp_path)
     write_frame(tmp_path / "report.dcm", textured(1), Modality="SR")
     (tmp_path / "notes").write_text("not an image")
-    assert read_cine(tmp_path).frames.shape == (3, 4, 8, 6)
+    assert shapes(read_cine(tmp_path)) == [(4, 8, 6)] * 3
 
 
 @pytest.mark.parametrize(
@@ -246,7 +494,7 @@ def test_geometry_is_never_guessed(tmp_path, missing, tag):
 
 def test_multi_frame_file_is_refused_with_a_remedy(tmp_path):
     write_frame(tmp_path / "enhanced.dcm", textured(0), NumberOfFrames=30)
-    with pytest.raises(UnusableFileError, match=r"found 30 frames in one file \(0028,0008\); convert"):
+    with pytest.raises(UnusableFileError, match=r"of each frame in \(5200,9230\), found none for its 30 frames"):
         read_cine(tmp_path)
 
 
@@ -272,34 +520,25 @@ def test_folder_of_files_that_are_not_dicom_is_an_error(tmp_path):
         read_cine(tmp_path)
 
 
-def test_each_file_is_opened_once(tmp_path, monkeypatch):
-    write_stack(tmp_path)
-    opened = []
-    original = Path.open
-    monkeypatch.setattr(Path, "open", lambda self, *a, **k: (opened.append(self.name), original(self, *a, **k))[1])
-    read_cine(tmp_path)
-    assert sorted(opened) == [f"IM-0001-{n:04d}.dcm" for n in range(1, 13)]
-
-
-def test_section_read_alone_equals_the_one_in_the_stack(tmp_path):
+def test_slice_read_alone_equals_the_one_in_the_stack(tmp_path):
     write_stack(tmp_path, orientation=OBLIQUE)
-    whole = read_cine(tmp_path)
-    alone = read_dicom_section([tmp_path / f"IM-0001-{n:04d}.dcm" for n in (5, 6, 7, 8)])
-    assert np.array_equal(alone.frames[0], whole.frames[1])
-    assert np.allclose(alone.affine[:3, 3], (whole.affine @ [0, 0, 1, 1])[:3], atol=1e-4)
-    cut(tmp_path / "IM-0001-0006.dcm", 20)
+    whole = read_cine(tmp_path).slices[1]
+    files = [tmp_path / f"IM-0001-{n:04d}.dcm" for n in (5, 6, 7, 8)]
+    alone = read_dicom_slice(files, 1)
+    assert np.array_equal(alone.frames, whole.frames) and np.array_equal(alone.affine, whole.affine)
+    cut(files[1], 20)
     with pytest.raises(UnusableFileError, match=r"IM-0001-0006\.dcm"):
-        read_dicom_section([tmp_path / f"IM-0001-{n:04d}.dcm" for n in (5, 6, 7, 8)])
+        read_dicom_slice(files)
 
 
-def test_reads_two_real_sections():
-    cine = read_cine(SAMPLE)
-    assert cine.frames.shape == (2, 20, 256, 256) and cine.frames.dtype == np.float32
+def test_reads_two_real_slices():
+    first, second = read_cine(SAMPLE).slices
+    assert first.frames.shape == (20, 256, 256) and first.frames.dtype == np.float32 and first.phases is None
+    assert np.linalg.norm(first.affine[:3, :2], axis=0) == pytest.approx([1.367188] * 2, abs=1e-3)
     # Ten millimetres between the positions (196.269, 2.295, 128.308) ...; SliceLocation says 6.7.
-    assert cine.spacing_mm == pytest.approx((1.367188, 1.367188, 10.0), abs=1e-3)
+    assert np.linalg.norm(second.affine[:3, 3] - first.affine[:3, 3]) == pytest.approx(10.0, abs=1e-3)
     # File 141.dcm lies lower along the normal than 121.dcm.
-    assert cine.trigger_times_ms[:, 0] == pytest.approx([18.9873409, 18.9873409])
-    assert np.allclose(cine.affine[:3, 3], [-209.708, 11.0335, 121.848])
+    assert np.allclose(first.affine[:3, 3], [-209.708, 11.0335, 121.848])
 
 
 def cut(path, count):

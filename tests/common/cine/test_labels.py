@@ -10,13 +10,12 @@ from common.cine import (
     ejection_fraction_from_contours,
     ejection_fraction_from_masks,
     hf_class,
-    ventricular_volumes_ml,
 )
-from common.cine.labels import diastolic_sections, polygon_area, read_contours
+from common.cine.labels import diastolic_slices, polygon_area, read_contours
 from common.errors import UnusableFileError
 
-# Number -> section, frame of a stack of 2 sections x 10 frames, numbered by section.
-PLACES = {s * 10 + t + 1: (s, t) for s in range(2) for t in range(10)}
+# Number -> slice, frame of a stack of 2 slices x 10 frames, numbered by section.
+POSITIONS = {s * 10 + t + 1: (s, t) for s in range(2) for t in range(10)}
 
 
 def square(side):
@@ -28,31 +27,30 @@ def test_area_of_a_triangle_in_either_sense():
     assert polygon_area(triangle) == polygon_area(triangle[::-1]) == 6.0
 
 
-def test_volumes_by_hand():
-    # End-diastole (frame 9) 400 + 100 pixels, end-systole (frame 3) 100 + 25, of 2 x 3 mm and 10 mm apart.
+def test_fraction_of_contours_by_hand():
+    # End-diastole (frame 9) 400 + 100 pixels, end-systole (frame 3) 100 + 25.
     contours = {10: square(20), 20: square(10), 4: square(10), 14: square(5)}
-    assert ventricular_volumes_ml(contours, PLACES, 10, (2.0, 3.0, 10.0)) == pytest.approx((30.0, 7.5))
-    assert ejection_fraction_from_contours(contours, PLACES, 10) == pytest.approx(75.0)
-    assert diastolic_sections(contours, PLACES) == {0, 1}
+    assert ejection_fraction_from_contours(contours, POSITIONS, 10) == pytest.approx(75.0)
+    assert diastolic_slices(contours, POSITIONS) == {0, 1}
 
 
 def test_contour_one_frame_off_counts_for_the_nearer_phase_on_the_circle():
     # Frame 0 is one step from frame 9, end-diastole, across the R wave.
     contours = {10: square(20), 20: square(20), 1: square(20), 4: square(10), 14: square(10)}
-    diastole, systole = ventricular_volumes_ml(contours, PLACES, 10, (1.0, 1.0, 1.0))
-    assert (diastole, systole) == pytest.approx((1.2, 0.2))
+    # Diastole 3 x 400 pixels, systole 2 x 100.
+    assert ejection_fraction_from_contours(contours, POSITIONS, 10) == pytest.approx(100 * (1200 - 200) / 1200)
 
 
 def test_base_without_systolic_contour_counts_as_empty_then():
     contours = {10: square(20), 20: square(20), 4: square(10)}
-    assert ejection_fraction_from_contours(contours, PLACES, 10) == pytest.approx(100 * (800 - 100) / 800)
+    assert ejection_fraction_from_contours(contours, POSITIONS, 10) == pytest.approx(100 * (800 - 100) / 800)
 
 
 def test_contours_that_fit_no_image_or_one_phase_only_are_refused():
     with pytest.raises(ValueError, match=r"contours \[99\] have no image"):
-        ejection_fraction_from_contours({99: square(2), 1: square(3)}, PLACES, 10)
+        ejection_fraction_from_contours({99: square(2), 1: square(3)}, POSITIONS, 10)
     with pytest.raises(ValueError, match="one phase only"):
-        ejection_fraction_from_contours({1: square(2), 11: square(3)}, PLACES, 10)
+        ejection_fraction_from_contours({1: square(2), 11: square(3)}, POSITIONS, 10)
 
 
 def test_mask_ef_counts_voxels():

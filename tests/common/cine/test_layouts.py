@@ -8,16 +8,8 @@ import nibabel
 import numpy as np
 import pytest
 
-from common.cine import (
-    acdc_datalist,
-    cine_cases,
-    cine_datalist,
-    folder_datalist,
-    kaggle_datalist,
-    mnms_datalist,
-    read_cine,
-    sunnybrook_datalist,
-)
+from common.cine import cine_cases, cine_datalist, read_cine
+from common.errors import UnusableFileError
 from tests.dicom_frames import OBLIQUE, write_stack
 
 DATA = Path(__file__).parents[2] / "data" / "sunnybrook_sample"
@@ -27,7 +19,7 @@ REAL = Path(__file__).resolve().parents[3] / "../shared/data/sunnybrook"
 def by_case(items):
     found = {}
     for item in items:
-        found.setdefault(item["case"], []).append(item["section"])
+        found.setdefault(item["case"], []).append(item["slice_number"])
     return found
 
 
@@ -41,7 +33,7 @@ def voxels(frames=4):
 
 
 def mask(label, count):
-    """Count voxels of the cavity in section 1, with the other two labels elsewhere."""
+    """Count voxels of the cavity in slice 1, with the other two labels elsewhere."""
     image = np.zeros((6, 6, 3), np.uint8)
     image.reshape(36, 3)[:count, 1] = label
     image[5, :, :] = [[other] * 3 for other in [k for k in (1, 2, 3) if k != label] * 3]
@@ -58,16 +50,16 @@ def write_acdc(folder, name="patient001", systolic=5):
 @pytest.mark.parametrize("inside", ["database/training", "training", "."])
 def test_acdc_ef_comes_from_label_3_of_the_frames_in_info_cfg(tmp_path, inside):
     write_acdc(tmp_path / inside)
-    items = acdc_datalist(tmp_path)
+    items = cine_datalist(tmp_path, "all")
     path = str(tmp_path / inside / "patient001" / "patient001_4d.nii.gz")
-    assert items == [{"case": "patient001", "section": 1, "image": path, "label": 0, "ef": 75.0}]
-    assert cine_datalist(tmp_path, "all") == items
-    assert [item["section"] for item in acdc_datalist(tmp_path, sections="all")] == [0, 1, 2]
+    expected = {"case": "patient001", "slice_number": 1, "image": path, "label": 0, "ef": 75.0}
+    assert [{key: item[key] for key in expected} for item in items] == [expected]
+    assert [item["slice_number"] for item in cine_datalist(tmp_path, "all", slices="all")] == [0, 1, 2]
 
 
 def test_acdc_threshold_moves_the_class(tmp_path):
     write_acdc(tmp_path, systolic=11)
-    assert [acdc_datalist(tmp_path, ef_threshold=t)[0]["label"] for t in (40.0, 50.0)] == [0, 1]
+    assert [cine_datalist(tmp_path, "all", ef_threshold=t)[0]["label"] for t in (40.0, 50.0)] == [0, 1]
 
 
 def test_acdc_patient_without_masks_is_logged_and_listed_only_unlabelled(tmp_path, caplog):
@@ -75,10 +67,10 @@ def test_acdc_patient_without_masks_is_logged_and_listed_only_unlabelled(tmp_pat
     write_acdc(tmp_path, "patient002")
     (tmp_path / "patient002" / "patient002_frame04_gt.nii.gz").unlink()
     with caplog.at_level(logging.WARNING):
-        assert set(by_case(acdc_datalist(tmp_path))) == {"patient001"}
+        assert set(by_case(cine_datalist(tmp_path, "all"))) == {"patient001"}
     assert "1 patients without a label: patient002" in caplog.text
-    assert by_case(acdc_datalist(tmp_path, labelled=False)) == {"patient001": [1], "patient002": [0, 1, 2]}
-    assert "label" not in acdc_datalist(tmp_path, labelled=False)[0]
+    assert by_case(cine_datalist(tmp_path, "all", labelled=False)) == {"patient001": [1], "patient002": [0, 1, 2]}
+    assert "label" not in cine_datalist(tmp_path, "all", labelled=False)[0]
 
 
 def test_mnms_counts_frames_from_zero_and_the_cavity_is_label_1(tmp_path):
@@ -90,8 +82,8 @@ def test_mnms_counts_frames_from_zero_and_the_cavity_is_label_1(tmp_path):
     (tmp_path / "211230_M&Ms_Dataset_information_diagnosis_opendataset.csv").write_text(
         ",External code,VendorName,Pathology,ED,ES\n0,A1B2C3,Siemens,DCM,0,2\n1,D4E5F6,GE,NOR,0,2\n"
     )
-    items = mnms_datalist(tmp_path)
-    assert [(item["case"], item["section"], item["label"]) for item in items] == [("A1B2C3", 1, 1)]
+    items = cine_datalist(tmp_path, "all")
+    assert [(item["case"], item["slice_number"], item["label"]) for item in items] == [("A1B2C3", 1, 1)]
     assert items[0]["ef"] == pytest.approx(30.0)
     assert by_case(cine_datalist(tmp_path, "all", labelled=False)) == {"A1B2C3": [1], "D4E5F6": [0, 1, 2]}
 
@@ -99,14 +91,14 @@ def test_mnms_counts_frames_from_zero_and_the_cavity_is_label_1(tmp_path):
 def test_kaggle_ef_comes_from_the_volumes_and_other_views_are_left_out(tmp_path, caplog):
     for case in ("1", "2"):
         for s in range(2):
-            write_stack(tmp_path / "train" / case / "study" / f"sax_{s + 5}", sections=1, SeriesNumber=s)
-        write_stack(tmp_path / "train" / case / "study" / "2ch_21", sections=1, orientation=OBLIQUE)
-    # Both sax folders hold the same position: repetitions of one section.
+            write_stack(tmp_path / "train" / case / "study" / f"sax_{s + 5}", slices=1, SeriesNumber=s)
+        write_stack(tmp_path / "train" / case / "study" / "2ch_21", slices=1, orientation=OBLIQUE)
+    # Both sax folders hold the same position: repetitions of one slice.
     (tmp_path / "train.csv").write_text("Id,Systole,Diastole\n1,60.0,80.0\n3,1,2\n")
     with caplog.at_level(logging.WARNING):
-        items = kaggle_datalist(tmp_path)
-    assert [(item["case"], item["section"], item["label"], item["ef"]) for item in items] == [("1", 0, 1, 25.0)]
-    assert all("sax_6" in path for path in items[0]["image"])
+        items = cine_datalist(tmp_path, "all")
+    assert [(item["case"], item["slice_number"], item["label"], item["ef"]) for item in items] == [("1", 0, 1, 25.0)]
+    assert all("sax_6" in path for path in items[0]["image"]), "the latest, not the long axis of as many positions"
     assert "1 patients without a label: 2" in caplog.text
 
 
@@ -126,9 +118,9 @@ def public_sunnybrook(root):
 
 def test_sunnybrook_gives_the_same_in_both_layouts(tmp_path):
     public_sunnybrook(tmp_path)
-    public, plain = sunnybrook_datalist(tmp_path), sunnybrook_datalist(DATA)
-    assert [(i["case"], i["section"], i["label"], i["ef"]) for i in public] == [
-        (i["case"], i["section"], i["label"], i["ef"]) for i in plain
+    public, plain = cine_datalist(tmp_path, "all"), cine_datalist(DATA, "all")
+    assert [(i["case"], i["slice_number"], i["label"], i["ef"]) for i in public] == [
+        (i["case"], i["slice_number"], i["label"], i["ef"]) for i in plain
     ]
     assert by_case(public) == {"SCD0000101": [0, 1]} and public[0]["label"] == 1
     assert all(len(item["image"]) == 20 for item in public)
@@ -137,7 +129,7 @@ def test_sunnybrook_gives_the_same_in_both_layouts(tmp_path):
 def test_sunnybrook_without_contours_takes_the_class_from_the_group(tmp_path):
     public_sunnybrook(tmp_path)
     shutil.rmtree(tmp_path / "SCD_ManualContours")
-    item = sunnybrook_datalist(tmp_path)[0]
+    item = cine_datalist(tmp_path, "all")[0]
     assert item["label"] == 1 and np.isnan(item["ef"])
 
 
@@ -145,7 +137,7 @@ def test_contours_match_files_that_were_renamed_by_the_instance_number(tmp_path)
     shutil.copytree(DATA, tmp_path / "data")
     for file in (tmp_path / "data" / "SCD0000101").glob("*.dcm"):
         file.rename(file.with_name(f"x{1000 + int(file.stem)}.dcm"))
-    assert sunnybrook_datalist(tmp_path / "data")[0]["ef"] == sunnybrook_datalist(DATA)[0]["ef"]
+    assert cine_datalist(tmp_path / "data", "all")[0]["ef"] == cine_datalist(DATA, "all")[0]["ef"]
 
 
 @pytest.mark.real_data
@@ -157,15 +149,16 @@ def test_contours_of_three_real_patients_give_the_known_ef():
 
 @pytest.mark.real_data
 @pytest.mark.skipif(not REAL.is_dir(), reason="the Sunnybrook patients are not beside the repository")
-@pytest.mark.parametrize("case,sections,gap", [("SCD0000101", 12, 10), ("SCD0000201", 13, 10), ("SCD0000301", 10, 8)])
-def test_real_patients_read_whole_with_the_distance_along_the_normal(case, sections, gap):
+@pytest.mark.parametrize("case,slices,gap", [("SCD0000101", 12, 10), ("SCD0000201", 13, 10), ("SCD0000301", 10, 8)])
+def test_real_patients_read_whole_with_the_distance_along_the_normal(case, slices, gap):
     cine = read_cine(REAL / case)
-    assert cine.frames.shape == (sections, 20, 256, 256) and cine.sections_skipped == []
-    assert cine.spacing_mm[2] == pytest.approx(gap, abs=0.01)
+    assert [found.frames.shape for found in cine.slices] == [(20, 256, 256)] * slices and cine.skipped == []
+    origins = np.array([found.affine[:3, 3] for found in cine.slices])
+    assert np.linalg.norm(np.diff(origins, axis=0), axis=1) == pytest.approx(gap, abs=0.01)
 
 
 def any_folder(root):
-    write_stack(root / "anna" / "deep", sections=2)
+    write_stack(root / "anna" / "deep", slices=2)
     save(root / "bert.nii.gz", voxels())
     save(root / "carl" / "cine.nii.gz", voxels())
 
@@ -174,7 +167,7 @@ def test_folder_of_dicom_and_nifti_patients_with_labels_csv(tmp_path, caplog):
     any_folder(tmp_path)
     (tmp_path / "labels.csv").write_text("patient_id,ef\nanna,35\nbert,61.5\nghost,20\n")
     with caplog.at_level(logging.WARNING):
-        items = folder_datalist(tmp_path)
+        items = cine_datalist(tmp_path, "all")
     assert by_case(items) == {"anna": [0, 1], "bert": [0, 1, 2]}
     assert {item["case"]: (item["label"], item["ef"]) for item in items} == {"anna": (1, 35.0), "bert": (0, 61.5)}
     assert "labels of 1 patients that are not there: ghost" in caplog.text
@@ -184,7 +177,7 @@ def test_folder_of_dicom_and_nifti_patients_with_labels_csv(tmp_path, caplog):
 def test_labels_csv_may_give_the_class(tmp_path):
     any_folder(tmp_path)
     (tmp_path / "labels.csv").write_text("patient_id,label\nanna,1\nbert,HFpEF\n")
-    assert {item["case"]: item["label"] for item in folder_datalist(tmp_path)} == {"anna": 1, "bert": 0}
+    assert {item["case"]: item["label"] for item in cine_datalist(tmp_path, "all")} == {"anna": 1, "bert": 0}
 
 
 @pytest.mark.parametrize("cell", ["300", "high"])
@@ -192,7 +185,7 @@ def test_unusable_label_is_logged_by_name(tmp_path, caplog, cell):
     any_folder(tmp_path)
     (tmp_path / "labels.csv").write_text(f"patient_id,ef\nanna,{cell}\nbert,50\n")
     with caplog.at_level(logging.WARNING):
-        assert set(by_case(folder_datalist(tmp_path))) == {"bert"}
+        assert set(by_case(cine_datalist(tmp_path, "all"))) == {"bert"}
     assert "row of anna is not usable" in caplog.text
 
 
@@ -201,13 +194,13 @@ def test_cases_of_any_folder_single_patient_and_single_file(tmp_path):
     (tmp_path / "empty").mkdir()
     cases = cine_cases(tmp_path)
     assert [case["case"] for case in cases] == ["anna", "bert", "carl", "empty"]
-    assert read_cine(cases[0]["image"]).frames.shape[0] == 2
+    assert read_cine(cases[0]["image"]).slices[1].number == 1
     assert cine_cases(tmp_path / "anna" / "deep") == [{"case": "deep", "image": str(tmp_path / "anna" / "deep")}]
     assert cine_cases(tmp_path / "bert.nii.gz") == [{"case": "bert", "image": str(tmp_path / "bert.nii.gz")}]
 
 
 def test_files_without_suffix_are_known_by_their_content(tmp_path):
-    write_stack(tmp_path / "dora", sections=1)
+    write_stack(tmp_path / "dora", slices=1)
     for file in sorted((tmp_path / "dora").iterdir()):
         file.rename(file.with_suffix(""))
     (tmp_path / "notes").mkdir()
@@ -223,5 +216,152 @@ def test_one_acdc_patient_alone_is_one_case(tmp_path):
 
 def test_same_name_in_two_splits_stays_apart(tmp_path):
     for split in ("train", "validate"):
-        write_stack(tmp_path / split / "7" / "study" / "sax_1", sections=1)
+        write_stack(tmp_path / split / "7" / "study" / "sax_1", slices=1)
     assert len({case["case"] for case in cine_cases(tmp_path)}) == 2
+
+
+def unused(caplog):
+    return [record.getMessage() for record in caplog.records if "not used" in record.getMessage()]
+
+
+@pytest.mark.parametrize("name", ["sa.nii.gz", "cine_SAX.nii", "4d_short-axis.nii.gz"])
+def test_of_several_nifti_cines_the_one_named_short_axis_is_taken(tmp_path, caplog, name):
+    for file in (name, "la_2ch.nii.gz", "la_4ch.nii.gz"):
+        save(tmp_path / "anna" / file, voxels())
+    with caplog.at_level(logging.WARNING):
+        assert cine_cases(tmp_path) == [{"case": "anna", "image": str(tmp_path / "anna" / name)}]
+    lines = unused(caplog)
+    assert len(lines) == 2
+    assert all(f"la_{k}ch.nii.gz: {name} beside it is taken" in line for k, line in zip("24", lines, strict=True))
+    assert np.array_equal(read_cine(tmp_path / "anna").slices[0].frames[0], voxels()[:, :, 0, 0].T)
+
+
+def test_of_a_nifti_cine_and_a_mask_the_cine_is_taken(tmp_path):
+    save(tmp_path / "anna" / "a.nii.gz", mask(3, 20))
+    save(tmp_path / "anna" / "b.nii.gz", voxels())
+    assert cine_cases(tmp_path)[0]["image"] == str(tmp_path / "anna" / "b.nii.gz")
+
+
+def test_patient_whose_cine_is_in_doubt_is_listed_and_fails_by_name(tmp_path, caplog):
+    for name in ("one.nii.gz", "two.nii.gz"):
+        save(tmp_path / "anna" / name, voxels())
+    assert cine_cases(tmp_path) == [{"case": "anna", "image": str(tmp_path / "anna")}]
+    with pytest.raises(
+        UnusableFileError, match=r"anna: expected one short-axis cine, found one\.nii\.gz, two\.nii\.gz"
+    ):
+        read_cine(tmp_path / "anna")
+    with caplog.at_level(logging.WARNING), pytest.raises(ValueError, match="expected slices to work on"):
+        cine_datalist(tmp_path, "all", labelled=False)
+    assert "anna: left out: " in caplog.text and "one.nii.gz, two.nii.gz" in caplog.text
+
+
+def test_hidden_files_are_neither_cases_nor_rivals(tmp_path):
+    save(tmp_path / "anna" / "scan.nii.gz", voxels())
+    save(tmp_path / "bert.nii.gz", voxels())
+    for name in ("anna/._scan.nii.gz", "._bert.nii.gz", ".DS_Store", "Thumbs.db"):
+        (tmp_path / name).write_bytes(b"hidden")
+    assert [Path(case["image"]).name for case in cine_cases(tmp_path)] == ["scan.nii.gz", "bert.nii.gz"]
+
+
+def test_what_matches_no_layout_is_named_once_with_its_reason(tmp_path, caplog):
+    save(tmp_path / "anna" / "scan.nii.gz", voxels())
+    (tmp_path / "zipped").mkdir()
+    (tmp_path / "zipped" / "scan.zip").write_bytes(b"PK")
+    (tmp_path / "video.webm").write_bytes(b"video")
+    (tmp_path / "label.csv").write_text("patient_id,ef\nanna,50\n")
+    (tmp_path / "labels.csv").write_text("patient_id,ef\nanna,50\n")
+    with caplog.at_level(logging.WARNING):
+        assert [case["case"] for case in cine_cases(tmp_path)] == ["anna"]
+    text = unused(caplog)
+    assert len(text) == 3
+    assert any("zipped: an archive; unpack it" in line for line in text)
+    assert any("video.webm: not part of the layout" in line for line in text)
+    assert any("label.csv: not part of the layout" in line for line in text), "a misspelt table is no table"
+
+
+def test_patient_of_another_layout_is_named(tmp_path, caplog):
+    write_acdc(tmp_path / "database" / "training")
+    save(tmp_path / "database" / "extra" / "scan.nii.gz", voxels())
+    with caplog.at_level(logging.WARNING):
+        assert [case["case"] for case in cine_cases(tmp_path)] == ["patient001"]
+    assert any("database/extra: not part of the layout: ACDC" in line for line in unused(caplog))
+
+
+def test_public_sunnybrook_leaves_nothing_unused(tmp_path, caplog):
+    public_sunnybrook(tmp_path)
+    with caplog.at_level(logging.WARNING):
+        cine_cases(tmp_path)
+    assert unused(caplog) == []
+
+
+def test_two_files_of_one_name_are_both_listed_and_train_once(tmp_path, caplog):
+    for name in ("p5.nii", "p5.nii.gz"):
+        save(tmp_path / name, voxels())
+    assert [case["case"] for case in cine_cases(tmp_path)] == ["p5", "p5"]
+    with caplog.at_level(logging.WARNING):
+        assert by_case(cine_datalist(tmp_path, "all", labelled=False)) == {"p5": [0, 1, 2]}
+    assert "p5.nii.gz: left out: p5.nii has this name already" in caplog.text
+
+
+def test_folders_named_by_uid_are_patients_of_their_own(tmp_path):
+    for name in ("1.2.840.1", "1.2.840.2"):
+        write_stack(tmp_path / name, slices=1)
+    save(tmp_path / "1.2.840.3.NII.GZ", voxels())
+    assert [case["case"] for case in cine_cases(tmp_path)] == ["1.2.840.1", "1.2.840.2", "1.2.840.3"]
+
+
+def test_linked_patient_folders_are_followed(tmp_path):
+    write_stack(tmp_path / "store" / "x", slices=1)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "anna").symlink_to(tmp_path / "store" / "x")
+    assert [case["case"] for case in cine_cases(tmp_path / "data")] == ["anna"]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "patient_id;ef\nanna;35,5\nbert;61,5\n;\n".encode("latin-1"),
+        "patient_id\tef\nanna\t35.5\nbert\t61.5\n".encode("utf-16"),
+        b"\xef\xbb\xbfpatient_id,ef,\nanna,35.5,\nbert,61.5,\n",
+    ],
+    ids=["semicolon and comma", "UTF-16 and tab", "byte order mark"],
+)
+def test_labels_are_read_as_people_save_them(tmp_path, content):
+    any_folder(tmp_path)
+    (tmp_path / "labels.csv").write_bytes(content)
+    assert {item["case"]: item["ef"] for item in cine_datalist(tmp_path, "all")} == {"anna": 35.5, "bert": 61.5}
+
+
+@pytest.mark.parametrize("cell", ["nan", "0.35", "-5", "inf"])
+def test_fractions_and_what_is_no_number_are_no_ejection_fraction(tmp_path, caplog, cell):
+    any_folder(tmp_path)
+    (tmp_path / "labels.csv").write_text(f"patient_id,ef\nanna,{cell}\nbert,50\n")
+    with caplog.at_level(logging.WARNING):
+        assert set(by_case(cine_datalist(tmp_path, "all"))) == {"bert"}
+    assert "row of anna is not usable: expected ef in percent as a number from 1 to 100" in caplog.text
+
+
+def test_rows_of_one_patient_that_differ_are_refused(tmp_path):
+    any_folder(tmp_path)
+    (tmp_path / "labels.csv").write_text("patient_id,ef\nanna,35\nanna,65\n")
+    with pytest.raises(UnusableFileError, match="expected one row for each patient, found several that differ"):
+        cine_datalist(tmp_path, "all")
+
+
+def test_masks_on_another_grid_give_no_ejection_fraction(tmp_path, caplog):
+    write_acdc(tmp_path)
+    save(tmp_path / "patient001" / "patient001_frame02_gt.nii.gz", mask(3, 20)[:, :, :2])
+    with caplog.at_level(logging.WARNING):
+        assert "label" not in cine_datalist(tmp_path, "all", labelled=False)[0]
+        with pytest.raises(ValueError, match="expected patients with an ejection fraction"):
+            cine_datalist(tmp_path, "all")
+    assert "expected a mask of (6, 6, 3) voxels like the image, found (6, 6, 2)" in caplog.text
+
+
+def test_phases_of_mnms_that_are_empty_are_named(tmp_path, caplog):
+    save(tmp_path / "A1" / "A1_sa.nii.gz", voxels())
+    save(tmp_path / "A1" / "A1_sa_gt.nii.gz", np.zeros((6, 6, 3, 4), np.uint8))
+    (tmp_path / "x_M&Ms_y.csv").write_text("External code,ED,ES\nA1,,2\n")
+    with caplog.at_level(logging.WARNING), pytest.raises(ValueError, match="found none among 1"):
+        cine_datalist(tmp_path, "all")
+    assert "expected ED of A1 in the table as a number" in caplog.text

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from common.cine import WeightedBCELoss, class_weights, class_weights_of, weighted_bce_loss
+from common.cine import WeightedBCELoss, class_weights_of, weighted_bce_loss
 
 LOGITS = torch.tensor([[0.3], [-1.2], [2.5], [0.0]], dtype=torch.float64)
 LABELS = torch.tensor([[1.0], [0.0], [0.0], [1.0]], dtype=torch.float64)
@@ -49,12 +49,7 @@ def test_gradient_is_that_of_finite_differences():
 @pytest.mark.parametrize("labels", [LABELS, LABELS.ravel(), LABELS.ravel().long(), LABELS.bool()])
 def test_takes_labels_of_any_number_type_with_or_without_channel(labels):
     expected = weighted_bce_loss(LOGITS, LABELS, 3.0, 0.5)
-    assert torch.equal(WeightedBCELoss(3.0, 0.5)(LOGITS, labels), expected)
-
-
-def test_module_takes_class_weights_negative_first():
-    expected = weighted_bce_loss(LOGITS, LABELS, 3.0, 0.5)
-    assert torch.equal(WeightedBCELoss(class_weights=(0.5, 3.0))(LOGITS, LABELS), expected)
+    assert torch.equal(WeightedBCELoss((0.5, 3.0))(LOGITS, labels), expected)
 
 
 @pytest.mark.parametrize(("logits", "labels"), [((4, 2), (4,)), ((4, 1), (3,)), ((0, 1), (0,))])
@@ -67,34 +62,33 @@ def test_refuses_negative_weights():
     with pytest.raises(ValueError, match="positive_weight=-1"):
         weighted_bce_loss(LOGITS, LABELS, -1)
     with pytest.raises(ValueError, match="at least 0"):
-        WeightedBCELoss(1, -2)
+        WeightedBCELoss((-2, 1))
 
 
-@pytest.mark.parametrize("convert", [list, np.array, torch.tensor])
+def items(*labels):
+    return [{"case": f"p{k}", "label": label} for k, label in enumerate(labels)]
+
+
+@pytest.mark.parametrize("convert", [int, float, np.int64, bool])
 def test_class_weights_are_inverse_frequencies_of_mean_1(convert):
     labels = [1] * 480 + [0] * 895  # the paper's patches
-    negative, positive = class_weights(convert(labels))
+    negative, positive = class_weights_of(items(*map(convert, labels)))
     assert positive / negative == pytest.approx(895 / 480)
     assert (480 * positive + 895 * negative) / 1375 == pytest.approx(1)
     assert 480 * positive == pytest.approx(895 * negative)
 
 
-def test_class_weights_refuse_other_labels_and_a_missing_class():
-    with pytest.raises(ValueError, match=r"expected 0 and 1, found \[0, 1, 2\]"):
-        class_weights([0, 1, 2])
-    with pytest.raises(ValueError, match="expected 0 and 1, found"):
-        class_weights([0, 1, float("nan")])
-    with pytest.raises(ValueError, match="both classes, found 3 of 0 and 0 of 1"):
-        class_weights([0, 0, 0])
-    with pytest.raises(ValueError, match="both classes, found 0 of 0 and 0 of 1"):
-        class_weights([])
+def test_class_weights_take_their_key():
+    assert class_weights_of([{"hf": 1}, {"hf": 0.0}, {"hf": np.int64(0)}], "hf") == (0.75, 1.5)
 
 
-def test_class_weights_of_a_datalist_are_those_of_its_labels():
-    items = [{"case": "a", "hf": 1}, {"case": "b", "hf": 0.0}, {"case": "c", "hf": np.int64(0)}]
-    assert class_weights_of(items, "hf") == class_weights([1, 0, 0]) == (0.75, 1.5)
+@pytest.mark.parametrize("label", [None, 2, float("nan"), "1"])
+def test_other_labels_are_refused_with_their_case(label):
+    with pytest.raises(ValueError, match=rf"expected 0 or 1 for every case, .* for 1: p1 \({label}\)"):
+        class_weights_of(items(0, label, 1))
 
 
-def test_class_weights_of_a_datalist_name_the_cases_without_label():
-    with pytest.raises(ValueError, match="expected a label for every case, found none for 2: b, 2"):
-        class_weights_of([{"case": "a", "label": 1}, {"case": "b"}, {"label": None}])
+@pytest.mark.parametrize(("labels", "counts"), [((0, 0, 0), "3 of 0 and 0 of 1"), ((), "0 of 0 and 0 of 1")])
+def test_a_missing_class_is_refused(labels, counts):
+    with pytest.raises(ValueError, match=f"both classes, found {counts}"):
+        class_weights_of(items(*labels))

@@ -132,7 +132,9 @@ def test_scripted_equals_eager(make, checkpointing):
 )
 def test_normalises_as_asked_and_gives_a_bias_only_without(norm, kind, biased):
     network = restoration_net(norm=norm)
-    expected = 19 if kind is not nn.Identity else 1  # the last convolution has none; nn.Identity before level one
+    expected = (
+        19 if kind is not nn.Identity else 20
+    )  # the last convolution has none; one nn.Identity is before level one
     assert count(network, kind) == expected
     assert (network.encoder.levels[0][1][0].bias is not None) is biased
     assert network(image()).shape == image().shape

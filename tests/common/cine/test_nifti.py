@@ -5,42 +5,64 @@ import numpy as np
 import pytest
 
 from common.cine import read_cine
-from common.cine.nifti import read_nifti_section
+from common.cine.nifti import read_nifti_slice
 from common.errors import NoDataError, UnusableFileError
 
 RNG = np.random.default_rng(0)
-# x, y, section, frame.
+# x, y, slice, frame.
 VOXELS = RNG.integers(0, 500, (5, 7, 3, 4)).astype(np.int16)
 AFFINE = np.array([[1.5, 0, 0, -10], [0, 1.25, 0, 20], [0, 0, 8, 30], [0, 0, 0, 1.0]])
 
 
-def save(path, voxels=VOXELS, step=0.03, unit="sec", affine=AFFINE):
+def save(path, voxels=VOXELS, affine=AFFINE):
     image = nibabel.Nifti1Image(voxels, affine)
-    image.header.set_xyzt_units("mm", unit)
-    if voxels.ndim == 4:
-        image.header.set_zooms((*image.header.get_zooms()[:3], step))
+    image.header.set_xyzt_units("mm", "sec")
     nibabel.save(image, path)
     return path
 
 
 def test_rows_are_y_and_columns_are_x(tmp_path):
-    cine = read_cine(save(tmp_path / "a_4d.nii.gz"))
-    assert cine.frames.shape == (3, 4, 7, 5) and cine.frames.dtype == np.float32
-    assert cine.frames[1, 2, 6, 3] == VOXELS[3, 6, 1, 2]
-    assert cine.spacing_mm == pytest.approx((1.25, 1.5, 8.0))
-    # Index (row 6, column 3, section 1) is voxel x 3, y 6, z 1: -10 + 4.5, 20 + 7.5, 30 + 8.
-    assert (cine.affine @ [6, 3, 1, 1])[:3] == pytest.approx([-5.5, 27.5, 38.0])
+    found = read_cine(save(tmp_path / "a_4d.nii.gz")).slices[1]
+    assert found.number == 1 and found.frames.shape == (4, 7, 5) and found.frames.dtype == np.float32
+    assert found.frames[2, 6, 3] == VOXELS[3, 6, 1, 2]
+    # Index (row 6, column 3) of slice 1 is voxel x 3, y 6, z 1: -10 + 4.5, 20 + 7.5, 30 + 8.
+    assert (found.affine @ [6, 3, 0, 1])[:3] == pytest.approx([-5.5, 27.5, 38.0])
+    assert found.affine[:3, 2] == pytest.approx([0, 0, 1])
 
 
-@pytest.mark.parametrize("step,unit,expected", [(0.03, "sec", 30.0), (25.0, "msec", 25.0)])
-def test_frame_times_come_from_the_time_step_and_its_unit(tmp_path, step, unit, expected):
-    cine = read_cine(save(tmp_path / "a.nii", step=step, unit=unit))
-    assert cine.trigger_times_ms[2] == pytest.approx(expected * np.arange(4))
+def test_affines_that_disagree_are_refused_with_both_named(tmp_path):
+    image = nibabel.Nifti1Image(VOXELS, AFFINE)
+    moved = AFFINE.copy()
+    moved[0, 3] += 11.6
+    image.set_sform(moved, code=1)
+    image.set_qform(AFFINE, code=1)
+    nibabel.save(image, tmp_path / "a.nii.gz")
+    with pytest.raises(UnusableFileError, match=r"a\.nii\.gz: its sform and qform disagree by up to 11\.6 mm"):
+        read_cine(tmp_path / "a.nii.gz")
 
 
-@pytest.mark.parametrize("step,unit", [(1.0, "sec"), (0.0, "sec"), (30.0, "unknown")])
-def test_impossible_time_step_leaves_times_unknown(tmp_path, step, unit):
-    assert read_cine(save(tmp_path / "a.nii", step=step, unit=unit)).trigger_times_ms is None
+def test_one_flipped_bit_in_a_compressed_file_is_noticed(tmp_path):
+    path = save(tmp_path / "a.nii.gz", RNG.integers(0, 500, (32, 32, 3, 4)).astype(np.int16))
+    raw = bytearray(path.read_bytes())
+    raw[len(raw) // 2] ^= 1
+    path.write_bytes(bytes(raw))
+    with pytest.raises(UnusableFileError, match=r"a\.nii\.gz: expected whole compressed data"):
+        read_cine(path)
+
+
+def test_size_that_the_header_only_claims_is_refused(tmp_path):
+    path = save(tmp_path / "a.nii")
+    raw = bytearray(path.read_bytes())
+    raw[42:50] = np.array([30000, 30000, 3, 4], "<i2").tobytes()  # dim[1] to dim[4]
+    path.write_bytes(bytes(raw))
+    with pytest.raises(UnusableFileError, match=r"a\.nii: expected at most .* GB of values"):
+        read_cine(path)
+
+
+@pytest.mark.parametrize("scale", [0.001, 1000], ids=["metres", "micrometres"])
+def test_voxels_of_no_size_that_mr_has_are_refused(tmp_path, scale):
+    with pytest.raises(UnusableFileError, match=r"expected voxels of 0\.1 to 200 mm, found"):
+        read_cine(save(tmp_path / "a.nii", affine=AFFINE @ np.diag([scale, scale, scale, 1])))
 
 
 def test_scale_factor_of_the_header_is_applied(tmp_path):
@@ -48,35 +70,36 @@ def test_scale_factor_of_the_header_is_applied(tmp_path):
     image.header.set_slope_inter(0.5, 10)
     nibabel.save(image, tmp_path / "a.nii.gz")
     stored = np.asarray(nibabel.load(tmp_path / "a.nii.gz").dataobj)
-    assert np.allclose(read_cine(tmp_path / "a.nii.gz").frames[0, 0], stored[:, :, 0, 0].T)
+    assert np.allclose(read_cine(tmp_path / "a.nii.gz").slices[0].frames[0], stored[:, :, 0, 0].T)
 
 
-def test_section_read_alone_equals_the_one_in_the_stack(tmp_path):
+def test_slice_read_alone_equals_the_one_in_the_stack(tmp_path):
     path = save(tmp_path / "a.nii.gz")
-    alone, whole = read_nifti_section(path, 2), read_cine(path)
-    assert np.array_equal(alone.frames[0], whole.frames[2])
-    assert np.allclose(alone.affine[:3, 3], [-10, 20, 46])
-    with pytest.raises(UnusableFileError, match="expected section 3, found sections 0 to 2"):
-        read_nifti_section(path, 3)
+    alone, whole = read_nifti_slice(path, 2), read_cine(path)
+    assert np.array_equal(alone.frames, whole.slices[2].frames)
+    assert np.allclose(alone.affine, whole.slices[2].affine) and np.allclose(alone.affine[:3, 3], [-10, 20, 46])
+    with pytest.raises(UnusableFileError, match="expected slice 3, found slices 0 to 2"):
+        read_nifti_slice(path, 3)
 
 
-def test_nan_and_constant_sections_are_skipped(tmp_path):
+def test_nan_and_constant_slices_are_skipped(tmp_path):
     voxels = VOXELS.astype(np.float32)
     voxels[2, 3, 0, 1] = np.nan
     voxels[:, :, 1] = 4.0
     path = save(tmp_path / "a.nii.gz", voxels)
     cine = read_cine(path)
-    assert cine.sections_skipped == [
+    assert cine.skipped == [
         (0, "1 pixels are NaN or infinite"),
         (1, "the image is constant (standard deviation 0)"),
     ]
-    assert cine.affine[2, 3] == pytest.approx(46.0)
-    with pytest.raises(UnusableFileError, match="section 0: 1 pixels are NaN"):
-        read_nifti_section(path, 0)
+    assert [found.number for found in cine.slices] == [2]
+    assert cine.slices[0].affine[2, 3] == pytest.approx(46.0)
+    with pytest.raises(UnusableFileError, match="slice 0: 1 pixels are NaN"):
+        read_nifti_slice(path, 0)
 
 
-def test_no_usable_section_is_an_error_that_lists_the_reasons(tmp_path):
-    with pytest.raises(UnusableFileError, match=r"at least one whole .*\(section 0: .*constant.*; section 1"):
+def test_no_usable_slice_is_an_error_that_lists_the_reasons(tmp_path):
+    with pytest.raises(UnusableFileError, match=r"at least one whole .*\(slice 0: .*constant.*; slice 1"):
         read_cine(save(tmp_path / "a.nii.gz", np.zeros((5, 7, 2, 4), np.int16)))
 
 
@@ -90,15 +113,18 @@ def test_still_image_is_no_cine(tmp_path, voxels):
 def test_truncated_file_is_named(tmp_path, suffix):
     path = save(tmp_path / f"a.{suffix}", RNG.integers(0, 500, (32, 32, 3, 4)).astype(np.int16))
     path.write_bytes(path.read_bytes()[:4000])
-    for read in (read_cine, lambda name: read_nifti_section(name, 2)):
-        with pytest.raises(UnusableFileError, match=r"a\.nii.*truncated or damaged"):
+    for read in (read_cine, lambda name: read_nifti_slice(name, 2)):
+        with pytest.raises(UnusableFileError, match=r"a\.nii.*(cut off|damaged)"):
             read(path)
 
 
 def test_other_files_are_refused(tmp_path):
     (tmp_path / "a.nii.gz").write_bytes(b"not gzip")
-    with pytest.raises(UnusableFileError, match=r"expected a NIfTI file, found one that cannot be read"):
+    with pytest.raises(UnusableFileError, match=r"expected whole compressed data"):
         read_cine(tmp_path / "a.nii.gz")
+    (tmp_path / "a.nii").write_bytes(b"no NIfTI file" * 50)
+    with pytest.raises(UnusableFileError, match=r"a\.nii: expected a NIfTI file, found a damaged file or another kind"):
+        read_cine(tmp_path / "a.nii")
     (tmp_path / "a.mp4").write_bytes(b"video")
     with pytest.raises(UnusableFileError, match=r"a\.mp4: expected a folder of DICOM files or a file \.nii"):
         read_cine(tmp_path / "a.mp4")
@@ -112,5 +138,5 @@ def test_header_without_voxel_size_is_refused(tmp_path):
     raw = bytearray((tmp_path / "a.nii").read_bytes())
     raw[88:92] = np.float32(0).tobytes()  # pixdim[3]
     (tmp_path / "a.nii").write_bytes(bytes(raw))
-    with pytest.raises(UnusableFileError, match="expected positive voxel sizes"):
+    with pytest.raises(UnusableFileError, match="expected voxels of 0"):
         read_cine(tmp_path / "a.nii")

@@ -13,7 +13,7 @@ from common.cine import cine_datalist, read_cine, simulate_cine_mr
 from common.cine.phantom_chest import CineSettings
 from common.cine.phantom_heart import contraction, simulate_heart
 
-SMALL = {"size": 64, "frames": 12, "sections": 5, "field_of_view_mm": 240.0}
+SMALL = {"size": 64, "frames": 12, "slices": 5, "field_of_view_mm": 240.0}
 LEFT, WALL, RIGHT = 3, 2, 1
 
 
@@ -38,10 +38,10 @@ def test_mask_ef_read_back_equals_the_ef_set(acdc):
 
 
 @pytest.mark.parametrize(
-    "size,sections,ef", [(64, 5, 18.0), (64, 1, 55.0), (96, 8, 72.0), (48, 3, 15.0), (128, 10, 60.0)]
+    "size,slices,ef", [(64, 5, 18.0), (64, 1, 55.0), (96, 8, 72.0), (48, 3, 15.0), (128, 10, 60.0)]
 )
-def test_cavity_loses_the_set_share_of_its_voxels(size, sections, ef):
-    cine = simulate_heart(np.random.default_rng(5), ef, CineSettings(size, 12, sections))
+def test_cavity_loses_the_set_share_of_its_voxels(size, slices, ef):
+    cine = simulate_heart(np.random.default_rng(5), ef, CineSettings(size, 12, slices))
     before, after = (np.count_nonzero(mask == LEFT) for mask in (cine.diastole, cine.systole))
     # One voxel is the resolution of a volume.
     assert abs(100.0 * (before - after) / before - ef) <= max(50.0 / before, 0.01) + 1e-9
@@ -58,13 +58,13 @@ def test_wall_thickens_and_keeps_its_volume():
 
 def test_cavity_tapers_from_base_to_apex():
     cine = simulate_heart(np.random.default_rng(1), 55.0, CineSettings(128, 8, 10))
-    areas = [np.count_nonzero(section == LEFT) for section in cine.diastole]
-    # Near the base the sections are all but equal: the grid may give the lower one a pixel more.
+    areas = [np.count_nonzero(labels == LEFT) for labels in cine.diastole]
+    # Near the base the slices are all but equal: the grid may give the lower one a pixel more.
     assert all(first >= second - 1 for first, second in itertools.pairwise(areas))
     assert areas[0] > 0 and areas[-1] == 0
 
 
-def test_atrium_shows_where_the_base_has_descended_past_a_section():
+def test_atrium_shows_where_the_base_has_descended_past_a_slice():
     cine = simulate_heart(np.random.default_rng(11), 62.0, CineSettings(96, 20, 10))
     base = 0
     cavity = cine.diastole[base] == LEFT
@@ -77,9 +77,9 @@ def test_atrium_shows_where_the_base_has_descended_past_a_section():
 
 def test_blood_is_brighter_than_wall_and_wall_than_lung():
     cine = simulate_heart(np.random.default_rng(2), 55.0, CineSettings(128, 8, 10))
-    section = 3
-    signal = {label: np.median(cine.frames[section, 0][cine.diastole[section] == label]) for label in (LEFT, WALL)}
-    assert signal[LEFT] > 2 * signal[WALL] > 2 * np.percentile(cine.frames[section, 0], 10)
+    number = 3
+    signal = {label: np.median(cine.frames[number, 0][cine.diastole[number] == label]) for label in (LEFT, WALL)}
+    assert signal[LEFT] > 2 * signal[WALL] > 2 * np.percentile(cine.frames[number, 0], 10)
 
 
 def test_heart_contracts_once_a_beat_and_fills_in_two_steps():
@@ -91,7 +91,7 @@ def test_heart_contracts_once_a_beat_and_fills_in_two_steps():
 
 
 def test_about_a_third_of_the_patients_has_reduced_ef(tmp_path):
-    truth = simulate_cine_mr(tmp_path, cases=9, size=32, frames=4, sections=1)
+    truth = simulate_cine_mr(tmp_path, cases=9, size=32, frames=4, slices=1)
     assert sum(row["label"] for row in truth) == 3
     assert all(15 <= row["ef"] <= 45 if row["label"] else 52 <= row["ef"] <= 72 for row in truth)
 
@@ -109,16 +109,16 @@ def test_acdc_files_carry_geometry_and_phases(acdc):
 def test_dicom_series_reads_back_with_its_geometry(dicom):
     folder, truth = dicom
     cine = read_cine(folder / "patient001")
-    assert cine.frames.shape == (5, 12, 64, 64) and cine.sections_skipped == []
-    assert cine.spacing_mm[:2] == pytest.approx((240 / 64, 240 / 64))
-    assert np.linalg.norm(cine.affine[:3, 2]) == pytest.approx(cine.spacing_mm[2])
+    assert [found.frames.shape for found in cine.slices] == [(12, 64, 64)] * 5 and cine.skipped == []
+    assert cine.notes == [] and all(found.phases is None and found.notes == [] for found in cine.slices)
+    assert np.linalg.norm(cine.slices[0].affine[:3, :2], axis=0) == pytest.approx([240 / 64] * 2)
     assert {item["case"]: item["ef"] for item in cine_datalist(folder, "all")} == {r["case"]: r["ef"] for r in truth}
 
 
 def test_same_seed_writes_the_same_files_and_another_seed_others(tmp_path):
     def digest(seed, layout):
         folder = tmp_path / f"{len(list(tmp_path.iterdir()))}"
-        simulate_cine_mr(folder, cases=1, seed=seed, size=32, frames=4, sections=2, layout=layout)
+        simulate_cine_mr(folder, cases=1, seed=seed, size=32, frames=4, slices=2, layout=layout)
         files = sorted(path for path in folder.rglob("*") if path.is_file())
         return [(p.name, _content(p)) for p in files if p.suffix != ".csv"]
 
@@ -128,7 +128,7 @@ def test_same_seed_writes_the_same_files_and_another_seed_others(tmp_path):
 
 
 def test_the_first_patients_alone_are_those_of_the_whole_data_set(tmp_path):
-    settings = {"cases": 7, "seed": 3, "size": 32, "frames": 4, "sections": 2}
+    settings = {"cases": 7, "seed": 3, "size": 32, "frames": 4, "slices": 2}
     truth = simulate_cine_mr(tmp_path / "all", **settings)
     assert simulate_cine_mr(tmp_path / "first", **settings, limit=2) == truth[:2]
     for case in ("patient001", "patient002"):
@@ -148,7 +148,7 @@ def _content(path: Path) -> str:
         ({"size": 16}, "size >= 32"),
         ({"frames": 2}, "frames >= 4"),
         ({"field_of_view_mm": 100.0}, "140 to 500 mm"),
-        ({"reduced_fraction": 1.5}, "share of 0 to 1"),
+        ({"reduced_fraction": 1.5}, "fraction of 0 to 1"),
     ],
 )
 def test_impossible_settings_are_refused(tmp_path, settings, message):

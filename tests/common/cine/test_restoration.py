@@ -6,7 +6,8 @@ import torch
 from ignite.engine import Engine
 from PIL import Image
 
-from common.cine import RestorationEvaluation, RestorationPicture
+from common.cine import RestorationPicture, restoration_table
+from common.evaluation import Evaluation, restoration_row
 from common.files import read_csv
 
 
@@ -15,16 +16,16 @@ def test_table_has_the_errors_before_and_after_and_their_ratio(tmp_path):
     original = torch.zeros(1, 2, 2, 3)
     samples = [(2.0, 1.0), (4.0, 2.0)]
     outputs = [{"image": original + a, "label": original, "pred": original + b} for a, b in samples]
-    engine = Engine(lambda engine, batch: [outputs[int(item["section"])] for item in batch])
-    RestorationEvaluation(tmp_path, method="stage 1").attach(engine)
-    engine.run([[{"case": "a", "section": torch.tensor(k)}] for k in range(2)])
+    engine = Engine(lambda engine, batch: [outputs[int(item["slice_number"])] for item in batch])
+    Evaluation(tmp_path, restoration_row, restoration_table, method="stage 1").attach(engine)
+    engine.run([[{"case": "a", "slice_number": torch.tensor(k)}] for k in range(2)])
     rows = {(row["method"], row["metric"]): row for row in json.loads((tmp_path / "evaluation.json").read_text())}
     assert rows["stage 1", "MSE (z-scored)"]["value"] == pytest.approx(2.5)
     assert rows["no restoration", "MSE (z-scored)"]["value"] == pytest.approx(10)
     ratio = rows["stage 1", "MSE, restored / corrupted"]
-    # Both sections have the same ratio, so any draw of them has it.
+    # Both slices have the same ratio, so any draw of them has it.
     assert (ratio["value"], ratio["low"], ratio["high"], ratio["cases"]) == pytest.approx((0.25, 0.25, 0.25, 2))
-    assert [row["section"] for row in read_csv(tmp_path / "sections.csv")] == ["0", "1"]
+    assert [row["slice"] for row in read_csv(tmp_path / "cases.csv")] == ["0", "1"]
 
 
 def run(tmp_path, changes):
@@ -35,7 +36,7 @@ def run(tmp_path, changes):
         image[0, ..., frame][mask] += 5
     engine = Engine(lambda engine, batch: [{"image": image, "label": original, "pred": original}])
     RestorationPicture(tmp_path).attach(engine)
-    engine.run([[{"case": "a", "section": torch.tensor(1)}]])
+    engine.run([[{"case": "a", "slice_number": torch.tensor(1)}]])
 
 
 def half():

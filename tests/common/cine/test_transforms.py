@@ -3,55 +3,26 @@ import pytest
 import torch
 from monai.data import MetaTensor
 
-from common.cine import CheckCine, CheckCined, ResampleTime, ResampleTimed
+from common.cine import CutIntensityd, ResampleTimed
 
 
-def section(shape=(1, 4, 5, 3)):
-    return np.random.default_rng(0).random(shape, dtype=np.float32)
+def resample(image, frames=40):
+    return ResampleTimed("image", frames)({"image": image})["image"]
 
 
 @pytest.mark.parametrize("convert", [np.asarray, torch.from_numpy])
-def test_a_good_section_comes_back_as_it_is(convert):
-    good = convert(section())
-    assert CheckCine()(good) is good
+def test_grey_values_are_cut_at_the_threshold(convert):
+    image = convert(np.array([0.0, 1999, 2000, 2001, 5]).reshape(1, 1, 1, 5))
+    item = {"image": image}
+    assert CutIntensityd("image")(item)["image"].ravel().tolist() == [0, 1999, 2000, 2000, 5]
+    assert item["image"].max() == 2001
 
 
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_refuses_pixels_that_are_no_numbers(value):
-    bad = section()
-    bad[0, 1, 2, 1] = bad[0, 0, 0, 0] = value
-    with pytest.raises(ValueError, match=r"expected finite pixels, found 2 of 60 NaN or infinite"):
-        CheckCine()(bad)
-
-
-def test_refuses_a_constant_image_and_names_its_value():
-    with pytest.raises(ValueError, match=r"found the one value 7 in every pixel \(standard deviation 0\)"):
-        CheckCine()(torch.full((1, 4, 4, 3), 7))
-
-
-def test_refuses_a_still_image():
-    with pytest.raises(ValueError, match="expected at least 2 frames, found 1; export the whole cine series"):
-        CheckCine()(section((1, 4, 5, 1)))
-
-
-@pytest.mark.parametrize("shape", [(4, 5, 3), (2, 4, 5, 3), (1, 1, 4, 5, 3)])
-def test_refuses_other_shapes(shape):
-    with pytest.raises(ValueError, match=r"expected one section of shape \(1, H, W, T\), found"):
-        CheckCine()(section(shape))
-
-
-@pytest.mark.parametrize(
-    ("names", "message"),
-    [({"case": "p1", "section": 4}, "^p1, section 4: "), ({"case": "p1"}, "^p1: "), ({}, "^image: ")],
-)
-def test_dictionary_form_names_case_and_section(names, message):
-    with pytest.raises(ValueError, match=message):
-        CheckCined("image")({"image": section((1, 4, 5, 1)), **names})
-
-
-def test_dictionary_form_returns_the_item():
-    item = {"image": section(), "case": "p1"}
-    assert CheckCined("image")(item) == item
+def test_grey_values_of_another_scale_are_refused():
+    image = torch.tensor([3000.0, 4000, 100, 200, 300]).reshape(1, 1, 1, 5)
+    with pytest.raises(ValueError, match=r"few lie above 2000, .*found 40% above it; give a higher max_intensity"):
+        CutIntensityd("image")({"image": image})
+    assert torch.equal(CutIntensityd("image", 10_000)({"image": image})["image"], image)
 
 
 def beat(frames, harmonic=1):
@@ -59,63 +30,88 @@ def beat(frames, harmonic=1):
 
 
 def test_as_many_frames_come_back_as_they_are():
-    section = beat(40)
-    assert ResampleTime(40)(section) is section
+    cine = beat(40)
+    assert resample(cine) is cine
 
 
 @pytest.mark.parametrize("given", [2, 7, 20, 25, 50, 90])
-def test_a_constant_section_stays_exactly_constant(given):
-    result = ResampleTime(40)(torch.full((1, 3, 2, given), 0.1))
+def test_a_constant_slice_stays_exactly_constant(given):
+    result = resample(torch.full((1, 3, 2, given), 0.1))
     assert result.shape == (1, 3, 2, 40) and torch.equal(result, torch.full((1, 3, 2, 40), 0.1))
 
 
 @pytest.mark.parametrize(("given", "harmonic"), [(20, 1), (30, 1), (30, 2), (50, 2)])
 def test_a_slow_sine_is_off_by_no_more_than_the_bound_of_linear_interpolation(given, harmonic):
     bound = (2 * np.pi * harmonic / given) ** 2 / 8  # h^2 / 8 times the largest second derivative
-    error = np.abs(ResampleTime(40)(beat(given, harmonic)) - beat(40, harmonic)).max()
+    error = np.abs(resample(beat(given, harmonic)) - beat(40, harmonic)).max()
     assert error <= bound
 
 
 def test_the_last_frame_leads_back_to_the_first():
-    section = np.array([0.0, 10, 20, 30], np.float32).reshape(1, 1, 1, 4)
-    result = ResampleTime(8)(section).ravel()
+    cine = np.array([0.0, 10, 20, 30], np.float32).reshape(1, 1, 1, 4)
+    result = resample(cine, 8).ravel()
     assert np.array_equal(result, [0, 5, 10, 15, 20, 25, 30, 15])
 
 
 def test_a_beat_that_starts_later_gives_the_beat_that_starts_later():
-    section = np.random.default_rng(0).normal(size=(1, 2, 2, 20))
-    resample = ResampleTime(40)
-    assert np.allclose(np.roll(resample(section), 2, -1), resample(np.roll(section, 1, -1)))
+    cine = np.random.default_rng(0).normal(size=(1, 2, 2, 20))
+    assert np.allclose(np.roll(resample(cine), 2, -1), resample(np.roll(cine, 1, -1)))
 
 
 def test_stays_within_the_range_of_the_frames():
-    section = np.random.default_rng(1).random((1, 4, 4, 23))
-    result = ResampleTime(40)(section)
-    assert result.min() >= section.min() and result.max() <= section.max()
+    cine = np.random.default_rng(1).random((1, 4, 4, 23))
+    result = resample(cine)
+    assert result.min() >= cine.min() and result.max() <= cine.max()
 
 
 def test_halving_takes_every_second_frame():
-    section = np.random.default_rng(2).random((1, 2, 2, 80))
-    assert np.array_equal(ResampleTime(40)(section), section[..., ::2])
+    cine = np.random.default_rng(2).random((1, 2, 2, 80))
+    assert np.array_equal(resample(cine), cine[..., ::2])
 
 
 def test_keeps_kind_and_precision_and_makes_integers_float32():
-    meta = ResampleTime(4)(MetaTensor(torch.rand(1, 2, 2, 6), meta={"case": "p1"}))
+    meta = resample(MetaTensor(torch.rand(1, 2, 2, 6), meta={"case": "p1"}), 4)
     assert isinstance(meta, MetaTensor) and meta.meta["case"] == "p1" and meta.dtype == torch.float32
-    assert ResampleTime(4)(beat(6)).dtype == np.float64
-    integers = ResampleTime(4)(np.array([[[[0, 1]]]], np.int16))
+    assert resample(beat(6), 4).dtype == np.float64
+    integers = resample(np.array([[[[0, 1]]]], np.int16), 4)
     assert integers.dtype == np.float32 and np.array_equal(integers.ravel(), [0, 0.5, 1, 0.5])
 
 
-def test_dictionary_form_resamples_its_keys_only():
+def test_resamples_its_keys_only():
     item = {"image": beat(20), "other": beat(20)}
     result = ResampleTimed("image", 30)(item)
-    assert np.array_equal(result["image"], ResampleTime(30)(beat(20)))
     assert result["other"] is item["other"] and item["image"].shape[-1] == 20
+
+
+def uneven(phases, values):
+    image = torch.tensor(values, dtype=torch.float64).reshape(1, 1, 1, -1)
+    return MetaTensor(image, meta={"phases": torch.tensor(phases, dtype=torch.float64)})
+
+
+def test_uneven_frames_are_resampled_by_their_phases():
+    # A triangle: 0 at phase 0, 8 at phase 0.5, 0 at phase 1, seen at 0, 0.125, 0.25, 0.5 and 0.75.
+    image = uneven([0, 0.125, 0.25, 0.5, 0.75], [0, 2, 4, 8, 4])
+    result = resample(image, 8)
+    assert result.ravel().tolist() == [0, 2, 4, 6, 8, 6, 4, 2] and "phases" not in result.meta
+    assert "phases" in image.meta
+
+
+def test_as_many_uneven_frames_do_not_come_back_as_they_are():
+    assert resample(uneven([0, 0.125, 0.25, 0.5], [0, 2, 4, 8]), 4).ravel().tolist() == [0, 4, 8, 4]
+
+
+def test_a_beat_whose_first_frame_is_missing_is_closed_over_the_circle():
+    assert resample(uneven([0.25, 0.5, 0.75], [4, 8, 4]), 4).ravel().tolist() == [4, 4, 8, 4]
+
+
+def test_even_phases_give_what_no_phases_give():
+    values = np.random.default_rng(3).random(20)
+    even = torch.tensor(values).reshape(1, 1, 1, 20)
+    assert torch.allclose(resample(uneven(np.arange(20) / 20, values)).as_tensor(), resample(even))
 
 
 def test_refuses_one_frame():
     with pytest.raises(ValueError, match="at least 2 frames, found 1"):
-        ResampleTime()(np.zeros((1, 2, 2, 1)))
+        resample(np.zeros((1, 2, 2, 1)))
     with pytest.raises(ValueError, match="frames: expected at least 2, found 1"):
-        ResampleTime(1)
+        ResampleTimed("image", 1)

@@ -49,6 +49,19 @@ def test_disk_does_not_serve_a_run_with_other_settings(tmp_path):
     assert value(3.0) == 6.0
 
 
+@pytest.mark.parametrize("nested", [False, True])
+def test_disk_does_not_serve_a_file_that_has_changed(tmp_path, nested):
+    file = tmp_path / "image.txt"
+
+    def read(text):
+        file.write_text(text)
+        transform = Compose([lambda item: {"text": file.read_text(), "path": item["image"]}])
+        item = {"image": [str(file), str(file)] if nested else str(file)}
+        return cached_dataset([item], transform, "disk", tmp_path / "cache")[0]["text"]
+
+    assert read("one") == "one" and read("three") == "three"
+
+
 @pytest.mark.parametrize("arguments", [{"cache": "ram"}, {"cache": "disk"}])
 def test_refuses_another_cache_and_a_disk_without_folder(arguments):
     with pytest.raises(ValueError, match="'memory', 'disk' with a cache_dir, or 'none', found"):

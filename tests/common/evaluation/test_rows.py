@@ -14,15 +14,15 @@ def run(handler, batches, name="score"):
 
 
 def row(item, result):
-    return {"case": item["case"], "section": item["section"], "value": result["value"]}
+    return {"case": item["case"], "slice": item["slice"], "value": result["value"]}
 
 
 def total(rows):
     return sum(entry["value"] for entry in rows)
 
 
-def sample(case, section, value):
-    return {"case": case, "section": section, "value": value}
+def sample(case, slice, value):
+    return {"case": case, "slice": slice, "value": value}
 
 
 def test_metric_sees_every_sample_of_the_epoch_once():

@@ -1,0 +1,83 @@
+"""Results of an inference of heart-failure classes: one JSON and one figure a patient, one table."""
+
+import json
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..data.failures import FailureLog
+from ..evaluation.case_results import CaseResults
+from ..figure import figure
+from . import scores
+from .evaluation import slice_row
+
+COLUMNS = ("case", "probability_HFrEF", "call", "slices", "skipped_slices", "spread_over_slices")
+_SHOWN_SLICES = 8
+
+
+class _Slice(NamedTuple):
+    number: int
+    probability: float
+    frames: NDArray  # (H, W, 2), the first frame and the one at a third of the beat
+    skipped: list[dict[str, Any]]
+    notes: list[str]
+
+
+class HeartFailureResults(CaseResults):
+    """Writes `CASE.json` and `CASE.png` of each patient.
+
+    Args:
+        failures: where a patient goes whose results cannot be written.
+        threshold: probability of HFrEF from which a patient is called so.
+        weights: which weights made the result.
+    """
+
+    def __init__(self, failures: FailureLog, threshold: float = 0.5, weights: Any = "") -> None:
+        super().__init__(failures, COLUMNS, weights)
+        self.threshold = threshold
+
+    def part(self, item: Any, result: Any) -> _Slice:
+        """Return what is kept of one slice."""
+        row, image = slice_row(item, result), item["image"]
+        frames = np.asarray(image[0, :, :, [0, image.shape[-1] // 3]].cpu(), dtype=np.float32)
+        skipped, notes = (json.loads(item.get(key, "[]")) for key in ("skipped", "notes"))
+        return _Slice(row["slice"], row["probability"], frames, skipped, notes)
+
+    def write_case(self, case: str, parts: list[_Slice]) -> dict[str, Any]:
+        """Write JSON and figure of one patient and return the row."""
+        slices = sorted(parts)
+        probability = float(np.mean([part.probability for part in slices]))
+        call = scores.call(probability, self.threshold)
+        self.write_json(
+            case,
+            {
+                "probability_HFrEF": probability,
+                "probabilities": {"HFrEF": probability, "HFpEF": 1 - probability},
+                "call": call,
+                "threshold": self.threshold,
+                "slices": [{"slice": part.number, "probability": part.probability} for part in slices],
+                "skipped_slices": slices[0].skipped,
+                "notes": slices[0].notes,
+            },
+        )
+        self._draw(case, slices, f"{case}: {call}, p(HFrEF) = {probability:.2f}")
+        return {
+            "probability_HFrEF": round(probability, 6),
+            "call": call,
+            "slices": len(slices),
+            "skipped_slices": len(slices[0].skipped),
+            "spread_over_slices": round(float(np.std([part.probability for part in slices])), 6),
+        }
+
+    def _draw(self, case: str, slices: list[_Slice], title: str) -> None:
+        count = min(len(slices), _SHOWN_SLICES)
+        shown = [slices[k] for k in np.unique(np.linspace(0, len(slices) - 1, count).round().astype(int))]
+        with figure(self.file(case, ".png"), 1.6 * len(shown), 4.1, title) as made:
+            grid = made.subplots(2, len(shown), squeeze=False)
+            for column, part in enumerate(shown):
+                for line, name in enumerate(("first frame", "a third on")):
+                    axes = grid[line][column]
+                    axes.imshow(part.frames[..., line], cmap="gray", vmin=-1.5, vmax=3)
+                    axes.set(xticks=[], yticks=[], ylabel=name if column == 0 else "")
+                grid[0][column].set_title(f"slice {part.number}\np = {part.probability:.2f}", fontsize=8)
