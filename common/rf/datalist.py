@@ -47,7 +47,7 @@ def rf_datalist(
         settings: how files are read (their number of frames is needed to list pairs).
 
     Raises:
-        NoDataError: if there is no RF in any of the layouts, or nothing in the split.
+        NoDataError: if there is no RF in any of the layouts, nothing in the split, or not the wanted sequence.
         ValueError: for other values of `split`, `fold`, `folds` or `pairs`.
     """
     wanted = wanted_splits(split)
@@ -56,11 +56,18 @@ def rf_datalist(
         raise NoDataError(_no_data(root, "no such folder"))
     fixed = [name for name in SPLITS if (root / name).is_dir()]
     if fixed:
+        outside = [path for path in visible_files(root) if path.relative_to(root).parts[0] not in SPLITS]
+        report_unused(root, dict.fromkeys(outside, f"not in one of the folders {', '.join(fixed)}"))
         items = [item for name in fixed if name in wanted for item in rf_pairs(root / name, pairs, settings)]
     else:
         items = rf_pairs(root, pairs, settings)
     if sequences:
-        items = [item for item in items if item["sequence"] in _names(sequences)]
+        held, asked = {item["sequence"] for item in items}, _names(sequences)
+        if not asked <= held:
+            raise NoDataError(
+                f"{root}: expected the sequences {', '.join(sorted(asked))}, found {', '.join(sorted(held))}"
+            )
+        items = [item for item in items if item["sequence"] in asked]
     if not fixed and split != "all":
         items = _in_splits(items, wanted, fold, folds, seed)
     if not items:
@@ -82,9 +89,12 @@ def rf_pairs(
     root = Path(folder)
     if root.is_file():
         return rf_csv_pairs(root) if root.suffix.lower() == ".csv" else _file_pairs(root, root.stem, pairs, settings)
-    if (root / _PAIRS_FILE).is_file():
-        return rf_csv_pairs(root / _PAIRS_FILE)
     files = visible_files(root) if root.is_dir() else []
+    if (root / _PAIRS_FILE).is_file():
+        items = rf_csv_pairs(root / _PAIRS_FILE)
+        named = {root / _PAIRS_FILE, *(Path(item[key]) for item in items for key in ("pre", "post"))}
+        report_unused(root, {path: f"not in {_PAIRS_FILE}" for path in _rf_files(files)[0] if path not in named})
+        return items
     used, unused = _rf_files(files)
     items = []
     for parent, members in itertools.groupby(sorted(used, key=lambda path: path.parent), lambda path: path.parent):

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..evaluation.figure import figure
+from ..figure import figure
 from .analytic_signal import b_mode
 
 if TYPE_CHECKING:

@@ -149,6 +149,23 @@ def test_entries_that_are_no_rf_are_named(tmp_path, caplog):
     assert "DS_Store" not in caplog.text and "._frame1" not in caplog.text
 
 
+def test_rf_beside_the_split_folders_or_the_table_is_named(tmp_path, caplog):
+    sequence(tmp_path / "split" / "training" / "a", 2)
+    sequence(tmp_path / "split" / "others", 2)
+    assert cases(rf_datalist(tmp_path / "split", "all", settings=RAW)) == ["a_1_2"]
+    assert "others/frame1.raw" in caplog.text and "training/a" not in caplog.text
+    sequence(tmp_path / "table", 3)
+    (tmp_path / "table" / "pairs.csv").write_text("case,pre,post\nx,frame1.raw,frame3.raw\n")
+    rf_pairs(tmp_path / "table")
+    assert "frame2.raw: not in pairs.csv" in caplog.text and "frame3.raw" not in caplog.text
+
+
+def test_a_sequence_that_is_not_there_is_named(tmp_path):
+    sequence(tmp_path / "299", 2)
+    with pytest.raises(NoDataError, match=r"expected the sequences 299, 999, found 299"):
+        rf_datalist(tmp_path, "all", sequences="299,999", settings=RAW)
+
+
 def test_raw_data_of_a_header_are_no_second_frame(tmp_path):
     import SimpleITK
 
