@@ -9,6 +9,7 @@ from common.rf import (
     RefineDisplacementd,
     RfAcquisition,
     classical_displacements,
+    completed_displacement,
     error_statistics,
     rf_pair,
 )
@@ -65,6 +66,26 @@ def test_methods_by_setting(item, method, refine, name):
         assert torch.equal(result["pred"], network)
     else:
         assert_close(result["pred"], item, 0.1)
+
+
+def test_gaps_of_the_network_are_filled_by_ncc(item):
+    exact = torch.from_numpy(item["exact"]).float()
+    zero = torch.zeros_like(exact)
+    network = torch.stack([zero, exact, zero, -exact / 0.99])
+    network[1, 200:400] += 30
+    network[3, 200:400] -= 30
+    completed, fraction = completed_displacement(item["pre"], item["post"], network, SETTINGS)
+    assert fraction == pytest.approx(1 / 3, abs=0.1)
+    assert torch.equal(completed[1, :120, 4:-4], network[1, :120, 4:-4])
+    assert_close(RefineDisplacementd("pred", settings=SETTINGS)({**item, "pred": network})["pred"], item, 0.03)
+
+
+def test_a_network_that_matches_everywhere_is_left_as_it_is(item):
+    axial = torch.from_numpy(item["exact"]).float()
+    network = torch.stack([0 * axial, axial, 0 * axial, -axial / 0.99])
+    crop = {key: item[key][..., 8:-8, :] for key in ("pre", "post")}
+    completed, fraction = completed_displacement(crop["pre"], crop["post"], network[:, 8:-8], SETTINGS)
+    assert fraction < 0.05 and (completed - network[:, 8:-8])[:, 40:-40, 4:-4].abs().max() < 0.2
 
 
 @pytest.mark.parametrize("size", [(16, 4), (40, 2), (33, 1)])
