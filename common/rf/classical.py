@@ -19,6 +19,8 @@ from .quality import LEAST_QUALITY, match_map
 
 # Fraction of matching pixels from which on a network's displacement is left as it is.
 _WHOLE = 0.99
+# By how much NCC's displacement must match better where the network's matches too, by chance or nearly.
+_BETTER = 0.2
 
 
 @dataclass(frozen=True)
@@ -90,8 +92,8 @@ def completed_displacement(
 ) -> tuple[Tensor, float]:
     """Return a network's displacement (4, H, W) with NCC's in the gaps, and the fraction of pixels that are gaps.
 
-    A gap is where the frames do not match after the network's displacement and match better after NCC's: the network
-    met an array, a depth or a motion unlike those it was trained on.
+    A gap is where the frames do not match after the network's displacement and match better after NCC's, or match far
+    better after NCC's: the network met an array, a depth or a motion unlike those it was trained on.
 
     Args:
         pre, post: RF frames (1, H, W), axial first.
@@ -106,7 +108,7 @@ def completed_displacement(
         return network, 0.0
     ncc = ncc_displacement(pre, post, settings).cpu().numpy()
     gaps = [
-        (match < LEAST_QUALITY) & (match_map(a, b, ncc[way]) > match)
+        match_map(a, b, ncc[way]) > match + _BETTER * (match >= LEAST_QUALITY)
         for match, (a, b, way) in zip(matches, ways, strict=True)
     ]
     completed = np.where(np.repeat(gaps, 2, axis=0), ncc, own)
