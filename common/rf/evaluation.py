@@ -90,6 +90,9 @@ class EvaluatedPairs:
 
     def __call__(self, item: Mapping[str, Any], output: Mapping[str, Any]) -> Row:
         """Return case and figures by method of one pair."""
+        if "displacement" in item:  # RfPairToImaged has brought it to the network's grid
+            reference = resample_displacement(item["displacement"], item["pre"].shape[-2:])
+            item = {**item, "displacement": reference}
         with torch.no_grad():
             displacements = self._displacements(item, output)
             strains = {

@@ -162,6 +162,9 @@ def case_figures(
         `data_term`, `reliable_fraction`; with the reference `axial_rmse`, `axial_bias`, `axial_sd` (samples),
         `lateral_*` (lines), `strain_*` (percent); with an inclusion or windows `cnr` and `sr`; with an inclusion
         `sr_error` (absolute difference from 2 / (1 + G)); with windows `snre`.
+
+    Raises:
+        ValueError: if displacement and reference differ in size, or a window does not fit.
     """
     terms = ElastographyLoss().terms(displacement[None].float(), image[None].float())
     figures = {"data_term": float(terms.data), "reliable_fraction": float(terms.reliable_fraction)}
@@ -174,6 +177,11 @@ def case_figures(
             "strain": (strain[0], item["strain"][0], 100.0),
         }
         for name, (found, reference, scale) in pairs.items():
+            if found.shape != reference.shape:
+                raise ValueError(
+                    f"{name}: expected displacement and reference of one size, found {tuple(found.shape)} and "
+                    f"{tuple(reference.shape)}"
+                )
             arrays = [scale * torch.as_tensor(x).double().cpu().numpy()[inner] for x in (found, reference)]
             figures |= {f"{name}_{key}": value for key, value in error_statistics(*arrays).items()}
     if windows:

@@ -14,6 +14,8 @@ from common.rf import (
     LiteFlowNet,
     LoadRfPaird,
     RfPairToImaged,
+    axial_strain,
+    case_figures,
     elastography_table,
     rf_pairs,
     simulate_rf_ultrasound,
@@ -62,6 +64,19 @@ def test_a_constant_error_is_a_bias(tmp_path, items):
     assert table["model", "axial bias (samples)"] == pytest.approx(-0.5, abs=1e-4)
     assert table["model", "lateral bias (lines)"] == pytest.approx(0.25, abs=1e-4)
     assert table["model", "axial SD (samples)"] == pytest.approx(0, abs=1e-4)
+
+
+def test_the_reference_is_compared_on_the_grid_of_the_frames(tmp_path, items):
+    on_the_networks_grid = [RfPairToImaged(grid_size=(None, 3 * item["pre"].shape[-1]))(item) for item in items]
+    table = evaluate(tmp_path, on_the_networks_grid, [exact(item) for item in items])
+    assert table["model", "axial RMSE (samples)"] < 0.02 and table["model", "lateral RMSE (lines)"] < 0.02
+
+
+def test_figures_refuse_a_reference_of_another_size(items):
+    item, displacement = items[0], exact(items[0])
+    wide = {**item, "displacement": torch.cat([item["displacement"]] * 2, dim=2)}
+    with pytest.raises(ValueError, match="one size"):
+        case_figures(displacement, axial_strain(displacement, 21), wide, torch.zeros(6, *displacement.shape[1:]))
 
 
 def test_baselines_and_the_weights_before_stand_beside_the_model(tmp_path, items):
