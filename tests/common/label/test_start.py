@@ -8,7 +8,7 @@ from common.doppler.reader import PICTURE_SUFFIXES
 from common.label.checks import SUFFIXES
 from common.label.settings import ServerSettings
 from common.label.start import default_state, environment, start
-from common.rf.formats import rf_suffixes
+from common.rf.readers import rf_suffixes
 
 
 @pytest.mark.skipif(importlib.util.find_spec("monailabel") is not None, reason="MONAI Label is installed")
