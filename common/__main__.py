@@ -81,28 +81,48 @@ def _parser() -> argparse.ArgumentParser:
     label = verbs.add_parser(
         "label",
         help="serve bundles to 3D Slicer or OHIF by MONAI Label",
-        description="Start a MONAI Label server, offline; labels, weights trained from them and logs go to STUDIES.",
+        description="Start a MONAI Label server, offline; common/label/SECURITY.md says what it protects and how.",
     )
     label.add_argument("--studies", type=Path, required=True, help="folder with images")
     label.add_argument("--models", default="", help="bundles to serve, joined by commas (default: all)")
     label.add_argument("--bundles", type=Path, help="folder with unpacked zips (default: the bundles of this checkout)")
     label.add_argument("--host", default="127.0.0.1", help="address to listen on (default: this machine alone)")
     label.add_argument("--port", type=int, default=8000)
+    label.add_argument("--state", type=Path, help="folder for weights and logs (default: STUDIES_label_server)")
+    label.add_argument("--writable", action="store_true", help="let clients add studies and save labels")
+    label.add_argument(
+        "--allow-origin",
+        action="append",
+        default=[],
+        metavar="URL",
+        help="web page that may ask, or name of this server behind a proxy, as https://NAME[:PORT]; may be repeated",
+    )
+    label.add_argument("--max-upload-mib", type=int, default=2048, help="largest request (default: 2048)")
+    label.add_argument("--max-seconds", type=float, default=600, help="longest time for one answer (default: 600)")
+    label.add_argument("--max-memory-gib", type=float, default=16, help="memory for the answers (default: 16)")
     return parser
 
 
 def _label(options: argparse.Namespace, parser: argparse.ArgumentParser) -> int:
+    from .label.settings import ServerSettings, checked_origin
     from .label.start import start
 
     folder = options.bundles or installed_bundles_folder()
     try:
         known = bundle_roots(folder)
-    except FileNotFoundError as error:
+        settings = ServerSettings(
+            options.writable,
+            tuple(checked_origin(origin) for origin in options.allow_origin),
+            options.max_upload_mib,
+            options.max_seconds,
+            options.max_memory_gib,
+        )
+    except (FileNotFoundError, ValueError) as error:
         parser.error(str(error))
     models = [name for name in options.models.split(",") if name]
     if not set(models) <= set(known):
         parser.error(f"expected models among {', '.join(known)}, found {', '.join(models)}")
-    return start(options.studies, folder, models, options.host, options.port)
+    return start(options.studies, folder, models, options.host, options.port, options.state, settings)
 
 
 def _weights(options: argparse.Namespace) -> int:

@@ -65,7 +65,7 @@ def _check_folder(name: str, text: str) -> None:
     value = DefaultParseValue(text)
     if not isinstance(value, str) or text[:1] in ("$", "@", "%"):
         kind = type(value).__name__ if not isinstance(value, str) else "expression or reference"
-        raise ValueError(f"--{name} {text}: expected a path, found what MONAI takes for a {kind}; write ./{text}")
+        raise ValueError(f"--{name} {text}: expected a path, found what MONAI reads as {kind}; write ./{text}")
 
 
 def _warn_of_unknown(settings: Mapping[str, str]) -> None:

@@ -26,6 +26,15 @@ class CarveMix(Randomizable):
 
     References:
         Zhang et al., CarveMix, NeuroImage 2023, https://doi.org/10.1016/j.neuroimage.2023.120041
+
+    Example:
+        >>> import torch
+        >>> from common.adc import CarveMix
+        >>> images, labels = torch.rand(4, 2, 32, 32), torch.zeros(4, 1, 32, 32)
+        >>> labels[0, 0, 10:20, 10:20] = 1
+        >>> mixed, annotations = CarveMix(probability=1.0, seed=0)(images, labels)
+        >>> mixed.shape, annotations.shape
+        (torch.Size([4, 2, 32, 32]), torch.Size([4, 1, 32, 32]))
     """
 
     def __init__(self, probability: float = 0.5, seed: int | None = None) -> None:

@@ -55,6 +55,13 @@ class LesionLoss(nn.Module):
 
     References:
         Ninalga, Label Aware Denoising Pretraining, 2024, eq. 7 (weight 3).
+
+    Example:
+        >>> import torch
+        >>> from common.adc import LesionLoss
+        >>> target = torch.zeros(2, 1, 32, 32)
+        >>> bool(LesionLoss()(torch.full_like(target, -20), target) < 1e-4)  # nothing there, nothing predicted
+        True
     """
 
     def __init__(

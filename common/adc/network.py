@@ -54,6 +54,12 @@ class TernausNet(nn.Module):
 
     References:
         Iglovikov and Shvets, TernausNet, 2018, https://arxiv.org/abs/1801.05746
+
+    Example:
+        >>> import torch
+        >>> from common.adc import TernausNet
+        >>> TernausNet(depth=11, in_channels=2, base_width=8)(torch.zeros(1, 2, 64, 96)).shape
+        torch.Size([1, 1, 64, 96])
     """
 
     def __init__(

@@ -34,6 +34,14 @@ class LabelAwareNoised(Randomizable, MapTransform):
     References:
         Ninalga, Label Aware Denoising Pretraining, 2024, eq. 1-6 (sigma_a 1.5, sigma_b 0.8, gamma 0.95).
         Brempong et al., Denoising Pretraining for Semantic Segmentation, CVPR Workshops 2022.
+
+    Example:
+        >>> import torch
+        >>> from common.adc import LabelAwareNoised
+        >>> noise = LabelAwareNoised("image", target_key="noise").set_random_state(0)
+        >>> sample = noise({"image": torch.zeros(2, 128, 128), "label": torch.zeros(1, 128, 128)})
+        >>> round(float(sample["noise"].std()), 1)  # without a lesion `background_std` everywhere
+        0.8
     """
 
     backend = [TransformBackends.TORCH]  # noqa: RUF012 (MONAI declares it as an instance's)

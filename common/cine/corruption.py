@@ -52,6 +52,14 @@ class LocalPixelShuffle(CineCorruption):
     References:
         Zhong et al., EMBC 2021, section III.B, eq. 1.
         Zhou et al., Models Genesis, Med Image Anal 67, 2021, https://arxiv.org/abs/2004.07882
+
+    Example:
+        >>> import numpy as np
+        >>> from common.cine import LocalPixelShuffle
+        >>> cine = np.random.rand(1, 64, 64, 10)
+        >>> shuffled = LocalPixelShuffle().set_random_state(0)(cine)
+        >>> bool(np.isin(shuffled, cine).all() and (shuffled != cine).any())  # the same values at other positions
+        True
     """
 
     def __init__(self, windows_per_frame: int = 100, max_side: int | None = None, mode: str = "permute") -> None:
@@ -134,6 +142,14 @@ class CoverPatches(CineCorruption):
 
     References:
         Zhong et al., EMBC 2021, section III.B: one thirty-sixth to one ninth, no more than 5 in a frame.
+
+    Example:
+        >>> import numpy as np
+        >>> from common.cine import CoverPatches
+        >>> covered = CoverPatches(max_patches=1).set_random_state(0)(np.zeros((1, 60, 60, 4), np.float32))
+        >>> fraction = (covered != 0).mean(axis=(0, 1, 2))
+        >>> bool((fraction > 1 / 36).all() and (fraction < 1 / 9).all())
+        True
     """
 
     def __init__(
@@ -203,6 +219,14 @@ class CoverFrames(CineCorruption):
 
     References:
         Zhong et al., EMBC 2021, section III.B: five groups of no more than three frames.
+
+    Example:
+        >>> import numpy as np
+        >>> from common.cine import CoverFrames
+        >>> cover = CoverFrames().set_random_state(0)
+        >>> covered = cover(np.zeros((1, 16, 16, 40), np.float32))
+        >>> [frame for frame in range(40) if covered[..., frame].any()] == cover.frames
+        True
     """
 
     def __init__(self, groups: int = 5, max_length: int = 3) -> None:

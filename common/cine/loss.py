@@ -26,6 +26,13 @@ def weighted_bce_loss(
 
     References:
         Zhong et al., EMBC 2021, section III.C, eq. 2.
+
+    Example:
+        >>> import torch
+        >>> from common.cine import weighted_bce_loss
+        >>> loss = weighted_bce_loss(torch.zeros(2, 1), torch.tensor([1.0, 0.0]), positive_weight=3.0)
+        >>> round(float(loss), 4)  # (3 ln 2 + ln 2) / 2
+        1.3863
     """
     if logits.numel() == 0 or logits.shape[0] != logits.numel() or labels.numel() != logits.numel():
         raise ValueError(

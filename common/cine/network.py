@@ -87,6 +87,12 @@ class CineRestorationNet(nn.Module):
     References:
         Zhong et al., A Self-supervised Learning Based Framework for Automatic Heart Failure Classification on Cine
         Cardiac Magnetic Resonance Image, EMBC 2021, section III.B and Fig. 2.
+
+    Example:
+        >>> import torch
+        >>> from common.cine import CineRestorationNet
+        >>> CineRestorationNet(features=(4, 8, 8, 8, 16))(torch.zeros(1, 1, 32, 32, 8)).shape
+        torch.Size([1, 1, 32, 32, 8])
     """
 
     def __init__(
@@ -135,6 +141,12 @@ class CineClassifier(nn.Module):
 
     References:
         Zhong et al., EMBC 2021, section III.C and Fig. 2, Part C.
+
+    Example:
+        >>> import torch
+        >>> from common.cine import CineClassifier
+        >>> CineClassifier(features=(4, 8, 8, 8, 16))(torch.zeros(2, 1, 32, 32, 8)).shape
+        torch.Size([2, 1])
     """
 
     def __init__(

@@ -57,6 +57,10 @@ def decode_pixels(dataset: Any, path: str | os.PathLike[str]) -> NDArray:
     if "PixelData" not in dataset:
         raise UnusableFileError(f"{path}: expected pixels in (7FE0,0010), found none; export the image itself.")
     syntax = str(dataset.file_meta.TransferSyntaxUID)
+    if not dataset.file_meta.TransferSyntaxUID.is_transfer_syntax:
+        raise UnusableFileError(
+            f"{path}: expected a transfer syntax in (0002,0010), found another identifier; export the file again."
+        )
     _check_claims(dataset, syntax, path)
     with silent_pydicom():
         if syntax in MPEG:
@@ -216,7 +220,7 @@ def _by_pyav(dataset: Any, path: str | os.PathLike[str]) -> NDArray[np.uint8]:
 
     stream = io.BytesIO(b"".join(_fragments(dataset.PixelData, path)))
     try:
-        with av.open(stream, "r") as container:
+        with av.open(stream, "r", metadata_errors="ignore") as container:
             frames: list[Any] = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
     except (av.FFmpegError, IndexError) as error:
         raise UnusableFileError(

@@ -29,6 +29,15 @@ def barlow_twins_loss(first: Tensor, second: Tensor, redundancy_weight: float = 
     References:
         Zbontar et al., Barlow Twins, ICML 2021, https://arxiv.org/abs/2103.03230 (eq. 1 and 2). The default weight is
         that of BT-UNet: Punn and Agarwal 2022, https://arxiv.org/abs/2112.03916
+
+    Example:
+        >>> import torch
+        >>> from common.doppler import barlow_twins_loss
+        >>> view = torch.tensor([[1.0, 1.0], [1.0, -1.0], [-1.0, 1.0], [-1.0, -1.0]])  # decorrelated features
+        >>> round(float(barlow_twins_loss(view, view)), 3)
+        0.0
+        >>> round(float(barlow_twins_loss(view, -view)), 3)  # (1 + 1)^2 for each of two features
+        8.0
     """
     if first.ndim != 2 or first.shape != second.shape:
         raise ValueError(f"expected two (B, D) embeddings, found {tuple(first.shape)} and {tuple(second.shape)}")

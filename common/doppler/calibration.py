@@ -9,10 +9,17 @@ from ..data.ultrasound_dicom import UltrasoundRegion
 from ..errors import UnusableFileError
 
 SPECTRAL = 3
+TISSUE = 1
+DOPPLER_SPECTRA = (3, 4)  # pulsed and continuous wave
 SECONDS = 4
 CM_PER_SECOND = 7
 FREQUENCY_SCALE = 1 << 2
 SMALLEST_TRACE_PX = 16
+# The fastest jets of the heart reach 7 m/s; scales of tissue Doppler end at 15 to 30 cm/s, those of inflow beyond 45.
+FASTEST_CM_S = 700.0
+SLOWEST_SCALE_CM_S = 40.0
+# From one beat cut out of a sweep of 150 mm/s to a wide screen at 25 mm/s.
+DURATION_S = (0.2, 60.0)
 
 Box = tuple[int, int, int, int]
 
@@ -46,9 +53,10 @@ def spectral_calibration(
         path: file that the errors name.
 
     Raises:
-        CalibrationError: if there is no region or no spectral one, or more than one; if the scale is a frequency or
-            its unit is not cm/s; if a row measures nothing; if the reference row is missing; if the box is outside
-            the image or smaller than 16 pixels.
+        CalibrationError: if there is no region or no spectral one, or more than one; if it is no Doppler spectrum of
+            blood (tissue Doppler among others); if the scale is a frequency or its unit is not cm/s; if a row measures
+            nothing; if the reference row is missing; if the box is outside the image or smaller than 16 pixels; if
+            baseline, velocities or time are outside what :func:`check_calibration` believes.
 
     References:
         DICOM PS3.3 C.8.5.5: the reference pixel counts from the corner of the region, rows grow downwards.
@@ -59,7 +67,37 @@ def spectral_calibration(
     baseline_row = region.min_y + reference_y - region.reference_value_y / delta_y
     measures_time = region.units_x == SECONDS and region.delta_x is not None and region.delta_x > 0
     seconds = float(region.delta_x or 0) if measures_time else math.nan
-    return _box(region, image_size, path), DopplerCalibration(baseline_row, abs(delta_y), seconds)
+    box, calibration = _box(region, image_size, path), DopplerCalibration(baseline_row, abs(delta_y), seconds)
+    check_calibration(box, calibration, path)
+    return box, calibration
+
+
+def check_calibration(box: Box, calibration: DopplerCalibration, path: str | os.PathLike[str]) -> None:
+    """Raise a CalibrationError unless a trace with this box and calibration can show mitral inflow.
+
+    The baseline is at most the height of the trace outside it; the scale ends between 40 cm/s (below it is tissue
+    Doppler) and 7 m/s; where time is known, the trace lasts 0.2 to 60 s.
+    """
+    height = box[3] - box[1] + 1
+    if not box[1] - height <= calibration.baseline_row <= box[3] + height:
+        raise CalibrationError(
+            f"{path}: expected the baseline near rows {box[1]} to {box[3]} of the trace, found row "
+            f"{calibration.baseline_row:.4g}; correct the calibration."
+        )
+    reach_px = max(abs(calibration.baseline_row - box[1]), abs(calibration.baseline_row - box[3]))
+    fastest = reach_px * calibration.cm_s_per_px
+    if not SLOWEST_SCALE_CM_S <= fastest <= FASTEST_CM_S:
+        kind = "tissue Doppler or a wrong scale" if fastest < SLOWEST_SCALE_CM_S else "a wrong scale"
+        raise CalibrationError(
+            f"{path}: expected a velocity scale that ends between {SLOWEST_SCALE_CM_S:g} and {FASTEST_CM_S:g} cm/s, "
+            f"found {fastest:.4g} cm/s: {kind}; choose a trace of mitral inflow, or correct the calibration."
+        )
+    duration = (box[2] - box[0] + 1) * calibration.seconds_per_px
+    if math.isfinite(duration) and not DURATION_S[0] <= duration <= DURATION_S[1]:
+        raise CalibrationError(
+            f"{path}: expected a trace of {DURATION_S[0]:g} to {DURATION_S[1]:g} s, found {duration:.4g} s; correct "
+            "the calibration."
+        )
 
 
 def peak_velocity_cm_s(row: float, calibration: DopplerCalibration) -> float:
@@ -81,6 +119,12 @@ def _spectral_region(regions: Sequence[UltrasoundRegion], path: str | os.PathLik
             "crop the file to a single trace first."
         )
     spectral[0].check(path)
+    if spectral[0].data_type not in DOPPLER_SPECTRA:
+        raise CalibrationError(
+            f"{path}: expected pulsed or continuous wave Doppler of blood flow (3 or 4 in (0018,6014)), found type "
+            f"{spectral[0].data_type}{' (tissue)' if spectral[0].data_type == TISSUE else ''}; choose a trace of "
+            "mitral inflow."
+        )
     return spectral[0]
 
 

@@ -1,20 +1,22 @@
 """Datalists of Doppler images: folders of DICOM files or pictures, with labels.csv or without."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..data.listing import case_name, report_unused, visible_files
 from ..data.splits import assign_splits, check_fold, wanted_splits
 from ..errors import NoDataError, UnusableFileError
-from .calibration import DopplerCalibration
-from .labels import DopplerLabel, Row, doppler_label, read_label_rows, row_calibration
+from .labels import DopplerLabel, Row, doppler_label, read_label_rows, row_trace
 from .reader import PICTURE_SUFFIXES, check_doppler
 
 _LOG = logging.getLogger(__name__)
 
 LABELS = "labels.csv"
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
+SUFFIXES = (*PICTURE_SUFFIXES, *DICOM_SUFFIXES)
 
 
 def doppler_datalist(
@@ -26,7 +28,7 @@ def doppler_datalist(
     labelled: bool = True,
     limit: int | None = None,
 ) -> list[dict[str, Any]]:
-    """Return one item an image: case, image, and peaks (and calibration, if labels.csv has one) where `labelled`.
+    """Return one item an image: case, image, and where `labelled` peaks (and box, calibration that labels.csv has).
 
     An image that cannot be used is logged by name, with the reason, and left out; so is a label without an image.
 
@@ -46,23 +48,27 @@ def doppler_datalist(
     """
     wanted = wanted_splits(split)
     check_fold(fold, folds)
-    root = Path(dataset_dir)
-    images = _images(root)
+    root = Path(str(dataset_dir))
+    # A training lists its parts one after the other: what is not used is named with the first.
+    images = _images(root, named=split != "validation")
     labels = _labels(root, images)
+    if labelled and split != "validation":
+        report_unused(root, {path: f"no usable row in {LABELS}" for name, path in images.items() if name not in labels})
     if labelled and not labels:
         raise NoDataError(
             f"{root}: expected images with {LABELS} (filename,wave,x,y or filename,x1,y1,x2,y2), found "
             f"{len(images)} images and no usable label. {_remedy(root)}"
         )
+    case_of = _case_names(images)
     patients = {name: label.patient or name for name, label in labels.items()}
     splits = assign_splits(patients, fold, folds, seed, shuffle="python")
-    items = [_item(name, images[name], labels[name]) for name, part in splits.items() if part in wanted]
+    items = [_item(case_of[name], images[name], labels[name]) for name, part in splits.items() if part in wanted]
     if not labelled:
         items = [{"case": item["case"], "image": item["image"]} for item in items]
         spare = {name: name for name in set(images) - set(labels) if _is_usable(images[name], name)}
         # Nothing can be tested without a label, so what would be the test trains.
         items += [
-            {"case": _case(name), "image": str(images[name])}
+            {"case": case_of[name], "image": str(images[name])}
             for name, part in assign_splits(spare, fold, folds, seed, shuffle="python").items()
             if part.replace("test", "training") in wanted
         ]
@@ -72,63 +78,79 @@ def doppler_datalist(
 
 
 def doppler_cases(dataset_dir: str | Path) -> list[dict[str, Any]]:
-    """Return {"case", "image"} of every image of a folder, or of one file, with the calibration in labels.csv, if any.
+    """Return {"case", "image"} of every image of a folder, or of one file, with what labels.csv says, if anything.
+
+    That is "box" and "calibration"; what it says wrongly stands under "problem", so that the case fails by name.
 
     Raises:
         NoDataError: if there is none.
     """
-    path = Path(dataset_dir)
+    path = Path(str(dataset_dir))
     if path.is_file():
         images, found = {path.name: path}, {path.name: _rows_beside(path)}
     else:
         images = _images(path)
-        found = _matched(read_label_rows(path / LABELS) if (path / LABELS).is_file() else {}, images, path)
+        found = _matched(
+            read_label_rows(path / LABELS, with_peaks=False) if (path / LABELS).is_file() else {}, images, path
+        )
+    case_of = _case_names(images)
     return [
-        {"case": _case(name), "image": str(image), **_calibration_entry(found.get(name, []), image)}
+        {"case": case_of[name], "image": str(image), **_trace_entries(found.get(name, []), image)}
         for name, image in images.items()
     ]
 
 
 def _rows_beside(image: Path) -> list[Row]:
     """Return the rows of one image in the labels.csv beside it; a table of another kind has none."""
+    table = image.parent / LABELS
     try:
-        rows = read_label_rows(image.parent / LABELS) if (image.parent / LABELS).is_file() else {}
+        rows = read_label_rows(table, with_peaks=False) if table.is_file() else {}
     except UnusableFileError as error:
         _LOG.warning("calibration left out: %s", error)
         return []
-    return rows.get(image.name) or rows.get(image.stem) or []
+    return rows.get(image.name) or rows.get(case_name(image, SUFFIXES)) or []
 
 
-def _calibration_entry(rows: Sequence[Row], image: Path) -> dict[str, DopplerCalibration]:
-    try:
-        calibration = row_calibration(rows, image)
-    except UnusableFileError as error:
-        _LOG.warning("calibration left out: %s", error)
+def _trace_entries(rows: Sequence[Row], image: Path) -> dict[str, Any]:
+    if not rows:
         return {}
-    return {"calibration": calibration} if calibration else {}
+    try:
+        box, calibration = row_trace(rows, check_doppler(image), image)
+    except UnusableFileError as error:
+        return {"problem": str(error)}
+    return _known(box=box, calibration=calibration)
 
 
-def _images(root: Path) -> dict[str, Path]:
+def _known(**entries: Any) -> dict[str, Any]:
+    return {name: value for name, value in entries.items() if value is not None}
+
+
+def _images(root: Path, named: bool = True) -> dict[str, Path]:
+    """Return the images by their path in the folder; what else is there is warned of where `named`."""
     if not root.is_dir():
         raise NoDataError(f"{root}: expected a folder of Doppler images, found none. {_remedy(root)}")
-    files = sorted(path for path in root.rglob("*") if path.is_file() and not path.name.startswith("."))
-    images = {path.relative_to(root).as_posix(): path for path in files if _is_image(path)}
+    reasons = {path: _reason_against(path) for path in visible_files(root) if path != root / LABELS}
+    images = {path.relative_to(root).as_posix(): path for path, reason in reasons.items() if not reason}
     if not images:
         raise NoDataError(
             f"{root}: expected DICOM files or pictures ({', '.join(PICTURE_SUFFIXES)}), with {LABELS} for training, "
-            f"found {len(files)} files of other kinds. {_remedy(root)}"
+            f"found {len(reasons)} files of other kinds. {_remedy(root)}"
         )
+    if named:
+        report_unused(root, {path: reason for path, reason in reasons.items() if reason})
     return images
 
 
-def _is_image(path: Path) -> bool:
-    suffix = path.suffix.lower()
-    if suffix in PICTURE_SUFFIXES or suffix in DICOM_SUFFIXES:
-        return True
-    if suffix in (".csv", ".json", ".txt", ".md", ".xlsx", ".pdf"):
-        return False
-    with path.open("rb") as stream:
-        return stream.read(132)[128:] == b"DICM"
+def _reason_against(path: Path) -> str:
+    """Return why a file is no Doppler image; empty if it may be one."""
+    if path.suffix.lower() in SUFFIXES:
+        return ""
+    try:
+        with path.open("rb") as stream:
+            is_dicom = stream.read(132)[128:] == b"DICM"
+    except OSError as error:
+        return f"cannot be opened ({error.strerror})"
+    return "" if is_dicom else f"neither DICOM nor a picture ({', '.join(PICTURE_SUFFIXES)})"
 
 
 def _labels(root: Path, images: Mapping[str, Path]) -> dict[str, DopplerLabel]:
@@ -156,7 +178,7 @@ def _matched(rows: Mapping[str, list[Row]], images: Mapping[str, Path], root: Pa
     """Return the rows by the image's path in the folder; labels may give the path, the name, or the bare stem."""
     by_alias: dict[str, set[str]] = {}
     for name in images:
-        for alias in {name, Path(name).name, Path(name).stem}:
+        for alias in {name, Path(name).name, case_name(name, SUFFIXES)}:
             by_alias.setdefault(alias, set()).add(name)
     matched: dict[str, list[Row]] = {}
     for filename, lines in rows.items():
@@ -169,13 +191,20 @@ def _matched(rows: Mapping[str, list[Row]], images: Mapping[str, Path], root: Pa
     return matched
 
 
-def _item(name: str, image: Path, label: DopplerLabel) -> dict[str, Any]:
-    item: dict[str, Any] = {"case": _case(name), "image": str(image), "peaks": label.peaks}
-    return item | ({"calibration": label.calibration} if label.calibration else {})
+def _item(case: str, image: Path, label: DopplerLabel) -> dict[str, Any]:
+    item: dict[str, Any] = {"case": case, "image": str(image), "peaks": label.peaks}
+    return item | _known(box=label.box, calibration=label.calibration)
 
 
 def _case(name: str) -> str:
-    return Path(name).with_suffix("").as_posix().replace("/", "_")
+    return "_".join([*Path(name).parts[:-1], case_name(name, SUFFIXES)])
+
+
+def _case_names(names: Iterable[str]) -> dict[str, str]:
+    """Return a case for each file; files that differ in the suffix only keep it."""
+    cases = {name: _case(name) for name in names}
+    often = Counter(cases.values())
+    return {name: case if often[case] == 1 else "_".join(Path(name).parts) for name, case in cases.items()}
 
 
 def _remedy(root: Path) -> str:

@@ -30,7 +30,7 @@ def decode_peaks(
     Args:
         heat_maps: (..., H, W).
         min_distance_px: peaks are further apart than this along x or y; at least 1.
-        relative_threshold: share of the largest value of the map that a peak must reach.
+        relative_threshold: fraction of the largest value of the map that a peak must reach.
         absolute_threshold: height that a peak must reach besides, so that a map without a wave gives no peak.
         max_peaks: K, the number of best peaks kept in each map.
 
@@ -65,9 +65,9 @@ def _decoded(
     window_max = _window_max(flat, reach)
     floor = torch.clamp(relative_threshold * flat.amax((1, 2), keepdim=True), min=absolute_threshold)
     candidates = torch.where((flat == window_max) & (flat >= floor), flat, flat.new_tensor(-torch.inf)).flatten(1)
-    heights, places = candidates.topk(min(max_peaks, height * width), dim=1)
-    kept = _first_of_close_ones(places, heights.isfinite(), width, reach)
-    points = _refined(flat, places)
+    heights, positions = candidates.topk(min(max_peaks, height * width), dim=1)
+    kept = _first_of_close_ones(positions, heights.isfinite(), width, reach)
+    points = _refined(flat, positions)
     points = torch.where(kept[..., None], points, points.new_tensor(torch.nan))
     scores = torch.where(kept, heights.clamp(0, 1), heights.new_zeros(()))
     order = torch.argsort(kept, dim=1, descending=True, stable=True)
@@ -92,26 +92,26 @@ def _running_max(values: Tensor, size: int, axis: int) -> Tensor:
     return torch.maximum(values.narrow(axis, 0, result), values.narrow(axis, size - length, result))
 
 
-def _first_of_close_ones(places: Tensor, usable: Tensor, width: int, reach: int) -> Tensor:
-    """Return which of (N, K) places, best first, have no kept better one within the window: breaks ties of plateaus."""
-    x, y = places % width, places // width
+def _first_of_close_ones(positions: Tensor, usable: Tensor, width: int, reach: int) -> Tensor:
+    """Return which of (N, K) positions, best first, have no kept better one within the window, for plateaus."""
+    x, y = positions % width, positions // width
     close = torch.maximum((x[:, :, None] - x[:, None]).abs(), (y[:, :, None] - y[:, None]).abs()) <= reach
     kept = usable.clone()
-    for index in range(1, places.shape[1]):
+    for index in range(1, positions.shape[1]):
         kept[:, index] &= ~(close[:, index, :index] & kept[:, :index]).any(1)
     return kept
 
 
-def _refined(maps: Tensor, places: Tensor) -> Tensor:
+def _refined(maps: Tensor, positions: Tensor) -> Tensor:
     """Return (N, K, 2) tops of the parabolas; a peak on the border or a plateau keeps its pixel's centre."""
     height, width = maps.shape[1:]
-    x, y = places % width, places // width
+    x, y = positions % width, positions // width
     logs = maps.clamp(min=torch.finfo(maps.dtype).tiny).log().flatten(1)
     offsets = []
     for at, step, count in ((x, 1, width), (y, width, height)):
-        before = logs.gather(1, (places - step).clamp(min=0))
-        centre = logs.gather(1, places)
-        after = logs.gather(1, (places + step).clamp(max=logs.shape[1] - 1))
+        before = logs.gather(1, (positions - step).clamp(min=0))
+        centre = logs.gather(1, positions)
+        after = logs.gather(1, (positions + step).clamp(max=logs.shape[1] - 1))
         bend = before - 2 * centre + after
         shift = torch.where(bend < 0, 0.5 * (before - after) / bend, torch.zeros_like(bend)).clamp(-0.5, 0.5)
         offsets.append(torch.where((at > 0) & (at < count - 1), shift, torch.zeros_like(shift)))
@@ -132,10 +132,10 @@ def keep_best_class(points: Tensor, confidence: Tensor, distance_px: float) -> t
     if distance_px <= 0:
         return points, confidence
     classes, count = confidence.shape[-2:]
-    place, score = points.flatten(-3, -2), confidence.flatten(-2)
+    position, score = points.flatten(-3, -2), confidence.flatten(-2)
     class_of = torch.arange(classes, device=points.device).repeat_interleave(count)
     rank = torch.arange(classes * count, device=points.device)
-    is_close = (place[..., :, None, :] - place[..., None, :, :]).abs().amax(-1) <= distance_px
+    is_close = (position[..., :, None, :] - position[..., None, :, :]).abs().amax(-1) <= distance_px
     is_other = class_of[:, None] != class_of[None]
     is_better = (score[..., None, :] > score[..., :, None]) | (
         (score[..., None, :] == score[..., :, None]) & (rank[None] < rank[:, None])

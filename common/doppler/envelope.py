@@ -1,4 +1,4 @@
-"""E and A peaks from the traced outline of the spectrum: what a scanner without a network does."""
+"""E and A peaks from the traced envelope of the spectrum: what a scanner without a network does."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,9 +8,9 @@ LEAST_PROMINENCE = 0.15
 
 
 def envelope_peaks(image: NDArray, baseline_row: float, min_distance_px: int = 10) -> dict[str, NDArray]:
-    """Return (N, 2) points (x, y) of the E and the A waves in the outline of a spectrum.
+    """Return (N, 2) points (x, y) of the E and the A waves in the envelope of a spectrum.
 
-    The image is smoothed and cut by Otsu's threshold; the outline is the length of the bright run that starts at the
+    The image is smoothed and cut by Otsu's threshold; the envelope is the length of the bright run that starts at the
     baseline, on the side where there is more of it; its tops are the waves. In a beat the gap before E holds systole
     and is longer than the gap before A, so a top with the longer gap before it than after it is an E.
 
@@ -27,12 +27,12 @@ def envelope_peaks(image: NDArray, baseline_row: float, min_distance_px: int = 1
         return {"E": np.zeros((0, 2)), "A": np.zeros((0, 2))}
     bright = smooth > threshold_otsu(smooth)
     row = int(np.clip(round(baseline_row), 0, len(image) - 1))
-    outlines = {-1: _run_length(bright[:row][::-1]), 1: _run_length(bright[row + 1 :])}
-    side = max(outlines, key=lambda one: float(outlines[one].sum()))
-    outline = ndimage.gaussian_filter1d(outlines[side], SMOOTHING_PX)
-    least = LEAST_PROMINENCE * max(float(outline.max()), 1.0)
-    tops, _ = signal.find_peaks(outline, prominence=least, distance=min_distance_px)
-    points = np.stack([tops, row + side * outline[tops]], axis=1)
+    envelopes = {-1: _run_length(bright[:row][::-1]), 1: _run_length(bright[row + 1 :])}
+    side = max(envelopes, key=lambda one: float(envelopes[one].sum()))
+    envelope = ndimage.gaussian_filter1d(envelopes[side], SMOOTHING_PX)
+    least = LEAST_PROMINENCE * max(float(envelope.max()), 1.0)
+    tops, _ = signal.find_peaks(envelope, prominence=least, distance=min_distance_px)
+    points = np.stack([tops, row + side * envelope[tops]], axis=1)
     is_e = _follows_systole(tops)
     return {"E": points[is_e], "A": points[~is_e]}
 

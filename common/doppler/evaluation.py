@@ -107,7 +107,7 @@ def evaluated_doppler_row(batch: Any, output: Any) -> Row:
 
 
 def _of_baseline(rows: Sequence[Row]) -> list[Row]:
-    return [{**row, "found": row["baseline"]} for row in rows]
+    return [{**row, "predicted": row["baseline"]} for row in rows]
 
 
 def _scores(rows: Sequence[Row], fractions: tuple[float, float], resamples: int = 1, scale: float = 1.0) -> Scores:

@@ -1,4 +1,4 @@
-"""Pictures of Doppler peaks: the marked trace, agreement with the expert, and the choice of the tolerance."""
+"""Figures of Doppler peaks: the marked trace, agreement with the reference, and the choice of the tolerance."""
 
 import math
 import os
@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..files import replacing
+from ..figure import figure
 from .beats import Beat, Peak
 from .rows import WAVES, PeakRow
 
 COLOURS = {"E": "#ff9d3c", "A": "#4fc3f7"}
-NOTE = "research use only, not a medical device"
 
 
 def draw_bland_altman(path: str | os.PathLike[str], peaks: Sequence[PeakRow], wave: str) -> None:
@@ -22,45 +21,39 @@ def draw_bland_altman(path: str | os.PathLike[str], peaks: Sequence[PeakRow], wa
     References:
         Bland and Altman, Lancet 1986.
     """
-    from matplotlib.figure import Figure
-
     used = [p for p in peaks if p.wave == wave and math.isfinite(p.difference_cm_s)]
-    figure = Figure(figsize=(4.6, 3.4), layout="constrained")
-    axes = figure.add_subplot()
-    mean = np.array([(p.velocity_cm_s + p.expert_velocity_cm_s) / 2 for p in used])
+    mean = np.array([(p.velocity_cm_s + p.reference_velocity_cm_s) / 2 for p in used])
     difference = np.array([p.difference_cm_s for p in used])
-    axes.scatter(mean, difference, s=12, alpha=0.6, color=COLOURS[wave], edgecolor="0.3", linewidth=0.3)
-    if len(used) > 1:
-        bias, spread = float(difference.mean()), float(difference.std(ddof=1))
-        for value, style in ((bias, "-"), (bias + 1.96 * spread, "--"), (bias - 1.96 * spread, "--")):
-            axes.axhline(value, color="0.25", linestyle=style, linewidth=1)
-            axes.annotate(f"{value:+.1f}", (1.0, value), xycoords=("axes fraction", "data"), va="bottom", ha="right")
-    images = len({p.case for p in used})
-    axes.set(
-        xlabel="mean of model and expert (cm/s)",
-        ylabel="model - expert (cm/s)",
-        title=f"{wave} wave: {len(used)} peaks in {images} images",
-    )
-    axes.text(0.01, 0.01, NOTE, transform=axes.transAxes, fontsize=6, color="0.4")
-    _save(figure, path)
+    title = f"{wave} wave: {len(used)} peaks in {len({p.case for p in used})} images"
+    with figure(path, 4.6, 3.4, title) as made:
+        axes = made.add_subplot()
+        axes.scatter(mean, difference, s=12, alpha=0.6, color=COLOURS[wave], edgecolor="0.3", linewidth=0.3)
+        if len(used) > 1:
+            bias, spread = float(difference.mean()), float(difference.std(ddof=1))
+            for value, style in ((bias, "-"), (bias + 1.96 * spread, "--"), (bias - 1.96 * spread, "--")):
+                axes.axhline(value, color="0.25", linestyle=style, linewidth=1)
+                axes.annotate(
+                    f"{value:+.1f}", (1.0, value), xycoords=("axes fraction", "data"), va="bottom", ha="right"
+                )
+        axes.set(xlabel="mean of model and reference (cm/s)", ylabel="model - reference (cm/s)")
 
 
 def draw_sweep(path: str | os.PathLike[str], table: Sequence[Mapping[str, Any]]) -> None:
     """Write F1 of both waves against the tolerance, which no paper of this group publishes."""
-    from matplotlib.figure import Figure
+    with figure(path, 4.6, 3.0, "F1") as made:
+        _plot_sweep(made.add_subplot(), table)
 
-    figure = Figure(figsize=(4.6, 3.0), layout="constrained")
-    axes = figure.add_subplot()
+
+def _plot_sweep(axes: Any, table: Sequence[Mapping[str, Any]]) -> None:
     for wave in WAVES:
         rows = [row for row in table if row["wave"] == wave]
         axes.plot(
             [100 * row["velocity_fraction"] for row in rows], [row["f1"] for row in rows], "o-", label=wave,
             color=COLOURS[wave],
         )  # fmt: skip
-    axes.set(xlabel="tolerance (% of the velocity range and of a beat)", ylabel="F1", ylim=(0, 1.02), title="F1")
+    axes.set(xlabel="tolerance (% of the velocity range and of a beat)", ylabel="F1", ylim=(0, 1.02))
     axes.legend(frameon=False)
     axes.grid(alpha=0.3)
-    _save(figure, path)
 
 
 def draw_trace(
@@ -75,12 +68,13 @@ def draw_trace(
         row: `box` in image pixels and `calibration`.
         caption: heading, with the means.
     """
-    from matplotlib.figure import Figure
+    with figure(path, 9, 4.2, caption) as made:
+        _plot_trace(made.add_subplot(), trace, beats, row)
 
+
+def _plot_trace(axes: Any, trace: NDArray, beats: Sequence[Beat], row: Mapping[str, Any]) -> None:
     left, top, right, bottom = row["box"]
     zero, cm_s_per_px, seconds_per_px = row["calibration"]
-    figure = Figure(figsize=(9, 4.2), layout="constrained")
-    axes = figure.add_subplot()
     edges = (left - 0.5, right + 0.5, bottom + 0.5, top - 0.5)
     axes.imshow(trace, cmap="gray", vmin=0, vmax=1, extent=edges, aspect="auto", interpolation="bilinear")
     for wave, peaks in (("E", [b.e for b in beats if b.e]), ("A", [b.a for b in beats if b.a])):
@@ -88,36 +82,30 @@ def draw_trace(
             _mark(axes, wave, peak, zero, (peak.x - left) / (right - left))
     if math.isfinite(cm_s_per_px):
         axes.axhline(zero, color="#6fb3e0", linewidth=0.8)
-        ticks = _round_ticks((zero - bottom) * cm_s_per_px, (zero - top) * cm_s_per_px)
+        ticks = _round_ticks((zero - bottom) * cm_s_per_px, (zero - top) * cm_s_per_px, most=12)
         axes.set_yticks([zero - v / cm_s_per_px for v in ticks], [f"{v:g}" for v in ticks])
     axes.set_ylabel("cm/s" if math.isfinite(cm_s_per_px) else "image row (no calibration)")
     if math.isfinite(seconds_per_px):
-        seconds = np.arange(0, (right - left) * seconds_per_px, 0.5)
-        axes.set_xticks(left + seconds / seconds_per_px, [f"{s:g}" for s in seconds])
+        seconds = _round_ticks(0, (right - left) * seconds_per_px, most=10)
+        axes.set_xticks([left + s / seconds_per_px for s in seconds], [f"{s:g}" for s in seconds])
     axes.set_xlabel("s" if math.isfinite(seconds_per_px) else "image column")
     axes.set(xlim=edges[:2], ylim=edges[2:])
-    axes.set_title(caption, fontsize=10)
-    figure.supxlabel(NOTE, fontsize=7, color="0.4")
-    _save(figure, path)
 
 
-def _mark(axes: Any, wave: str, peak: Peak, zero: float, place: float) -> None:
+def _mark(axes: Any, wave: str, peak: Peak, zero: float, position: float) -> None:
     axes.plot(peak.x, peak.y, "+", color=COLOURS[wave], markersize=11, markeredgewidth=1.8)
     known = math.isfinite(peak.velocity_cm_s)
     text = f"{wave} {peak.velocity_cm_s:.0f}" if known else wave
     below = known and peak.y > zero
-    side = "left" if place < 0.03 else "right" if place > 0.97 else "center"
+    side = "left" if position < 0.03 else "right" if position > 0.97 else "center"
     axes.annotate(
         text, (peak.x, peak.y), xytext=(0, -12 if below else 7), textcoords="offset points", ha=side,
         color=COLOURS[wave], fontsize=8, alpha=0.5 + 0.5 * peak.confidence,
     )  # fmt: skip
 
 
-def _round_ticks(low: float, high: float) -> list[float]:
-    step = 20 if high - low < 260 else 50
-    return [float(v) for v in range(int(np.ceil(low / step)) * step, int(high) + 1, step)]
+def _round_ticks(low: float, high: float, most: int) -> list[float]:
+    from matplotlib.ticker import MaxNLocator
 
-
-def _save(figure: Any, path: str | os.PathLike[str]) -> None:
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=110)
+    ticks = MaxNLocator(most, steps=[1, 2, 5, 10]).tick_values(low, high)
+    return [float(value) for value in ticks if low <= value <= high]

@@ -8,7 +8,7 @@ from collections.abc import Hashable, Mapping, Sequence
 
 import torch
 from monai.config import KeysCollection
-from monai.transforms import MapTransform, Transform
+from monai.transforms import MapTransform
 from monai.utils import TransformBackends
 from torch import Tensor
 from torch.nn import functional
@@ -24,56 +24,36 @@ def to_image(points: Tensor, placement: Tensor) -> Tensor:
     return (points + 0.5) / placement[..., 2:] + placement[..., :2] - 0.5
 
 
-class FitSpectrum(Transform):
-    """Crop an image to its trace, pad it with zeros to the shape of the network's input, and resize it to that.
+def fit_spectrum(image: Tensor, box: Tensor, spatial_size: Sequence[int]) -> tuple[Tensor, Tensor]:
+    """Return the trace of an image, padded with zeros to the shape of `spatial_size` and resized, and its placement.
 
     The aspect ratio stays, up to the rounding of the padding to whole pixels, which the placement counts in.
+
+    Args:
+        image: (C, H, W).
+        box: (4,), whole pixels min_x, min_y, max_x, max_y of the trace, all inside it.
+        spatial_size: height and width of the result.
 
     References:
         Jevsikov et al. 2024 and the group's earlier work pad to a square: a square `spatial_size` does that.
     """
-
-    backend = [TransformBackends.TORCH]  # noqa: RUF012 - MONAI declares a list
-
-    def __init__(self, spatial_size: Sequence[int] = (512, 512)) -> None:
-        """Keep the settings.
-
-        Args:
-            spatial_size: height and width of the result.
-
-        Raises:
-            ValueError: if `spatial_size` is not two positive numbers.
-        """
-        if len(spatial_size) != 2 or min(spatial_size) < 1:
-            raise ValueError(f"spatial_size: expected a positive height and width, found {spatial_size}")
-        self.height, self.width = int(spatial_size[0]), int(spatial_size[1])
-
-    def __call__(self, image: Tensor, box: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
-        """Return the (C, height, width) image and its (4,) float64 placement.
-
-        Args:
-            image: (C, H, W).
-            box: (4,), whole pixels min_x, min_y, max_x, max_y of the trace, all inside it.
-        """
-        min_x, min_y, max_x, max_y = (int(value) for value in box)
-        cropped = image[:, min_y : max_y + 1, min_x : max_x + 1]
-        rows, columns = cropped.shape[1:]
-        padded_rows = max(rows, round(columns * self.height / self.width))
-        padded_columns = max(columns, round(rows * self.width / self.height))
-        top, left = (padded_rows - rows) // 2, (padded_columns - columns) // 2
-        padding = (left, padded_columns - columns - left, top, padded_rows - rows - top)
-        padded = functional.pad(cropped, padding)[None]
-        resized = functional.interpolate(
-            padded, (self.height, self.width), mode="bilinear", align_corners=False, antialias=True
-        )[0]
-        scales = (self.width / padded_columns, self.height / padded_rows)
-        return resized, torch.tensor([min_x - left, min_y - top, *scales], dtype=torch.float64)
+    height, width = spatial_size
+    min_x, min_y, max_x, max_y = (int(value) for value in box)
+    cropped = image[:, min_y : max_y + 1, min_x : max_x + 1]
+    rows, columns = cropped.shape[1:]
+    padded_rows = max(rows, round(columns * height / width))
+    padded_columns = max(columns, round(rows * width / height))
+    top, left = (padded_rows - rows) // 2, (padded_columns - columns) // 2
+    padded = functional.pad(cropped, (left, padded_columns - columns - left, top, padded_rows - rows - top))[None]
+    resized = functional.interpolate(padded, (height, width), mode="bilinear", align_corners=False, antialias=True)[0]
+    placement = [min_x - left, min_y - top, width / padded_columns, height / padded_rows]
+    return resized, torch.tensor(placement, dtype=torch.float64)
 
 
 class FitSpectrumd(MapTransform):
-    """Dictionary form of :class:`FitSpectrum`; points under `points_key` go along if they are there."""
+    """Fit images to the network's input by :func:`fit_spectrum`; points under `points_key` go along if there."""
 
-    backend = FitSpectrum.backend
+    backend = [TransformBackends.TORCH]  # noqa: RUF012 - MONAI declares a list
 
     def __init__(
         self,
@@ -83,16 +63,22 @@ class FitSpectrumd(MapTransform):
         points_key: str = "peaks",
         placement_key: str = "placement",
     ) -> None:
-        """Keep the keys: of the image, its (4,) box, its (..., 2) points (optional), and of the placement written."""
+        """Keep the keys: of the image, its (4,) box, its (..., 2) points (optional), and of the placement written.
+
+        Raises:
+            ValueError: if `spatial_size` is not two positive numbers.
+        """
         super().__init__(keys)
-        self.fit = FitSpectrum(spatial_size)
+        if len(spatial_size) != 2 or min(spatial_size) < 1:
+            raise ValueError(f"spatial_size: expected a positive height and width, found {spatial_size}")
+        self.spatial_size = [int(size) for size in spatial_size]
         self.box_key, self.points_key, self.placement_key = box_key, points_key, placement_key
 
     def __call__(self, data: Mapping[Hashable, Tensor]) -> dict[Hashable, Tensor]:
         """Fit the images under `keys` and move the points; the input mapping is left as it was."""
         d = dict(data)
         for key in self.key_iterator(d):
-            d[key], d[self.placement_key] = self.fit(d[key], d[self.box_key])
+            d[key], d[self.placement_key] = fit_spectrum(d[key], d[self.box_key], self.spatial_size)
         if self.points_key in d:
             points = d[self.points_key]
             d[self.points_key] = to_network(points.double(), d[self.placement_key]).to(points.dtype)

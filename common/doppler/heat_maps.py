@@ -4,7 +4,7 @@ from collections.abc import Hashable, Mapping, Sequence
 
 import torch
 from monai.config import KeysCollection
-from monai.transforms import MapTransform, Transform
+from monai.transforms import MapTransform
 from monai.utils import TransformBackends
 from torch import Tensor, nn
 
@@ -32,8 +32,8 @@ def draw_heat_maps(points: Tensor, spatial_size: Sequence[int], sigma_px: float)
     return (down[..., :, None] * across[..., None, :]).amax(-3)
 
 
-class DrawHeatMaps(Transform):
-    """Draw heat maps of the size of an image.
+class DrawHeatMapsd(MapTransform):
+    """Add heat maps of the (C, K, 2) points under `keys`, (C, H, W) float32 of the size of the image.
 
     References:
         Sigma 5 px at 192 x 192 and height 1: the keypoint networks of the paper's group.
@@ -41,32 +41,18 @@ class DrawHeatMaps(Transform):
 
     backend = [TransformBackends.TORCH]  # noqa: RUF012 - MONAI declares a list
 
-    def __init__(self, sigma_px: float = 5.0) -> None:
-        self.sigma_px = sigma_px
-
-    def __call__(self, points: Tensor, image: Tensor) -> Tensor:  # type: ignore[override]
-        """Return (C, H, W) float32 maps of (C, K, 2) points for a (..., H, W) image."""
-        used = points[:, ~points.isnan().any(-1).all(0)]
-        return draw_heat_maps(used.float(), image.shape[-2:], self.sigma_px)
-
-
-class DrawHeatMapsd(MapTransform):
-    """Dictionary form of :class:`DrawHeatMaps`: points under `keys` become maps under `label_key`."""
-
-    backend = DrawHeatMaps.backend
-
     def __init__(
         self, keys: KeysCollection = "peaks", image_key: str = "image", label_key: str = "label", sigma_px: float = 5.0
     ) -> None:
         super().__init__(keys)
-        self.image_key, self.label_key = image_key, label_key
-        self.draw = DrawHeatMaps(sigma_px)
+        self.image_key, self.label_key, self.sigma_px = image_key, label_key, sigma_px
 
     def __call__(self, data: Mapping[Hashable, Tensor]) -> dict[Hashable, Tensor]:
         """Add the maps; the input mapping is left as it was."""
         d = dict(data)
         for key in self.key_iterator(d):
-            d[self.label_key] = self.draw(d[key], d[self.image_key])
+            used = d[key][:, ~d[key].isnan().any(-1).all(0)]
+            d[self.label_key] = draw_heat_maps(used.float(), d[self.image_key].shape[-2:], self.sigma_px)
         return d
 
 
@@ -83,6 +69,13 @@ def heat_map_loss(predicted: Tensor, target: Tensor, foreground_weight: float = 
 
     Raises:
         ValueError: if the shapes differ or the weight is negative.
+
+    Example:
+        >>> import torch
+        >>> from common.doppler import heat_map_loss
+        >>> target = torch.tensor([0.0, 0.0, 0.0, 1.0]).reshape(1, 1, 2, 2)
+        >>> float(heat_map_loss(torch.zeros(1, 1, 2, 2), target, foreground_weight=3.0))  # 1 (1 + 3) / 4
+        1.0
     """
     if predicted.shape != target.shape or foreground_weight < 0:
         raise ValueError(

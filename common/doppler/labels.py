@@ -1,17 +1,23 @@
-"""labels.csv of Doppler images: expert peaks in pixels, and the calibration where the image has none."""
+"""labels.csv of Doppler images: reference peaks in pixels, and where the trace stands and what it measures."""
 
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from ..data.tables import read_table
+from ..data.tables import number, read_table
 from ..errors import UnusableFileError
-from .calibration import DopplerCalibration
+from .calibration import SMALLEST_TRACE_PX, Box, DopplerCalibration, check_calibration
 
 WAVES = ("E", "A")
 LONG_COLUMNS = {"filename", "wave", "x", "y"}
 WIDE_COLUMNS = {"filename", "x1", "y1", "x2", "y2"}
+Limits = Mapping[str, tuple[float, float]]
+REGION_COLUMNS = ("x0", "y0", "x1", "y1")
+# What a row and a column of any trace can measure; a decimal comma is told from a thousand by it.
+SCALE_CM_S_PER_PX = (1e-3, 100.0)
+SECONDS_PER_PX = (1e-5, 1.0)
+SCALE_COLUMNS = ("cm_s_per_px", "y_baseline")
 Row = Mapping[str, str]
 Point = tuple[float, float]
 
@@ -21,30 +27,42 @@ class DopplerLabel(NamedTuple):
 
     Attributes:
         peaks: a list of (x, y) in image pixels for each wave, in order of time; an empty list is a labelled absence.
+        box: of the trace, from the columns x0, y0, x1, y1; None if they are empty.
         calibration: from the columns cm_s_per_px and y_baseline (and seconds_per_px); None if they are empty.
         patient: from the column patient_id; None if there is none. Images of a patient share a part of the split.
     """
 
     peaks: dict[str, list[Point]]
+    box: Box | None
     calibration: DopplerCalibration | None
     patient: str | None
 
 
-def read_label_rows(path: str | os.PathLike[str]) -> dict[str, list[Row]]:
+def read_label_rows(path: str | os.PathLike[str], with_peaks: bool = True) -> dict[str, list[Row]]:
     """Return the rows of labels.csv by file name.
 
     Two forms: `filename,wave,x,y` has a row a peak (wave E or A; wave, x and y empty for an image without any), and
     `filename,x1,y1,x2,y2` has a row with one E and one A peak (an empty pair is a missing keypoint). Further columns:
-    `cm_s_per_px`, `y_baseline`, `seconds_per_px`, `patient_id`.
+    `x0,y0,x1,y1` (corners of the trace; not in the second form), `cm_s_per_px`, `y_baseline`, `seconds_per_px`,
+    `patient_id`. Where no peaks are needed, `filename` and any of these are enough.
 
     Raises:
-        UnusableFileError: if the columns are of neither form, or the file is no text.
+        UnusableFileError: if the columns are of no such form, or the file is no table.
     """
     rows = read_table(path)
     columns = set(rows[0]) if rows else set()
-    if rows and not (columns >= LONG_COLUMNS or columns >= WIDE_COLUMNS):
+    forms = [LONG_COLUMNS, WIDE_COLUMNS]
+    if not with_peaks:
+        forms += [{"filename", *REGION_COLUMNS}, {"filename", *SCALE_COLUMNS}]
+    if rows and not any(columns >= form for form in forms):
+        also = "" if with_peaks else f", or {','.join(REGION_COLUMNS)} or {','.join(SCALE_COLUMNS)}"
         raise UnusableFileError(
-            f"{path}: expected the columns filename,wave,x,y or filename,x1,y1,x2,y2, found {','.join(rows[0])}."
+            f"{path}: expected the columns filename,wave,x,y or filename,x1,y1,x2,y2{also}, found {','.join(rows[0])}."
+        )
+    if columns >= WIDE_COLUMNS | {"x0", "y0"}:
+        raise UnusableFileError(
+            f"{path}: expected x1 and y1 to be either a peak or a corner, found x0,y0,x1,y1,x2,y2; write the peaks as "
+            "filename,wave,x,y."
         )
     by_file: dict[str, list[Row]] = {}
     for row in rows:
@@ -61,52 +79,90 @@ def doppler_label(rows: Iterable[Row], image_size: tuple[int, int], path: str | 
         path: image that the errors name.
 
     Raises:
-        UnusableFileError: for an unknown wave, a value that is no number, a peak outside the image, the same peak
-            twice, or a calibration that is half, differs between rows or has no height.
+        UnusableFileError: for an unknown wave, a value that is no number, a peak outside the image or the trace, the
+            same peak twice, or a trace or calibration as :func:`row_trace` refuses it.
     """
     rows = list(rows)
+    box, calibration = row_trace(rows, image_size, path)
+    left, top, right, bottom = box or (0, 0, image_size[1] - 1, image_size[0] - 1)
+    inside = f"x {left} to {right}, y {top} to {bottom}" if box else f"the {image_size[1]} x {image_size[0]} image"
     peaks: dict[str, list[Point]] = {wave: [] for wave in WAVES}
-    for wave, x, y in _points(rows, path):
-        if not (0 <= x <= image_size[1] - 1 and 0 <= y <= image_size[0] - 1):
+    for wave, x, y in _points(rows, image_size, path):
+        if not (left <= x <= right and top <= y <= bottom):
             raise UnusableFileError(
-                f"{path}: expected peaks inside the {image_size[1]} x {image_size[0]} image, found {wave} at "
-                f"({x:g}, {y:g}); correct labels.csv."
+                f"{path}: expected peaks inside {inside}, found {wave} at ({x:g}, {y:g}); correct labels.csv."
             )
         if (x, y) in peaks[wave]:
             raise UnusableFileError(f"{path}: the {wave} peak at ({x:g}, {y:g}) is in labels.csv twice; remove one.")
         peaks[wave].append((x, y))
     patients = {row.get("patient_id", "") for row in rows} - {""}
     ordered = {wave: sorted(points) for wave, points in peaks.items()}
-    return DopplerLabel(ordered, row_calibration(rows, path), min(patients) if patients else None)
+    return DopplerLabel(ordered, box, calibration, min(patients) if patients else None)
 
 
-def row_calibration(rows: Iterable[Row], path: str | os.PathLike[str]) -> DopplerCalibration | None:
-    """Return the calibration in the image's rows of labels.csv, or None if the columns are empty or not there.
+def row_trace(
+    rows: Sequence[Row], image_size: tuple[int, int], path: str | os.PathLike[str]
+) -> tuple[Box | None, DopplerCalibration | None]:
+    """Return box and calibration in the image's rows of labels.csv, None where the columns are empty or not there.
 
     Raises:
-        UnusableFileError: if it is half, no number, differs between rows, or cm_s_per_px is not positive.
+        UnusableFileError: if one is half, no number, differs between rows, is outside the image, or is none that a
+            trace of mitral inflow can have.
     """
-    found = set()
+    # In the wide form x1 and y1 are a peak.
+    height, width = image_size
+    corner_limits = {"x0": (0, width - 1), "y0": (0, height - 1), "x1": (0, width - 1), "y1": (0, height - 1)}
+    corners = _one_of([row for row in rows if "x2" not in row], corner_limits, path)
+    box = None if corners is None else _checked_box(corners, image_size, path)
+    scale_limits = {"cm_s_per_px": SCALE_CM_S_PER_PX, "y_baseline": (-height, 2 * height)}
+    scale = _one_of(rows, scale_limits, path, {"seconds_per_px": SECONDS_PER_PX})
+    if scale is None:
+        return box, None
+    calibration = DopplerCalibration(scale[1], scale[0], scale[2])
+    check_calibration(box or (0, 0, image_size[1] - 1, image_size[0] - 1), calibration, path)
+    return box, calibration
+
+
+def _one_of(
+    rows: Iterable[Row], limits: Limits, path: str | os.PathLike[str], optional: Limits | None = None
+) -> tuple[float, ...] | None:
+    """Return the numbers of the columns in `limits`, then the `optional` ones, NaN where empty; the same in all rows.
+
+    None if they are empty in all rows.
+    """
+    all_limits = {**limits, **(optional or {})}
+    found: dict[str, tuple[float, ...]] = {}
     for row in rows:
-        scale, baseline = row.get("cm_s_per_px", ""), row.get("y_baseline", "")
-        if bool(scale) != bool(baseline):
-            raise UnusableFileError(f"{path}: expected both cm_s_per_px and y_baseline in labels.csv, found one.")
-        if scale:
-            seconds = row.get("seconds_per_px", "")
-            time = _number(seconds, "seconds_per_px", path) if seconds else math.nan
-            found.add((_number(baseline, "y_baseline", path), _number(scale, "cm_s_per_px", path), f"{time}"))
-    if not found:
-        return None
+        if not any(row.get(column) for column in all_limits):
+            continue
+        if not all(row.get(column) for column in limits):
+            raise UnusableFileError(f"{path}: expected all of {', '.join(limits)} in labels.csv, found some of them.")
+        values = tuple(_number(row[name], name, span, path) if row.get(name) else math.nan
+                       for name, span in all_limits.items())  # fmt: skip
+        found[str(values)] = values
     if len(found) > 1:
-        raise UnusableFileError(f"{path}: expected one calibration in labels.csv, found {len(found)} that differ.")
-    ((row_zero, cm_s_per_px, text),) = found
-    if cm_s_per_px <= 0:
-        raise UnusableFileError(f"{path}: expected a positive cm_s_per_px in labels.csv, found {cm_s_per_px:g}.")
-    return DopplerCalibration(row_zero, cm_s_per_px, float(text))
+        raise UnusableFileError(
+            f"{path}: expected one value of {', '.join(all_limits)} in labels.csv, found {len(found)} that differ."
+        )
+    return next(iter(found.values()), None)
 
 
-def _points(rows: Iterable[Row], path: str | os.PathLike[str]) -> list[tuple[str, float, float]]:
+def _checked_box(corners: Sequence[float], image_size: tuple[int, int], path: str | os.PathLike[str]) -> Box:
+    left, top, right, bottom = (round(value) for value in corners)
+    is_inside = min(left, top) >= 0 and right < image_size[1] and bottom < image_size[0]
+    if not is_inside or right - left < SMALLEST_TRACE_PX or bottom - top < SMALLEST_TRACE_PX:
+        raise UnusableFileError(
+            f"{path}: expected x0 < x1 and y0 < y1 in labels.csv, {SMALLEST_TRACE_PX} pixels apart and inside the "
+            f"{image_size[1]} x {image_size[0]} image, found {left}, {top}, {right}, {bottom}."
+        )
+    return left, top, right, bottom
+
+
+def _points(
+    rows: Iterable[Row], image_size: tuple[int, int], path: str | os.PathLike[str]
+) -> list[tuple[str, float, float]]:
     points = []
+    limits_y, limits_x = ((0.0, size - 1.0) for size in image_size)
     for row in rows:
         if "wave" in row:
             cells = [(row["wave"].upper(), row["x"], row["y"])]
@@ -118,15 +174,14 @@ def _points(rows: Iterable[Row], path: str | os.PathLike[str]) -> list[tuple[str
                 continue
             if wave not in WAVES:
                 raise UnusableFileError(f"{path}: expected wave E or A in labels.csv, found {row['wave']!r}.")
-            points.append((wave, _number(x, "x", path), _number(y, "y", path)))
+            points.append(
+                (wave, _number(x, f"x of {wave}", limits_x, path), _number(y, f"y of {wave}", limits_y, path))
+            )
     return points
 
 
-def _number(text: str, column: str, path: str | os.PathLike[str]) -> float:
+def _number(text: str, name: str, limits: tuple[float, float], path: str | os.PathLike[str]) -> float:
     try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise UnusableFileError(f"{path}: expected a number for {column} in labels.csv, found {text!r}.")
-    return value
+        return number(text, name, *limits)
+    except UnusableFileError as error:
+        raise UnusableFileError(f"{path}: {error}; correct labels.csv.") from error

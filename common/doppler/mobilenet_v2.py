@@ -19,6 +19,12 @@ class MobileNetV2Encoder(nn.Module, BaseEncoder):
 
     References:
         Sandler et al., MobileNetV2, CVPR 2018, https://arxiv.org/abs/1801.04381 (table 2, width 1.0)
+
+    Example:
+        >>> import torch
+        >>> from common.doppler import MobileNetV2Encoder
+        >>> [tuple(maps.shape[1:]) for maps in MobileNetV2Encoder().eval()(torch.zeros(1, 1, 64, 64))]
+        [(16, 32, 32), (24, 16, 16), (32, 8, 8), (96, 4, 4), (320, 2, 2)]
     """
 
     def __init__(self, spatial_dims: int = 2, in_channels: int = 1, pretrained: bool = False) -> None:

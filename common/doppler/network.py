@@ -1,18 +1,23 @@
-"""U-Net that turns a Doppler image into one heat map a wave, and the same encoder with a head for Barlow Twins."""
+"""U-Net from a Doppler image to one heat map a wave, its encoder with a head for Barlow Twins, and how it starts."""
 
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from monai.networks.nets.flexible_unet import FLEXUNET_BACKBONE, FlexibleUNet
 from torch import Tensor, nn
 
+from ..training.weights import start_from_pretrained
 from .mobilenet_v2 import MobileNetV2Encoder
 
 Backbone = Literal["EfficientNetB0", "MobileNetV2", "ResNet50"]
 
 # Names of the paper's table 1 and of MONAI's register of encoders.
 BACKBONES = {"EfficientNetB0": "efficientnet-b0", "MobileNetV2": "mobilenet-v2", "ResNet50": "resnet50"}
+
+MODES = ("unfrozen", "frozen", "supervised")
 
 FLEXUNET_BACKBONE.register_class(MobileNetV2Encoder)
 
@@ -25,6 +30,12 @@ class KeypointUNet(FlexibleUNet):
     References:
         Abdi et al., Pre-training of U-Net Encoder for Improved Keypoint Detection in Transmitral Doppler Imaging,
         MIDL 2024 (table 1); Punn and Agarwal, BT-Unet, 2022, https://arxiv.org/abs/2112.03916
+
+    Example:
+        >>> import torch
+        >>> from common.doppler import KeypointUNet
+        >>> KeypointUNet("MobileNetV2", out_channels=2).eval()(torch.zeros(1, 1, 64, 64)).shape
+        torch.Size([1, 2, 64, 64])
     """
 
     def __init__(
@@ -43,7 +54,7 @@ class KeypointUNet(FlexibleUNet):
             in_channels: channels of the image.
             out_channels: keypoint classes.
             frozen_encoder: keep the encoder's weights and normalisation statistics as loaded.
-            norm_momentum: share of the newest batch in the running statistics. EfficientNet's own 0.01 expects tens
+            norm_momentum: fraction of the newest batch in the running statistics. EfficientNet's own 0.01 expects tens
                 of thousands of steps: a short training would be validated with statistics that never arrived.
             decoder_channels: width of the five decoder levels, coarsest first.
 
@@ -123,6 +134,30 @@ class BarlowTwinsEncoder(nn.Module):
         """Return (B, V, projection) embeddings of (B, V, C, H, W) views; each view is normalised on its own."""
         embeddings = [self.head(self.encoder(view)[-1].mean((2, 3))) for view in views.unbind(1)]
         return torch.stack(embeddings, dim=1)
+
+
+def start_in_mode(
+    network: nn.Module, path: str | os.PathLike[str], mode: str, model_dir: str | os.PathLike[str] = ""
+) -> nn.Module:
+    """Return `network` as a mode of the paper's table 1 starts it.
+
+    Args:
+        network: second-stage network; built with its encoder frozen where the mode says so.
+        path: state dict of the first stage; not read in mode "supervised".
+        model_dir: folder of the bundle's weights, see :func:`start_from_pretrained`.
+        mode: "unfrozen" or "frozen" take the encoder of the first stage, "supervised" takes nothing.
+
+    Raises:
+        FileNotFoundError: if the mode is "frozen" and `path` is not there: a frozen random encoder learns nothing.
+        ValueError: if the mode is unknown.
+    """
+    if mode not in MODES:
+        raise ValueError(f"mode: expected one of {', '.join(MODES)}, found {mode!r}")
+    if mode == "supervised":
+        return network
+    if mode == "frozen" and not Path(path).is_file():
+        raise FileNotFoundError(f"{path}: mode frozen needs the first stage's encoder; run `pretraining` first")
+    return start_from_pretrained(network, path, model_dir)
 
 
 def _check_size(inputs: Tensor) -> None:

@@ -1,6 +1,7 @@
-"""Simulated transmitral Doppler screens with known peaks, as DICOM or PNG, with labels.csv."""
+"""Simulated transmitral Doppler screens with known peaks, as DICOM or pictures, with labels.csv."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,10 +9,12 @@ import numpy as np
 from tqdm import tqdm
 
 from ..files import replacing, write_csv
+from .phantom_cart import draw_cart_screen
 from .phantom_screen import DopplerScreen, draw_screen
 from .phantom_writers import write_doppler_dicom
 
-FORMS = ("dicom", "png")
+FORMS = ("dicom", "png", "screen")
+STYLES: dict[str, Callable[[np.random.Generator], DopplerScreen]] = {"plain": draw_screen, "cart": draw_cart_screen}
 
 
 def simulate_doppler(
@@ -20,51 +23,58 @@ def simulate_doppler(
     unlabelled: int = 0,
     seed: int = 0,
     form: str = "dicom",
+    style: str = "plain",
 ) -> list[dict[str, Any]]:
     """Write simulated screens and return their truth: case, wave, x, y (image pixels) and velocity_cm_s of each peak.
 
-    The folder gets `labelled/`, `unlabelled/` and `labels.csv` with `filename,wave,x,y` and, for PNG, the calibration
-    that DICOM files carry themselves. The same settings write the same files.
+    The folder gets `labelled/`, `unlabelled/` and `labels.csv` with `filename,wave,x,y` and, for pictures, what DICOM
+    files say themselves: the calibration and, of whole screens, the corners of the trace. The same settings write the
+    same files.
 
     Args:
         directory: where to write.
         cases: number of labelled screens; of these some are in atrial fibrillation (no A), some have fused waves.
         unlabelled: number of further screens for the first stage.
         seed: draws everything.
-        form: "dicom" or "png".
+        form: "dicom", "png" (pictures of the trace alone) or "screen" (pictures of the whole screen, PNG or JPEG).
+        style: "plain" drawings, from which the shipped weights come, or screens as those of an echo "cart".
 
     Raises:
-        ValueError: if `form` is unknown or a number negative.
+        ValueError: if `form` or `style` is unknown or a number negative.
     """
-    if form not in FORMS or cases < 0 or unlabelled < 0:
-        raise ValueError(f"expected form dicom or png and counts over 0, found {form!r}, {cases} and {unlabelled}.")
+    if form not in FORMS or style not in STYLES or cases < 0 or unlabelled < 0:
+        raise ValueError(
+            f"expected form {' or '.join(FORMS)}, style {' or '.join(STYLES)} and counts of at least 0, "
+            f"found {form!r}, {style!r}, {cases} and {unlabelled}."
+        )
     root = Path(directory)
     truth: list[dict[str, Any]] = []
     rows: list[dict[str, Any]] = []
     for number in tqdm(range(cases + unlabelled), desc="simulating Doppler", unit="screen"):
         rng = np.random.default_rng([seed, number])
         folder, case = ("labelled", f"doppler{number:04d}") if number < cases else ("unlabelled", f"extra{number:04d}")
-        screen = draw_screen(rng)
-        filename = f"{folder}/{case}.{'dcm' if form == 'dicom' else 'png'}"
-        _write(root / filename, screen, case, rng)
+        screen = STYLES[style](rng)
+        suffix = {"dicom": "dcm", "png": "png"}.get(form) or str(rng.choice(["png", "jpg"]))
+        filename = f"{folder}/{case}.{suffix}"
+        _write(root / filename, screen, case, rng, form)
         if number < cases:
             truth += _truth(case, screen)
-            rows += _rows(filename, screen, with_calibration=form == "png")
+            rows += _rows(filename, screen, form)
     if cases:
         write_csv(root / "labels.csv", rows)
     return truth
 
 
-def _write(path: Path, screen: DopplerScreen, case: str, rng: np.random.Generator) -> None:
-    if path.suffix == ".dcm":
+def _write(path: Path, screen: DopplerScreen, case: str, rng: np.random.Generator, form: str) -> None:
+    if form == "dicom":
         write_doppler_dicom(path, screen, case, rng)
         return
     from PIL import Image
 
     layout = screen.layout
-    part = screen.pixels[layout.top : layout.top + layout.height, layout.left : layout.left + layout.width]
+    rows, columns = slice(layout.top, layout.top + layout.height), slice(layout.left, layout.left + layout.width)
     with replacing(path) as temporary:
-        Image.fromarray(part).save(temporary)
+        Image.fromarray(screen.pixels if form == "screen" else screen.pixels[rows, columns]).save(temporary)
 
 
 def _truth(case: str, screen: DopplerScreen) -> list[dict[str, Any]]:
@@ -75,18 +85,21 @@ def _truth(case: str, screen: DopplerScreen) -> list[dict[str, Any]]:
     ]
 
 
-def _rows(filename: str, screen: DopplerScreen, with_calibration: bool) -> list[dict[str, Any]]:
+def _rows(filename: str, screen: DopplerScreen, form: str) -> list[dict[str, Any]]:
     layout = screen.layout
-    # A picture holds the trace only, so its points count from the corner of the trace.
-    left, top = (layout.left, layout.top) if with_calibration else (0, 0)
-    calibration = {
+    # Points in a picture of the trace alone count from its corner.
+    left, top = (layout.left, layout.top) if form == "png" else (0, 0)
+    scale = {
         "cm_s_per_px": layout.cm_s_per_px,
         "y_baseline": layout.baseline_row - top,
         "seconds_per_px": layout.seconds_per_px,
     }
-    extra = calibration if with_calibration else {}
+    corners = (layout.left, layout.top, layout.left + layout.width - 1, layout.top + layout.height - 1)
+    extra = {"dicom": {}, "png": scale, "screen": dict(zip(("x0", "y0", "x1", "y1"), corners, strict=True)) | scale}
+    points: list[tuple[Any, ...]] = [
+        (wave, round(x - left, 3), round(y - top, 3)) for wave, of in screen.peaks.items() for x, y in of
+    ]
+    # An empty row says that there is no wave.
     return [
-        {"filename": filename, "wave": wave, "x": round(x - left, 3), "y": round(y - top, 3), **extra}
-        for wave, points in screen.peaks.items()
-        for x, y in points
+        {"filename": filename, "wave": wave, "x": x, "y": y, **extra[form]} for wave, x, y in points or [("", "", "")]
     ]

@@ -94,3 +94,110 @@ def ecg_mv(flow: Flow, times_s: NDArray) -> NDArray:
         for delay_s, width_s, height_mv in shapes[1 if flow.rhythm == "fibrillation" else 0 :]:
             trace += height_mv * np.exp(-0.5 * ((times_s - r_s - delay_s) / width_s) ** 2)
     return trace
+
+
+@dataclass(frozen=True)
+class InflowWave:
+    """One wave of mitral inflow with the slopes that a reader measures.
+
+    Attributes:
+        name: "E" or "A"; "L" for mid-diastolic flow, which nobody measures.
+        time_s: of the peak.
+        velocity_cm_s: of the peak.
+        rise_s: from zero to the peak.
+        fall_s: from the peak along the straight slope to zero: the deceleration time of an E.
+        step: height, as fraction of the peak, below which the slope is three times flatter; 0 without a step.
+        end_s: when the valve closes.
+    """
+
+    name: str
+    time_s: float
+    velocity_cm_s: float
+    rise_s: float
+    fall_s: float
+    step: float = 0.0
+    end_s: float = np.inf
+
+    def envelope_cm_s(self, times_s: NDArray) -> NDArray:
+        """Return the (N,) velocities of the wave: a rounded top on a steep rise and a straight fall."""
+        since = times_s - self.time_s
+        rise = np.sin(0.5 * np.pi * np.clip(1 + since / self.rise_s, 0, 1)) ** 1.5
+        rounding = 0.1 * self.fall_s
+        straight = self.fall_s - rounding / 2  # so that the line, extended, meets zero at fall_s
+        fall = np.where(
+            since < rounding, 1 - since**2 / (2 * rounding * straight), 1 - (since - rounding / 2) / straight
+        )
+        fall = np.where(fall < self.step, self.step - (self.step - fall) / 3, fall)
+        is_open = np.clip((self.end_s - times_s) / 0.04, 0, 1)
+        return self.velocity_cm_s * np.where(since < 0, rise, np.clip(fall, 0, 1)) * is_open
+
+
+@dataclass(frozen=True)
+class Beats:
+    """Beats on a screen: their waves, R peaks, ends of systole, and what the valves and the outflow tract do.
+
+    Attributes:
+        waves: in order of time; they may lie outside the screen.
+        r_times_s: R peaks, one more than there are beats.
+        systole_s: length of each systole.
+        outflow_cm_s: peak velocity of systolic outflow.
+        rhythm: one of RHYTHMS.
+    """
+
+    waves: list[InflowWave]
+    r_times_s: list[float]
+    systole_s: list[float]
+    outflow_cm_s: float
+    rhythm: Rhythm
+
+    def inflow_cm_s(self, times_s: NDArray) -> NDArray:
+        """Return the (N,) envelope: at each time the fastest wave, so that each peak keeps its height."""
+        return np.max([np.zeros_like(times_s), *(wave.envelope_cm_s(times_s) for wave in self.waves)], axis=0)
+
+    def outflow_envelope_cm_s(self, times_s: NDArray) -> NDArray:
+        """Return the (N,) outflow of systole, positive although it flows away."""
+        flow = Flow(0.0, [], self.r_times_s[:-1], self.outflow_cm_s, self.rhythm, self.systole_s)
+        return outflow_cm_s(flow, times_s)
+
+    def ecg_mv(self, times_s: NDArray) -> NDArray:
+        """Return the (N,) ECG."""
+        return ecg_mv(Flow(0.0, [], self.r_times_s, 0.0, self.rhythm), times_s)
+
+
+def draw_beats(rng: np.random.Generator, duration_s: float) -> Beats:
+    """Return random beats as patients of an echo laboratory have them, from before the screen to after it.
+
+    E 45 to 190 cm/s, E/A 0.6 to 2.3, deceleration time 110 to 300 ms; breathing changes E by up to a sixth to either
+    side; fibrillation has no A; in fast hearts A sits on the slope of E; some have an L wave or flow in diastasis.
+    """
+    rhythm = str(rng.choice(RHYTHMS, p=(0.72, 0.14, 0.14)))
+    interval_s = 60 / rng.uniform(*{"sinus": (48, 92), "fusion": (92, 118), "fibrillation": (58, 110)}[rhythm])
+    e_cm_s, breath, breath_phase = 45 + 145 * rng.beta(1.6, 2.8), rng.uniform(0, 0.17), rng.uniform(0, 6)
+    a_cm_s = float(np.clip(e_cm_s / rng.uniform(0.6, 2.3), 30, 110))
+    rise_s, fall_s, step = rng.uniform(0.055, 0.1), rng.uniform(0.11, 0.3), rng.choice([0.0, rng.uniform(0.25, 0.6)])
+    a_rise_s, a_fall_s = rng.uniform(0.045, 0.08), rng.uniform(0.055, 0.1)
+    has_l, spread = rng.random() < 0.12, 0.2 if rhythm == "fibrillation" else 0.03
+    waves, r_times, systoles = [], [], []
+    r_s = -rng.uniform(0.2, 1.2) * interval_s
+    while r_s < duration_s + 0.5:
+        beat_s = interval_s * float(np.clip(rng.normal(1, spread), 0.65, 1.6))
+        systole_s = 0.36 * np.sqrt(beat_s)
+        r_times.append(r_s)
+        systoles.append(systole_s)
+        height = float(e_cm_s * (1 + breath * np.sin(1.4 * r_s + breath_phase)) * rng.normal(1, 0.03))
+        e_time_s, closed_s = float(r_s + systole_s + 0.06 + rise_s), r_s + beat_s + 0.03
+        e = InflowWave("E", e_time_s, height, rise_s, fall_s * rng.normal(1, 0.04), step, closed_s)
+        waves.append(e)
+        r_s += beat_s
+        if has_l and beat_s > 0.8:
+            waves.append(InflowWave("L", e.time_s + 0.9 * fall_s + 0.1, 0.22 * e_cm_s, 0.08, 0.14, 0.0, closed_s))
+        a = InflowWave("A", r_s - rng.uniform(0.05, 0.07), a_cm_s * rng.normal(1, 0.05), a_rise_s, a_fall_s)
+        # Where one covers the other's top, nobody could measure two: such waves are one, an E.
+        if rhythm != "fibrillation" and _is_apart(e, a) and _is_apart(a, e):
+            waves.append(a)
+    return Beats(waves, [*r_times, r_s], systoles, rng.uniform(50, 120), rhythm)
+
+
+def _is_apart(covering: InflowWave, covered: InflowWave) -> bool:
+    top_s = covered.time_s + np.array([-0.015, 0.0, 0.015])
+    return bool(covering.envelope_cm_s(top_s).max() < 0.8 * covered.velocity_cm_s)

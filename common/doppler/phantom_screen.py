@@ -52,6 +52,7 @@ class DopplerScreen:
         sector: left, top, right, bottom of the B-mode picture, all inside.
         peaks: (x, y) in image pixels for "E" and "A", in order of time.
         velocities_cm_s: true height of each of the peaks.
+        tick_cm_s: from one numbered tick of the velocity scale to the next.
     """
 
     pixels: NDArray[np.uint8]
@@ -59,6 +60,7 @@ class DopplerScreen:
     sector: tuple[int, int, int, int]
     peaks: dict[str, list[tuple[float, float]]]
     velocities_cm_s: dict[str, list[float]]
+    tick_cm_s: float = 20.0
 
 
 def draw_screen(rng: np.random.Generator) -> DopplerScreen:

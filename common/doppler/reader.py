@@ -1,17 +1,33 @@
-"""Doppler images: DICOM with calibration, PNG or JPEG without."""
+"""Doppler images: DICOM with calibration, PNG or JPEG without; and items of a datalist to tensors."""
 
+import math
 import os
+import warnings
+from collections.abc import Hashable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+import torch
+from monai.config import KeysCollection
+from monai.transforms import MapTransform
+from monai.utils import TransformBackends
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ..data.ultrasound_dicom import read_ultrasound, read_ultrasound_header
 from ..errors import UnusableFileError
-from .calibration import Box, DopplerCalibration, spectral_calibration
+from .calibration import Box, DopplerCalibration, check_calibration, spectral_calibration
+from .labels import WAVES
+from .strip import SURE, find_strip
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
+# Pillow opens by content, not by name: an EPS file under the name of a PNG would start Ghostscript.
+PICTURE_FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
+LARGEST_PICTURE_PX = 2**26
+ORIENTATION = 0x0112  # EXIF tag
+MOST_SURE = 0.99  # of a strip that was found; 1 is one that was given
 # Weights of red, green and blue in brightness, ITU-R BT.601.
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
@@ -33,7 +49,7 @@ class DopplerImage(NamedTuple):
 def read_doppler(path: str | os.PathLike[str]) -> DopplerImage:
     """Return the brightness, trace and calibration of a Doppler image; of several frames the last, which is full.
 
-    Grey pictures of 16 bits are divided by 65,535.
+    Grey pictures of 16 bits are divided by 65,535; pictures are turned as their EXIF orientation says.
 
     Args:
         path: DICOM file, or a picture (PNG, JPEG, BMP, TIFF).
@@ -60,38 +76,168 @@ def is_picture(path: str | os.PathLike[str]) -> bool:
 
 
 def check_doppler(path: str | os.PathLike[str]) -> tuple[int, int]:
-    """Return height and width from the header, after a look at whether the file can serve; no pixel is decoded.
+    """Return height and width from the header, after a look at whether the file can serve.
 
     Raises:
         UnusableFileError: if the file is damaged or of another kind, or, as :class:`CalibrationError`, if a DICOM
             file has no clear calibration.
     """
     if is_picture(path):
-        from PIL import Image
+        from PIL import ImageOps
 
-        try:
-            with Image.open(path) as picture:
-                return picture.height, picture.width
-        except FileNotFoundError:
-            raise
-        except Exception as error:
-            raise UnusableFileError(f"{path}: expected a picture, found {type(error).__name__} ({error}).") from error
+        with _opened(path) as opened:
+            # The few that lie on their side are decoded: Pillow's formats differ in which size they give before.
+            picture = ImageOps.exif_transpose(opened) if ORIENTATION in opened.getexif() else opened
+            return picture.height, picture.width
     size, regions = read_ultrasound_header(path)
     spectral_calibration(regions, size, path)
     return size
 
 
-def _read_picture(path: str | os.PathLike[str]) -> NDArray[np.float32]:
-    from PIL import Image
+@contextmanager
+def _opened(path: str | os.PathLike[str]) -> Iterator[Any]:
+    """Yield the picture as Pillow opens it, pixels not yet decoded; any error that it meets becomes one sentence."""
+    from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(path) as picture:
-            if picture.mode.startswith("I;16") or picture.mode == "I":
-                return np.asarray(picture).astype(np.float32) / np.float32(65535)
-            return (np.asarray(picture.convert("RGB")) @ (LUMA / 255)).astype(np.float32)
-    except FileNotFoundError:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit below is stricter
+            with Image.open(path, formats=PICTURE_FORMATS) as picture:
+                _check_picture(picture, path)
+                yield picture
+    except (FileNotFoundError, UnusableFileError):
         raise
-    except Exception as error:
+    except UnidentifiedImageError as error:
         raise UnusableFileError(
-            f"{path}: expected a whole picture, found {type(error).__name__} ({error}); save it again."
+            f"{path}: expected a picture ({', '.join(PICTURE_FORMATS)}), found a file of another kind; save it as PNG."
         ) from error
+    except Exception as error:
+        reason = (str(error).splitlines() or [""])[0]
+        raise UnusableFileError(
+            f"{path}: expected a whole picture, found {type(error).__name__} ({reason}); save it again."
+        ) from error
+
+
+def _check_picture(picture: Any, path: str | os.PathLike[str]) -> None:
+    if picture.width * picture.height > LARGEST_PICTURE_PX:
+        raise UnusableFileError(
+            f"{path}: expected a picture of at most {LARGEST_PICTURE_PX:,} pixels, found {picture.width:,} x "
+            f"{picture.height:,}; crop it to the trace."
+        )
+    if getattr(picture, "n_frames", 1) != 1:
+        raise UnusableFileError(
+            f"{path}: expected one picture, found {picture.n_frames} in one file; save the one to measure."
+        )
+
+
+def _read_picture(path: str | os.PathLike[str]) -> NDArray[np.float32]:
+    from PIL import ImageOps
+
+    with _opened(path) as opened:
+        picture = ImageOps.exif_transpose(opened)
+        if picture.mode.startswith("I") or picture.mode == "F":
+            return _sixteen_bits(np.asarray(picture), path)
+        return (np.asarray(picture.convert("RGB")) @ (LUMA / 255)).astype(np.float32)
+
+
+def _sixteen_bits(values: NDArray, path: str | os.PathLike[str]) -> NDArray[np.float32]:
+    """Return grey values over 65,535; a picture that uses less than 12 bits of them is one of fewer bits."""
+    low, high = float(values.min()), float(values.max())
+    if not 0 <= low <= high <= 65535 or 0 < high < 4096:
+        raise UnusableFileError(
+            f"{path}: expected grey values over the whole range of 16 bits, found {low:g} to {high:g}; save the "
+            "picture with 8 bits."
+        )
+    return values.astype(np.float32) / np.float32(65535)
+
+
+class LoadDopplerd(MapTransform):
+    """Read the file under each key: image (1, H, W) in [0, 1], its box (4,), calibration (3,), and `strip`.
+
+    Box and calibration in the item (from labels.csv) go before the file's own. In a picture without a box the strip is
+    looked for; `strip` says how sure it is: 1 where it is given, 0 where none was found and the whole picture is taken
+    as the trace. Without a calibration it is NaN, and results stay in pixels. Peaks of the item become (2, K, 2), E
+    before A, x before y, NaN where a wave has fewer.
+    """
+
+    backend = [TransformBackends.TORCH]  # noqa: RUF012 - MONAI declares a list
+
+    def __init__(
+        self,
+        keys: KeysCollection = "image",
+        max_peaks: int = 32,
+        tick_cm_s: float | None = None,
+        tick_s: float = 1.0,
+    ) -> None:
+        """Keep the settings.
+
+        Args:
+            keys: files.
+            max_peaks: K, the largest number of peaks of a wave in an image.
+            tick_cm_s: from one long tick of the velocity scale to the next, for pictures whose strip is found and that
+                have no calibration; None leaves them without.
+            tick_s: from one long tick of the time scale to the next, for the same.
+
+        Raises:
+            ValueError: if a distance of ticks is not positive.
+        """
+        super().__init__(keys)
+        if tick_s <= 0 or (tick_cm_s is not None and tick_cm_s <= 0):
+            raise ValueError(f"expected positive tick_cm_s and tick_s, found {tick_cm_s} and {tick_s}")
+        self.max_peaks, self.tick_cm_s, self.tick_s = max_peaks, tick_cm_s, tick_s
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Return the item with tensors; the input mapping is left as it was.
+
+        Raises:
+            UnusableFileError: if the file cannot be used, or the item names a problem.
+            ValueError: if a wave has more than K peaks.
+        """
+        d = dict(data)
+        if "problem" in d:
+            raise UnusableFileError(d["problem"])
+        for key in self.key_iterator(d):
+            image = read_doppler(d[key])
+            box, calibration, sure = self._placed(d, image)
+            if calibration:
+                check_calibration(box, calibration, d[key])
+            d[key] = torch.from_numpy(image.pixels)[None]
+            d["box"], d["strip"] = torch.tensor(box), torch.tensor(sure)
+            d["calibration"] = torch.tensor(calibration or (math.nan,) * 3, dtype=torch.float64)
+        if "peaks" in d:
+            d["peaks"] = stacked_peaks(d["peaks"], self.max_peaks)
+        return d
+
+    def _placed(
+        self, item: Mapping[Hashable, Any], image: DopplerImage
+    ) -> tuple[Box, DopplerCalibration | None, float]:
+        """Return box, calibration and how sure the box is."""
+        calibration = item.get("calibration") or image.calibration
+        if "box" in item or image.calibration:
+            return item.get("box") or image.box, calibration, 1.0
+        strip = find_strip(image.pixels)
+        points = [point for wave in (item.get("peaks") or {}).values() for point in wave]
+        if strip is None or strip.confidence < SURE or not all(_is_inside(point, strip.box) for point in points):
+            return image.box, calibration, 0.0
+        if calibration is None and self.tick_cm_s:
+            calibration = strip.calibration(self.tick_cm_s, self.tick_s)
+        return strip.box, calibration, min(strip.confidence, MOST_SURE)
+
+
+def _is_inside(point: tuple[float, float], box: Box) -> bool:
+    return box[0] <= point[0] <= box[2] and box[1] <= point[1] <= box[3]
+
+
+def stacked_peaks(peaks: Mapping[str, Any], max_peaks: int) -> Tensor:
+    """Return (2, K, 2) float32 points of the waves E and A, NaN where there are fewer than `max_peaks`.
+
+    Raises:
+        ValueError: if a wave has more.
+    """
+    stacked = torch.full((len(WAVES), max_peaks, 2), math.nan)
+    for index, wave in enumerate(WAVES):
+        if len(peaks[wave]) > max_peaks:
+            raise ValueError(f"expected at most {max_peaks} {wave} peaks in an image, found {len(peaks[wave])}")
+        if peaks[wave]:
+            stacked[index, : len(peaks[wave])] = torch.tensor(peaks[wave])
+    return stacked

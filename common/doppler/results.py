@@ -17,6 +17,9 @@ COLUMNS = ("case", "e_mean_cm_s", "a_mean_cm_s", "e_to_a", "e_waves", "a_waves",
 BEAT_COLUMNS = ("case", "beat", "wave", "x", "y", "velocity_cm_s", "confidence")
 UNCALIBRATED = "no calibration: positions in pixels, no velocities"
 EMPTY = "no wave found"
+WHOLE = "no strip found in the picture: all of it taken as the trace"
+# A stenotic valve lets blood pass at 2.5 m/s; continuous wave Doppler of 3 m/s is another jet.
+LEAST_CM_S, MOST_CM_S = 15.0, 250.0
 
 
 class DopplerResults(CaseResults):
@@ -39,11 +42,13 @@ class DopplerResults(CaseResults):
         """Write JSON and figure of one image and return its row."""
         ((item, result),) = parts
         row = doppler_row(item, result)
-        e, a = ([Peak(*peak) for peak in row["found"][wave]] for wave in ("E", "A"))
+        e, a = ([Peak(*peak) for peak in row["predicted"][wave]] for wave in ("E", "A"))
         beats = pair_beats(e, a, row["seconds_per_px"])
         is_calibrated = row["calibration"][1] == row["calibration"][1]
-        remark = "; ".join(filter(None, ("" if beats else EMPTY, "" if is_calibrated else UNCALIBRATED)))
-        summary = {**summarise_beats(beats), "remark": remark}
+        means = summarise_beats(beats)
+        remarks = ("" if beats else EMPTY, "" if is_calibrated else UNCALIBRATED, _doubt(means), _origin(row["strip"]))
+        remark = "; ".join(filter(None, remarks))
+        summary = {**means, "remark": remark}
         unit = "cm/s" if is_calibrated else "px"
         self.write_json(case, {**summary, "unit": unit, "beats": [_beat(beat) for beat in beats]})
         draw_trace(self.file(case, ".png"), _cropped(item), beats, row, _caption(case, summary, remark))
@@ -54,6 +59,20 @@ class DopplerResults(CaseResults):
         super()._finish(engine)
         rows = sorted(self.peaks, key=lambda row: (row["case"], row["beat"]))
         write_csv(self.output.file("beats.csv"), rows, BEAT_COLUMNS)
+
+
+def _doubt(means: dict[str, Any]) -> str:
+    """Return in words which mean velocity is none of mitral inflow; empty if none is."""
+    named = [(wave, means[f"{wave.lower()}_mean_cm_s"]) for wave in ("E", "A")]
+    strange = [f"{wave} {speed:.0f} cm/s" for wave, speed in named if speed and not LEAST_CM_S <= speed <= MOST_CM_S]
+    return f"unlike mitral inflow: {', '.join(strange)}" if strange else ""
+
+
+def _origin(strip: float) -> str:
+    """Return in words where the trace stands, if the file or the user did not say."""
+    if strip == 1:
+        return ""
+    return f"strip found in the picture (confidence {strip:.2f})" if strip else WHOLE
 
 
 def _beat(beat: Beat) -> dict[str, Any]:

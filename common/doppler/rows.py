@@ -1,4 +1,4 @@
-"""From a network's answer for one image to rows of peaks: found, expert's, matched."""
+"""From a network's answer for one image to rows of peaks: predicted, reference, matched."""
 
 import math
 from collections.abc import Sequence
@@ -12,34 +12,34 @@ from ..evaluation.rows import Row
 from .calibration import DopplerCalibration, peak_velocity_cm_s
 from .fit import to_image
 from .labels import WAVES
-from .matching import Tolerance, match_peaks, peak_tolerance
-from .scores import ImageCounts
+from .scores import ImageCounts, Tolerance, match_peaks, peak_tolerance
 
 
 def doppler_row(batch: Any, output: Any) -> Row:
-    """Return the peaks of one image, found and expert, in image pixels and cm/s.
+    """Return the peaks of one image, predicted and reference, in image pixels and cm/s.
 
     Args:
-        batch: `case`, `box` (4,), `placement` (4,), `calibration` (3,; NaN where unknown), and `peaks` (2, K, 2) in the
-            network's pixels if the image is labelled.
+        batch: `case`, `box` (4,), `placement` (4,), `calibration` (3,; NaN where unknown), how sure the box is as
+            `strip` (1 without), and `peaks` (2, K, 2) in the network's pixels if the image is labelled.
         output: `points` (2, K, 2) in image pixels and `confidence` (2, K), from DecodePeaksd.
     """
     calibration = DopplerCalibration(*(float(value) for value in batch["calibration"]))
     left, top, right, bottom = (int(value) for value in batch["box"])
     row: Row = {
         "case": str(batch["case"]),
-        "found": _by_wave(output["points"], output["confidence"], calibration),
-        "expert": {wave: [] for wave in WAVES},
+        "predicted": _by_wave(output["points"], output["confidence"], calibration),
+        "reference": {wave: [] for wave in WAVES},
         "trace_size": (bottom - top + 1, right - left + 1),
         "box": (left, top, right, bottom),
         "calibration": tuple(calibration),
         "seconds_per_px": calibration.seconds_per_px,
+        "strip": float(batch.get("strip", 1.0)),
     }
     if "peaks" in batch:
-        expert = to_image(
+        reference = to_image(
             batch["peaks"].double(), torch.as_tensor(batch["placement"]).double().to(batch["peaks"].device)
         )
-        row["expert"] = _by_wave(expert, torch.ones(expert.shape[:2]), calibration)
+        row["reference"] = _by_wave(reference, torch.ones(reference.shape[:2]), calibration)
     return row
 
 
@@ -55,7 +55,7 @@ def _by_wave(points: Tensor, confidence: Tensor, calibration: DopplerCalibration
 
 
 class PeakRow(NamedTuple):
-    """One peak of an image: matched, false (the expert has none there) or missed.
+    """One peak of an image: matched, false (there is none in the reference there) or missed.
 
     Positions are image pixels, velocities cm/s; NaN where there is none.
     """
@@ -67,38 +67,40 @@ class PeakRow(NamedTuple):
     y: float
     confidence: float
     velocity_cm_s: float
-    expert_x: float
-    expert_y: float
-    expert_velocity_cm_s: float
+    reference_x: float
+    reference_y: float
+    reference_velocity_cm_s: float
     difference_cm_s: float
 
 
-def peak_rows(row: Row, scale: float = 1.0, beat_share: float = 0.1, velocity_share: float = 0.1) -> list[PeakRow]:
+def peak_rows(
+    row: Row, scale: float = 1.0, beat_fraction: float = 0.1, velocity_fraction: float = 0.1
+) -> list[PeakRow]:
     """Return the peaks of one image, matched one to one.
 
     Args:
-        row: `case`, `found` and `expert` (wave to list of (x, y, confidence, velocity)), `trace_size` (height, width)
-            and `seconds_per_px`.
+        row: `case`, `predicted` and `reference` (wave to list of (x, y, confidence, velocity)), `trace_size` (height,
+            width) and `seconds_per_px`.
         scale: factor of the tolerance, for sweeps.
-        beat_share, velocity_share: as in :func:`common.doppler.peak_tolerance`.
+        beat_fraction, velocity_fraction: as in :func:`common.doppler.peak_tolerance`.
     """
-    expert = {wave: np.array(row["expert"][wave], float).reshape(-1, 4) for wave in WAVES}
-    found = {wave: np.array(row["found"][wave], float).reshape(-1, 4) for wave in WAVES}
+    reference = {wave: np.array(row["reference"][wave], float).reshape(-1, 4) for wave in WAVES}
+    predicted = {wave: np.array(row["predicted"][wave], float).reshape(-1, 4) for wave in WAVES}
     reach = peak_tolerance(
-        [expert[wave][:, :2] for wave in WAVES],
+        [reference[wave][:, :2] for wave in WAVES],
         tuple(row["trace_size"]),
         row["seconds_per_px"],
-        beat_share,
-        velocity_share,
+        beat_fraction,
+        velocity_fraction,
     )
     tolerance = Tolerance(reach.x_px * scale, reach.y_px * scale)
     rows = []
     for wave in WAVES:
-        pairs = match_peaks(found[wave][:, :2], expert[wave][:, :2], tolerance)
-        rows += [_peak(row["case"], wave, "matched", found[wave][i], expert[wave][j]) for i, j in pairs]
+        pairs = match_peaks(predicted[wave][:, :2], reference[wave][:, :2], tolerance)
+        rows += [_peak(row["case"], wave, "matched", predicted[wave][i], reference[wave][j]) for i, j in pairs]
         right, seen = {i for i, _ in pairs}, {j for _, j in pairs}
-        rows += [_peak(row["case"], wave, "false", p, None) for i, p in enumerate(found[wave]) if i not in right]
-        rows += [_peak(row["case"], wave, "missed", None, p) for j, p in enumerate(expert[wave]) if j not in seen]
+        rows += [_peak(row["case"], wave, "false", p, None) for i, p in enumerate(predicted[wave]) if i not in right]
+        rows += [_peak(row["case"], wave, "missed", None, p) for j, p in enumerate(reference[wave]) if j not in seen]
     return rows
 
 
@@ -135,9 +137,8 @@ def _f1(rows: Sequence[Row], wave: str) -> float:
     return float(2 * counts[0] / total) if total else 0.0
 
 
-def _peak(case: str, wave: str, status: str, found: Any, expert: Any) -> PeakRow:
+def _peak(case: str, wave: str, status: str, predicted: Any, reference: Any) -> PeakRow:
     nothing = (math.nan,) * 4
-    x, y, confidence, velocity = (float(value) for value in (nothing if found is None else found))
-    expert_x, expert_y, _, expert_velocity = (float(value) for value in (nothing if expert is None else expert))
-    difference = velocity - expert_velocity
-    return PeakRow(case, wave, status, x, y, confidence, velocity, expert_x, expert_y, expert_velocity, difference)
+    x, y, confidence, speed = (float(value) for value in (nothing if predicted is None else predicted))
+    true_x, true_y, _, true_speed = (float(value) for value in (nothing if reference is None else reference))
+    return PeakRow(case, wave, status, x, y, confidence, speed, true_x, true_y, true_speed, speed - true_speed)

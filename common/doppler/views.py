@@ -13,17 +13,19 @@ from torch.nn import functional
 Range = tuple[float, float]
 
 
-class RandTraceAffine(RandomizableTransform):
-    """Stretch and shift a trace along time and along velocity, with its points; no flip, no turn.
+class RandTraceAffined(RandomizableTransform, MapTransform):
+    """Stretch and shift a trace along time and along velocity, with its points if they are there; no flip, no turn.
 
     A stretch of time is another sweep speed or heart rate, a shift of velocity another baseline, a stretch of velocity
-    another scale. What comes in from outside is black.
+    another scale. What comes in from outside is black; points that leave the image become NaN.
     """
 
     backend = [TransformBackends.TORCH]  # noqa: RUF012 - MONAI declares a list
 
     def __init__(
         self,
+        keys: KeysCollection = "image",
+        points_key: str = "peaks",
         prob: float = 0.9,
         time_scale: Range = (0.8, 1.25),
         velocity_scale: Range = (0.85, 1.15),
@@ -33,19 +35,22 @@ class RandTraceAffine(RandomizableTransform):
         """Keep the settings.
 
         Args:
-            prob: share of the images that are changed.
+            keys: (C, H, W) images, all changed in the same way.
+            points_key: (..., 2) points in their pixels.
+            prob: fraction of the images that are changed.
             time_scale, velocity_scale: smallest and largest factor along x and y.
-            time_shift, velocity_shift: largest shift to either side, as share of the width and the height.
+            time_shift, velocity_shift: largest shift to either side, as fraction of the width and the height.
 
         Raises:
             ValueError: if a scale is not positive or runs backwards.
         """
-        super().__init__(prob)
+        MapTransform.__init__(self, keys)
+        RandomizableTransform.__init__(self, prob)
         for name, (low, high) in (("time_scale", time_scale), ("velocity_scale", velocity_scale)):
             if not 0 < low <= high:
                 raise ValueError(f"{name}: expected 0 < lowest <= highest, found {(low, high)}")
-        self.scales = (time_scale, velocity_scale)
-        self.shifts = (time_shift, velocity_shift)
+        self.points_key = points_key
+        self.scales, self.shifts = (time_scale, velocity_scale), (time_shift, velocity_shift)
         self.scale = self.shift = (1.0, 1.0)
 
     def randomize(self, data: Any = None) -> None:
@@ -54,13 +59,17 @@ class RandTraceAffine(RandomizableTransform):
         self.scale = (self.R.uniform(*self.scales[0]), self.R.uniform(*self.scales[1]))
         self.shift = (self.R.uniform(-1, 1) * self.shifts[0], self.R.uniform(-1, 1) * self.shifts[1])
 
-    def __call__(self, image: Tensor, points: Tensor | None = None, randomize: bool = True) -> tuple[Tensor, Any]:
-        """Return the changed (C, H, W) image and its (..., 2) points; points that leave it become NaN."""
-        if randomize:
-            self.randomize()
+    def __call__(self, data: Mapping[Hashable, Tensor]) -> dict[Hashable, Tensor]:
+        """Return the item with changed images and points; the input mapping is left as it was."""
+        d = dict(data)
+        self.randomize()
         if not self._do_transform:
-            return image, points
-        return self._moved(image), None if points is None else self._moved_points(points, image.shape[-2:])
+            return d
+        for key in self.key_iterator(d):
+            d[key] = self._moved(d[key])
+        if self.points_key in d:
+            d[self.points_key] = self._moved_points(d[self.points_key], d[next(iter(self.keys))].shape[-2:])
+        return d
 
     def _moved(self, image: Tensor) -> Tensor:
         (scale_x, scale_y), (shift_x, shift_y) = self.scale, self.shift
@@ -77,52 +86,30 @@ class RandTraceAffine(RandomizableTransform):
         return torch.where(inside, moved, moved.new_tensor(torch.nan))
 
 
-class RandTraceAffined(MapTransform, Randomizable):
-    """Dictionary form of :class:`RandTraceAffine` for an image and, if they are there, its points."""
-
-    backend = RandTraceAffine.backend
-
-    def __init__(self, keys: KeysCollection = "image", points_key: str = "peaks", **settings: Any) -> None:
-        super().__init__(keys)
-        self.points_key = points_key
-        self.move = RandTraceAffine(**settings)
-
-    def set_random_state(self, seed: int | None = None, state: Any = None) -> "RandTraceAffined":
-        """Seed the draws."""
-        super().set_random_state(seed, state)
-        self.move.set_random_state(seed, state)
-        return self
-
-    def __call__(self, data: Mapping[Hashable, Tensor]) -> dict[Hashable, Tensor]:
-        """Change all images under `keys` and the points in the same way; the input mapping is left as it was."""
-        d = dict(data)
-        self.move.randomize()
-        for key in self.key_iterator(d):
-            d[key], _ = self.move(d[key], randomize=False)
-        if self.points_key in d:
-            some = d[next(iter(self.keys))]
-            if self.move._do_transform:
-                d[self.points_key] = self.move._moved_points(d[self.points_key], some.shape[-2:])
-        return d
-
-
-class RandGain(RandomizableTransform):
+class RandGaind(RandomizableTransform, MapTransform):
     """Change what the operator's knobs change: gain, contrast and noise; values stay within [0, 1]."""
 
     backend = [TransformBackends.TORCH]  # noqa: RUF012 - MONAI declares a list
 
     def __init__(
-        self, prob: float = 0.9, gain: Range = (0.6, 1.4), gamma: Range = (0.6, 1.6), noise: float = 0.06
+        self,
+        keys: KeysCollection = "image",
+        prob: float = 0.9,
+        gain: Range = (0.6, 1.4),
+        gamma: Range = (0.6, 1.6),
+        noise: float = 0.06,
     ) -> None:
         """Keep the settings.
 
         Args:
-            prob: share of the images that are changed.
+            keys: images, all changed in the same way.
+            prob: fraction of the images that are changed.
             gain: smallest and largest factor of the brightness.
             gamma: smallest and largest exponent.
             noise: largest standard deviation of the noise added.
         """
-        super().__init__(prob)
+        MapTransform.__init__(self, keys)
+        RandomizableTransform.__init__(self, prob)
         self.gain_range, self.gamma_range, self.noise_limit = gain, gamma, noise
         self.gain = self.gamma = 1.0
         self.noise, self.noise_seed = 0.0, 0
@@ -133,38 +120,14 @@ class RandGain(RandomizableTransform):
         self.gain, self.gamma = self.R.uniform(*self.gain_range), self.R.uniform(*self.gamma_range)
         self.noise, self.noise_seed = self.R.uniform(0, self.noise_limit), int(self.R.randint(2**31))
 
-    def __call__(self, image: Tensor, randomize: bool = True) -> Tensor:
-        """Return the changed (C, H, W) image; values in [0, 1]."""
-        if randomize:
-            self.randomize()
-        if not self._do_transform:
-            return image
-        source = torch.Generator().manual_seed(self.noise_seed)
-        noise = torch.randn(image.shape, generator=source, dtype=image.dtype).to(image.device)
-        return (self.gain * image.clamp(0, 1) ** self.gamma + self.noise * noise).clamp(0, 1)
-
-
-class RandGaind(MapTransform, Randomizable):
-    """Dictionary form of :class:`RandGain`."""
-
-    backend = RandGain.backend
-
-    def __init__(self, keys: KeysCollection = "image", **settings: Any) -> None:
-        super().__init__(keys)
-        self.change = RandGain(**settings)
-
-    def set_random_state(self, seed: int | None = None, state: Any = None) -> "RandGaind":
-        """Seed the draws."""
-        super().set_random_state(seed, state)
-        self.change.set_random_state(seed, state)
-        return self
-
     def __call__(self, data: Mapping[Hashable, Tensor]) -> dict[Hashable, Tensor]:
-        """Change the images under `keys` in the same way; the input mapping is left as it was."""
+        """Return the item with changed images; the input mapping is left as it was."""
         d = dict(data)
-        self.change.randomize()
-        for key in self.key_iterator(d):
-            d[key] = self.change(d[key], randomize=False)
+        self.randomize()
+        for key in self.key_iterator(d) if self._do_transform else ():
+            source = torch.Generator().manual_seed(self.noise_seed)
+            noise = torch.randn(d[key].shape, generator=source, dtype=d[key].dtype).to(d[key].device)
+            d[key] = (self.gain * d[key].clamp(0, 1) ** self.gamma + self.noise * noise).clamp(0, 1)
         return d
 
 

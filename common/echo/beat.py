@@ -56,7 +56,7 @@ class ReadBeat(Transform):
         Raises:
             UnusableFileError: if the video ends before the range does.
         """
-        cine = open_ultrasound_cine(path)
+        cine = open_ultrasound_cine(path, as_stored=True)
         first, last = frame_range or (0, cine.frame_count - 1)
         if not (min(first, last) >= 0 and max(first, last) < cine.frame_count and first != last):
             raise UnusableFileError(

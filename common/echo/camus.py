@@ -40,7 +40,8 @@ def camus_datalist(
     """
     root = camus_root(Path(dataset_dir))
     items, skipped = [], {}
-    for folder in sorted(root.glob("patient[0-9]*")) if root else []:
+    folders = [path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")] if root else []
+    for folder in sorted(folders):
         try:
             items.append(_item(folder, labelled))
         except (UnusableFileError, FileNotFoundError) as error:
@@ -59,13 +60,15 @@ def camus_root(dataset_dir: Path) -> Path | None:
 
 
 def _item(folder: Path, labelled: bool) -> dict[str, Any]:
-    info = _info(folder / "Info_4CH.cfg")
-    patient = int(re.sub(r"\D", "", folder.name))
+    patient = re.fullmatch(r"patient(\d+)", folder.name)
+    if patient is None:
+        raise UnusableFileError("expected a folder patientNNNN")
+    info = read_info(folder / "Info_4CH.cfg")
     item: dict[str, Any] = {
         "case": folder.name,
         "image": str(_sequence(folder)),
         "quality": info.get("ImageQuality", "").capitalize(),
-        "fold": (patient - 1) // PATIENTS_PER_FOLD % CAMUS_FOLDS,
+        "fold": (int(patient[1]) - 1) // PATIENTS_PER_FOLD % CAMUS_FOLDS,
         "frame_range": _frame_range(info, folder / "Info_4CH.cfg"),
     }
     try:
@@ -76,8 +79,10 @@ def _item(folder: Path, labelled: bool) -> dict[str, Any]:
     return item
 
 
-def _info(path: Path) -> dict[str, str]:
-    pairs = (line.split(":", 1) for line in path.read_text(encoding="utf-8").splitlines() if ":" in line)
+def read_info(path: Path) -> dict[str, str]:
+    """Return the "Key: value" lines of an info file."""
+    lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    pairs = (line.split(":", 1) for line in lines if ":" in line)
     return {key.strip(): value.strip() for key, value in pairs}
 
 

@@ -1,5 +1,6 @@
 """Clips of a fixed number of frames from echo videos, by the published sampling rules."""
 
+import json
 import os
 from collections.abc import Hashable, Mapping
 from typing import Any
@@ -14,41 +15,11 @@ from torch.nn import functional
 
 from ..data.tables import read_table
 from ..errors import UnusableFileError
+from .checks import check_content, check_interval, check_length, time_doubts
+from .frames import FrameSource, clip_indices, evenly_spread, milliseconds_or_none, start_positions, stride_in_frames
 from .reader import open_ultrasound_cine
-from .video import FrameSource
 
-
-def start_positions(frame_count: int, frames: int, stride: int) -> int:
-    """Return how many first frames a clip may have, from 0 on: f - (frames - 1) * stride, at least `stride`.
-
-    A video shorter than frames * stride counts as if it had as many: its clip ends with black frames.
-
-    References:
-        the published code of EchoNet-Dynamic and CoReEcho (36 frames, stride 4: f - 140 positions)
-    """
-    return max(frame_count, frames * stride) - (frames - 1) * stride
-
-
-def stride_in_frames(stride: int, stride_ms: float | None, frame_interval_ms: float | None) -> int:
-    """Return the stride in frames: `stride`, or the whole number of frames nearest to `stride_ms`, at least 1.
-
-    Raises:
-        ValueError: if a stride in milliseconds is asked for and the frame rate is unknown.
-    """
-    if stride_ms is None:
-        return stride
-    if frame_interval_ms is None:
-        raise ValueError("stride_ms: expected a cine with a frame rate, found none; give the stride in frames.")
-    return max(1, round(stride_ms / frame_interval_ms))
-
-
-def read_clip(cine: FrameSource, start: int, frames: int, stride: int, size: int) -> Tensor:
-    """Return (3, T, size, size) uint8 from frame `start` on; frames after the cine's end are black."""
-    indices = [index for index in range(start, start + frames * stride, stride) if index < cine.frame_count]
-    clip = torch.zeros(3, frames, size, size, dtype=torch.uint8)
-    if indices:
-        clip[:, : len(indices)] = square_frames(cine.read(indices), size)
-    return clip
+RATE_REMEDY = "give --stride_ms 0 to count frames instead"
 
 
 def square_frames(frames: NDArray[np.uint8], size: int) -> Tensor:
@@ -76,7 +47,7 @@ class ReadClips(RandomizableTransform):
         clips: V, number of clips a video (2 views in stage 1, 1 in stage 2, 3 in the test).
         size: rows and columns; other frames are padded to a square and resized.
         random: whether the starts are drawn.
-        stride_ms: stride in milliseconds instead, for videos of different frame rates.
+        stride_ms: stride in milliseconds instead, for videos of different frame rates; 0 or "none" is none.
 
     References:
         Maani et al., CoReEcho, MICCAI 2024, https://arxiv.org/abs/2403.10164 (section 2.2)
@@ -89,7 +60,7 @@ class ReadClips(RandomizableTransform):
         clips: int = 1,
         size: int = 112,
         random: bool = False,
-        stride_ms: float | None = None,
+        stride_ms: float | str | None = None,
     ) -> None:
         RandomizableTransform.__init__(self, 1.0)
         if min(frames, stride, clips, size) < 1:
@@ -97,16 +68,23 @@ class ReadClips(RandomizableTransform):
                 f"frames, stride, clips, size: expected numbers over 0, found {frames}, {stride}, {clips}, {size}"
             )
         self.frames, self.stride, self.clips, self.size = frames, stride, clips, size
-        self.random, self.stride_ms = random, stride_ms
+        self.random, self.stride_ms = random, milliseconds_or_none(stride_ms)
         self.starts: list[int] = []
+        self.record: dict[str, Any] = {}
 
     def randomize(self, data: int) -> None:
         """Draw one start a clip from `data` positions."""
         self.starts = [int(self.R.randint(data)) for _ in range(self.clips)]
 
     def __call__(self, path: str | os.PathLike[str], starts: list[int] | None = None) -> Tensor:
-        """Return the clips of the video at `path`, at `starts` if they are given."""
-        cine = open_ultrasound_cine(path)
+        """Return the clips of the video at `path`, at `starts` if they are given; `record` then says what was done.
+
+        Raises:
+            UnusableFileError: if the file is no cine, or, unless the starts are random, cannot be a beating heart.
+        """
+        cine = open_ultrasound_cine(path, trust_size=self.random)
+        if self.stride_ms is not None:
+            check_interval(cine.frame_interval_ms, path, f"{'; '.join((*cine.doubts, RATE_REMEDY))}")
         stride = stride_in_frames(self.stride, self.stride_ms, cine.frame_interval_ms)
         positions = start_positions(cine.frame_count, self.frames, stride)
         if starts is not None:
@@ -115,11 +93,43 @@ class ReadClips(RandomizableTransform):
             self.randomize(positions)
         else:
             self.starts = evenly_spread(positions, self.clips)
-        return torch.stack([read_clip(cine, start, self.frames, stride, self.size) for start in self.starts])
+        wanted = [clip_indices(cine.frame_count, start, self.frames, stride) for start in self.starts]
+        needed = sorted({index for indices in wanted for index in indices})
+        pictures = cine.read(needed) if needed else np.zeros((0, self.size, self.size, 3), np.uint8)
+        if not self.random:
+            self.record = self._recorded(cine, stride, needed, pictures, path)
+        squares, place = square_frames(pictures, self.size), {index: row for row, index in enumerate(needed)}
+        clips = torch.zeros(len(wanted), 3, self.frames, self.size, self.size, dtype=torch.uint8)
+        for clip, indices in zip(clips, wanted, strict=True):
+            clip[:, : len(indices)] = squares[:, [place[index] for index in indices]]
+        return clips
+
+    def _recorded(
+        self, cine: FrameSource, stride: int, needed: list[int], pictures: NDArray[np.uint8], path: Any
+    ) -> dict[str, Any]:
+        """Return what was done to the cine and what is doubtful about it; refuse what cannot be a heart."""
+        check_length(cine.frame_count, path)
+        doubts = [*cine.doubts, *time_doubts(cine.frame_count, cine.frame_interval_ms)]
+        doubts += check_content(pictures, path)
+        if self.stride_ms is None and any("repeats" in note for note in cine.notes):
+            doubts.append("its frames were uneven in time")
+        black = self.frames - min(self.frames, len(range(0, cine.frame_count, stride)))
+        return {
+            "frames": cine.frame_count,
+            "frame_interval_ms": cine.frame_interval_ms,
+            "frame_rate_from": cine.rate_source or None,
+            "stride_frames": stride,
+            "first_frames": self.starts,
+            "black_frames_at_the_end": black,
+            "done": list(cine.notes),
+            "doubts": doubts,
+        }
 
 
 class ReadClipsd(MapTransform, RandomizableTransform):
     """Dictionary form of :class:`ReadClips`; the path under the key becomes the clips.
+
+    Unless the starts are random, "input" is added: what was done to the recording and what is doubtful, as JSON.
 
     Args:
         keys: of the path.
@@ -139,7 +149,7 @@ class ReadClipsd(MapTransform, RandomizableTransform):
         clips: int = 1,
         size: int = 112,
         random: bool = False,
-        stride_ms: float | None = None,
+        stride_ms: float | str | None = None,
         start_file: str | None = None,
         allow_missing_keys: bool = False,
     ) -> None:
@@ -158,14 +168,9 @@ class ReadClipsd(MapTransform, RandomizableTransform):
         d = dict(data)
         for key in self.key_iterator(d):
             d[key] = self.read(d[key], self.starts.get(str(d.get("case"))))
+            if not self.read.random:
+                d["input"] = json.dumps(self.read.record)
         return d
-
-
-def evenly_spread(positions: int, clips: int) -> list[int]:
-    """Return `clips` starts from the first to the last of `positions`; one clip starts in the middle."""
-    if clips == 1:
-        return [(positions - 1) // 2]
-    return [round(share * (positions - 1) / (clips - 1)) for share in range(clips)]
 
 
 def read_start_file(path: str | os.PathLike[str]) -> dict[str, list[int]]:

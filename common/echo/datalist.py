@@ -4,11 +4,12 @@ import os
 from pathlib import Path
 from typing import Any
 
+from ..data.listing import case_name, report_unused, visible_files
 from ..errors import NoDataError
 from .camus import camus_datalist, camus_root
 from .echonet import echonet_datalist, is_echonet
 from .hmc_qu import hmc_qu_datalist, is_hmc_qu
-from .reader import is_ultrasound_cine
+from .reader import SUFFIXES, is_ultrasound_cine
 
 UNDERSTOOD = (
     "EchoNet-Dynamic or -Pediatric (FileList.csv, Videos/*.avi), CAMUS (database_nifti/patientNNNN or "
@@ -68,15 +69,21 @@ def echo_cases(dataset_dir: str | os.PathLike[str]) -> list[dict[str, Any]]:
 
 
 def ultrasound_cine_datalist(dataset_dir: str | os.PathLike[str]) -> list[dict[str, Any]]:
-    """Return every cine below a folder (or the one file given) as "case" and "image", named by its path there."""
+    """Return every cine below a folder (or the one file given) as "case" and "image", named by its path there.
+
+    Files that are no cine are named in the log.
+    """
     root = Path(dataset_dir)
     if root.is_file():
-        return [{"case": _case(root.name), "image": str(root)}]
-    paths = [path for path in sorted(root.rglob("*")) if is_ultrasound_cine(path)]
-    return [{"case": _case(path.relative_to(root).as_posix()), "image": str(path)} for path in paths]
-
-
-def _case(relative: str) -> str:
-    name = relative.removesuffix(".gz")
-    stem = str(Path(name).with_suffix("")) if Path(name).suffix else name
-    return stem.replace("/", "_")
+        return [{"case": case_name(root, SUFFIXES), "image": str(root)}]
+    items, unused = [], {}
+    for path in visible_files(root):
+        if path.name.upper() == "DICOMDIR":
+            continue  # the index of a disc, which lists the other files
+        if is_ultrasound_cine(path):
+            parts = (*path.relative_to(root).parts[:-1], case_name(path, SUFFIXES))
+            items.append({"case": "_".join(parts), "image": str(path)})
+        elif path.suffix.lower() != ".raw" or not path.with_suffix(".mhd").is_file():
+            unused[path] = "neither a video, nor DICOM, NIfTI or MetaImage"
+    report_unused(root, unused)
+    return items

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ..data.listing import log_skipped
+from ..data.listing import log_skipped, report_unused, visible_files
 from ..data.splits import in_split, wanted_splits
 from ..data.tables import number, read_table
 from ..errors import UnusableFileError
@@ -22,7 +22,7 @@ def echonet_datalist(
     labelled: bool = True,
     traced: bool = True,
 ) -> list[dict[str, Any]]:
-    """Return the videos of an EchoNet folder: "case", "image" (path), "label" (EF in percent), "fps".
+    """Return the videos of an EchoNet folder: "case", "image" (path), "label" (EF in percent).
 
     Rows without a video, videos without a row, and cases without a usable EF are left out, each with its reason in the
     log. Videos with fewer than two traced frames are left out as in the published split, if there are tracings.
@@ -46,13 +46,20 @@ def echonet_datalist(
     wanted_splits(split)
     root = _root(Path(dataset_dir))
     rows = _rows(root / "FileList.csv")
-    videos = {path.stem: path for path in sorted((root / "Videos").glob("*.avi"))}
+    files = visible_files(root / "Videos", recursive=False)
+    videos = {path.stem: path for path in files if path.suffix.lower() == ".avi"}
+    report_unused(root, {path: "no AVI video" for path in files if path.suffix.lower() != ".avi"})
     untraced = _untraced(root) if traced else frozenset()
     unlisted = sorted(videos.keys() - {_stem(row) for row in rows})
     items, skipped = [], dict.fromkeys(unlisted, "no row in FileList.csv")
+    cases: set[str] = set()
     for row in rows:
         try:
-            items.append(_item(row, videos, labelled, untraced))
+            item = _item(row, videos, labelled, untraced)
+            if item["case"] in cases:
+                raise UnusableFileError("more than one row of this name; the first is used")
+            cases.add(item["case"])
+            items.append(item)
         except UnusableFileError as error:
             skipped[_stem(row)] = str(error)
     log_skipped(str(root / "FileList.csv"), skipped)
@@ -86,14 +93,15 @@ def _item(row: dict[str, str], videos: dict[str, Path], labelled: bool, untraced
         raise UnusableFileError("no video of this name in Videos")
     if case in untraced:
         raise UnusableFileError(f"fewer than {LEAST_TRACED_FRAMES} traced frames in VolumeTracings.csv")
-    item: dict[str, Any] = {"case": case, "image": str(videos[case]), "split": row["Split"].upper()}
+    split = row["Split"].upper()
+    if split not in ("TRAIN", "VAL", "TEST") and not split.isdigit():
+        raise UnusableFileError(f"expected Split as TRAIN, VAL, TEST or the number of a fold, found {row['Split']!r}")
+    item: dict[str, Any] = {"case": case, "image": str(videos[case]), "split": split}
     try:
         item["label"] = number(row["EF"], "EF", 0, 100)
     except UnusableFileError:
         if labelled:
             raise
-    if row.get("FPS"):
-        item["fps"] = float(row["FPS"])
     return item
 
 
@@ -112,6 +120,13 @@ def _untraced(root: Path) -> frozenset[str]:
 def _of_split(items: list[dict[str, Any]], split: str, fold: int, folds: int) -> list[dict[str, Any]]:
     if split == "all":
         return items
-    if all(item["split"].isdigit() for item in items):
-        return in_split([{**item, "fold": int(item["split"])} for item in items], split, fold, folds)
-    return [item for item in items if SPLITS.get(item["split"]) in wanted_splits(split)]
+    numbered = [item for item in items if item["split"].isdigit()]
+    if not numbered:
+        return [item for item in items if SPLITS.get(item["split"]) in wanted_splits(split)]
+    if len(numbered) < len(items) or max(int(item["split"]) for item in items) >= folds:
+        found = ", ".join(sorted({item["split"] for item in items}))
+        raise UnusableFileError(
+            f"FileList.csv: expected Split as TRAIN, VAL and TEST, or as numbers from 0 to {folds - 1}, found {found}; "
+            "correct the table, or the number of folds."
+        )
+    return in_split([{**item, "fold": int(item["split"])} for item in items], split, fold, folds)

@@ -1,5 +1,6 @@
 """Pictures of predicted ejection fractions that a clinician can read."""
 
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from .scores import bland_altman, mean_absolute_error, r_squared
 
 NOTE = "research use only, not a medical device"
 SHOWN_FRAMES = 6
+TITLE_LETTERS = 110  # in a line
 TSNE_FROM_CASES = 30
 
 
@@ -91,7 +93,7 @@ def draw_grad_cam(path: Path, network: EjectionFractionNet, cases: Sequence[tupl
             axes.imshow(_grey(clip[0], frame), cmap="gray")
             axes.imshow(1 - heat[frame], cmap="inferno", alpha=0.35, vmin=0, vmax=1)
             axes.set(xticks=[], yticks=[])
-        line[0].set_ylabel(case, fontsize=7)
+        line[0].set_ylabel(case, fontsize=7, parse_math=False)
     figure.suptitle("Grad-CAM of the predicted EF", fontsize=9)
     for parameter, flag in zip(network.parameters(), frozen, strict=True):
         parameter.requires_grad_(flag)
@@ -102,13 +104,14 @@ def draw_clip(path: Path, clip: Tensor, title: str) -> None:
     """Write frames of a (C, T, H, W) clip in a row; the black ones that fill a short video's clip are left out."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(1.5 * SHOWN_FRAMES, 2.1), layout="constrained")
+    lines = [part for line in title.splitlines() for part in textwrap.wrap(line, TITLE_LETTERS)]
+    figure = Figure(figsize=(1.5 * SHOWN_FRAMES, 1.95 + 0.15 * len(lines)), layout="constrained")
     frames = list(dict.fromkeys(_spread(recorded_frames(clip))))
     for axes, frame in zip(figure.subplots(1, len(frames), squeeze=False)[0], frames, strict=True):
         axes.imshow(_grey(clip, frame), cmap="gray")
         axes.set(xticks=[], yticks=[])
         axes.set_xlabel(f"frame {frame + 1}", fontsize=7)
-    figure.suptitle(title, fontsize=9)
+    figure.suptitle("\n".join(lines), fontsize=9, parse_math=False)
     _finish(figure, path)
 
 

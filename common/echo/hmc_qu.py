@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ..data.listing import log_skipped
+from ..data.listing import log_skipped, report_unused, visible_files
 from ..data.splits import assign_splits, check_fold, wanted_splits
 from ..errors import UnusableFileError
 
@@ -47,9 +47,11 @@ def hmc_qu_datalist(
     wanted = wanted_splits(split)
     check_fold(fold, folds)
     root = Path(dataset_dir)
-    videos = {_key(path.stem): path for path in sorted((root / "A4C").glob("*.avi"))}
+    files = visible_files(root / "A4C", recursive=False)
+    videos = {_key(path.stem): path for path in files if path.suffix.lower() == ".avi"}
     items, skipped = [], {}
-    for row in _rows(root / "A4C.xlsx"):
+    rows = _rows(root / "A4C.xlsx")
+    for row in rows:
         name = str(row[0]).strip()
         try:
             item = _item(row, name, videos)
@@ -58,6 +60,10 @@ def hmc_qu_datalist(
             continue
         if item.pop("masked") or not masked:
             items.append(item)
+        else:
+            skipped[name] = "no wall masks, which the published benchmark needs (masked)"
+    named = {_key(str(row[0])) for row in rows}
+    report_unused(root, {path: "no row in A4C.xlsx" for path in files if _key(path.stem) not in named})
     log_skipped(str(root / "A4C.xlsx"), skipped)
     labels = {str(row): item["label"] for row, item in enumerate(items)}
     splits = assign_splits(dict(zip(labels, labels, strict=True)), fold, folds, seed, labels, shuffle="all")

@@ -1,8 +1,103 @@
-"""The first stage's loss of CoReEcho, and its L1-only baseline."""
+"""The loss of CoReEcho: Rank-N-Contrast, which orders features as the labels, and L1 beside it."""
 
+import torch
 from torch import Tensor, nn
 
-from .rank_n_contrast import RankNContrastLoss
+from ..training.gather import gather_with_gradient
+
+
+def rank_n_contrast_loss(features: Tensor, labels: Tensor, temperature: float = 1.0) -> Tensor:
+    """Return how badly distances between features are ordered as the distances between their labels.
+
+    For an anchor n and another sample m, the negatives are all l other than n whose label is at least as far from n's
+    as m's is (m itself included): the mean over all pairs of -log(s(n, m) / sum_l s(n, l)), s = exp(-L2 / temperature).
+    Each anchor's row is sorted by label distance once and summed once, so that the time grows as B^2 log B and the
+    memory as B^2. Computed in float32 at least, whatever the type of the features.
+
+    Args:
+        features: (B, F), one row a clip.
+        labels: (B,) or (B, K); several numbers a label are compared by L1.
+        temperature: tau, positive.
+
+    Raises:
+        ValueError: if the lengths differ, B < 2, or the temperature is not positive.
+
+    References:
+        Zha et al., Rank-N-Contrast, NeurIPS 2023, https://arxiv.org/abs/2210.01189 (eq. 1 and 2)
+        Maani et al., CoReEcho, MICCAI 2024, https://arxiv.org/abs/2403.10164 (eq. 1)
+
+    Example:
+        >>> import torch
+        >>> from common.echo import rank_n_contrast_loss
+        >>> features, ef_percent = torch.tensor([[0.0], [1.0], [5.0]]), torch.tensor([30.0, 35.0, 60.0])
+        >>> bool(rank_n_contrast_loss(features, ef_percent) < rank_n_contrast_loss(features[[2, 0, 1]], ef_percent))
+        True
+    """
+    _check(features, labels, temperature)
+    with torch.autocast(features.device.type, enabled=False):
+        exact = features if features.dtype == torch.float64 else features.float()
+        logits = -_without_diagonal(_distances(exact)) / temperature
+        return (_log_sums_over_negatives(logits, _label_distances(labels)) - logits).mean()
+
+
+class RankNContrastLoss(nn.Module):
+    """Module form of :func:`rank_n_contrast_loss`, over the clips of all processes.
+
+    Args:
+        temperature: tau, positive.
+        gather: whether features and labels of all processes are compared with each other.
+    """
+
+    def __init__(self, temperature: float = 1.0, gather: bool = True) -> None:
+        super().__init__()
+        self.temperature = temperature
+        self.gather = gather
+
+    def forward(self, features: Tensor, labels: Tensor) -> Tensor:
+        """Return the loss of (B, F) features with (B,) or (B, K) labels."""
+        if self.gather:
+            features, labels = gather_with_gradient(features), gather_with_gradient(labels)
+        return rank_n_contrast_loss(features, labels, self.temperature)
+
+
+def _log_sums_over_negatives(logits: Tensor, label_distances: Tensor) -> Tensor:
+    """Return, in the order of the columns, the log of the sum of exp(logits) over columns at least as far."""
+    farthest_first, order = label_distances.sort(dim=1, descending=True)
+    running = logits.gather(1, order).logcumsumexp(dim=1)
+    # Equal distances are negatives of each other: all take the sum at the end of their run.
+    nearness = -farthest_first
+    last_of_run = torch.searchsorted(nearness, nearness, right=True) - 1
+    return torch.empty_like(logits).scatter(1, order, running.gather(1, last_of_run))
+
+
+def _distances(features: Tensor) -> Tensor:
+    # The quick way through a matrix product loses the digits of close pairs.
+    return torch.cdist(features, features, compute_mode="donot_use_mm_for_euclid_dist")
+
+
+def _label_distances(labels: Tensor) -> Tensor:
+    columns = labels.detach().flatten(1) if labels.ndim > 1 else labels.detach()[:, None]
+    if not columns.is_floating_point():
+        columns = columns.double()
+    elif columns.dtype in (torch.float16, torch.bfloat16):
+        columns = columns.float()
+    return _without_diagonal((columns[:, None] - columns[None]).abs().sum(2))
+
+
+def _without_diagonal(square: Tensor) -> Tensor:
+    """Return the (B, B - 1) entries beside the diagonal, each row in its order."""
+    count = len(square)
+    return square.flatten()[1:].view(count - 1, count + 1)[:, :-1].reshape(count, count - 1)
+
+
+def _check(features: Tensor, labels: Tensor, temperature: float) -> None:
+    if features.ndim != 2 or len(features) != len(labels) or len(features) < 2:
+        raise ValueError(
+            "features, labels: expected (B, F) features and B labels of at least two clips, found shapes "
+            f"{tuple(features.shape)} and {tuple(labels.shape)}"
+        )
+    if temperature <= 0:
+        raise ValueError(f"temperature: expected a positive number, found {temperature}")
 
 
 class RepresentationRegressionLoss(nn.Module):
@@ -22,6 +117,13 @@ class RepresentationRegressionLoss(nn.Module):
 
     References:
         Maani et al., CoReEcho, MICCAI 2024, https://arxiv.org/abs/2403.10164 (eq. 1 and 2)
+
+    Example:
+        >>> import torch
+        >>> from common.echo import RepresentationRegressionLoss
+        >>> outputs = torch.tensor([[50.0], [60.0]]), torch.zeros(2, 8)
+        >>> float(RepresentationRegressionLoss()(outputs, torch.tensor([55.0, 55.0])))  # L1; two clips are in order
+        5.0
     """
 
     def __init__(self, contrast_weight: float = 1.0, temperature: float = 1.0, gather: bool = True) -> None:

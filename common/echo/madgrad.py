@@ -27,6 +27,18 @@ class Madgrad(Optimizer):
 
     References:
         Defazio and Jelassi, Adaptivity without Compromise, JMLR 2022, https://arxiv.org/abs/2101.11075 (algorithm 1)
+
+    Example:
+        >>> import torch
+        >>> from common.echo import Madgrad
+        >>> x = torch.nn.Parameter(torch.tensor(5.0))
+        >>> optimizer = Madgrad([x], lr=0.1)
+        >>> for _ in range(200):
+        ...     optimizer.zero_grad()
+        ...     x.square().backward()
+        ...     optimizer.step()
+        >>> bool(x.abs() < 0.1)
+        True
     """
 
     def __init__(self, params: Any, lr: float = 1e-2, momentum: float = 0.9, weight_decay: float = 0.0) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from torch import Tensor, nn
 
 from ..errors import UnusableFileError
-from ..training.weights import read_checkpoint, unfilled_parts
+from ..training.weights import has_start, read_checkpoint, unfilled_parts
 from .uniformer import UNIFORMER_SMALL_DEPTHS, UNIFORMER_SMALL_WIDTHS, UniFormer
 
 logger = logging.getLogger(__name__)
@@ -32,6 +32,13 @@ class EjectionFractionNet(nn.Module):
     References:
         Maani et al., CoReEcho, MICCAI 2024, https://arxiv.org/abs/2403.10164 (section 2.1)
         Muhtaseb and Yaqub, EchoCoTr, MICCAI 2022, https://arxiv.org/abs/2209.04242
+
+    Example:
+        >>> import torch
+        >>> from common.echo import EjectionFractionNet
+        >>> network = EjectionFractionNet(depths=(1, 1, 1, 1), widths=(8, 16, 32, 64), head_width=16).eval()
+        >>> network(torch.zeros(1, 3, 8, 32, 32)).shape
+        torch.Size([1, 1])
     """
 
     def __init__(
@@ -165,3 +172,33 @@ def _tensors(entries: object) -> list[tuple[str, Tensor]]:
 
 def _bare(name: str) -> str:
     return name.removeprefix("module.")
+
+
+def start_from_echo_weights(
+    network: EjectionFractionNet,
+    path: str | os.PathLike[str] | None,
+    model_dir: str | os.PathLike[str] = "",
+    encoder_only: bool = False,
+) -> EjectionFractionNet:
+    """Return `network` with the fitting tensors of a checkpoint, and log n of m tensors.
+
+    Read are this bundle's weights and the published checkpoints of UniFormer (Kinetics-400), CoReEcho and EchoCoTr.
+
+    Args:
+        network: the network.
+        path: the checkpoint; empty, None or "none" where no start is wanted.
+        model_dir: folder of the bundle's weights: where its `pretrained.pt` is not there, the start is from scratch.
+        encoder_only: whether the head stays random (the paper's probing and fine-tuning on other data sets).
+
+    Raises:
+        FileNotFoundError: if another `path` is not there.
+        UnusableFileError: if the file is there and no encoder tensor fits.
+    """
+    if not path or not has_start(path, model_dir):
+        return network
+    head = {name: value.clone() for name, value in network.regressor.state_dict().items()}
+    found, total = load_echo_weights(network, path)
+    if encoder_only:
+        network.regressor.load_state_dict(head)
+    logger.info(f"started from {path}: {found} of {total} tensors{', the head random' if encoder_only else ''}")
+    return network

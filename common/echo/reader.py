@@ -2,36 +2,79 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch.nn import functional
 
+from ..data.dicom import is_dicom
 from ..data.ultrasound_dicom import read_ultrasound
 from ..errors import UnusableFileError
-from .sector import mask_to_region
-from .video import FrameSource, open_video
+from .frames import FrameSource, on_even_time, source_of
+from .sector import PUBLISHED_SIZE, TISSUE, find_sector, tissue_region
+from .sequence import VOLUME_SUFFIXES, open_sequence
+from .video import open_video
 
-VIDEO_SUFFIXES = (".avi", ".mp4", ".mov", ".mkv", ".m4v", ".wmv", ".mpg", ".mpeg")
-VOLUME_SUFFIXES = (".nii", ".nii.gz", ".mhd", ".mha")
-DICOM_SUFFIXES = (".dcm", ".dicom", "")
+VIDEO_SUFFIXES = (
+    *(".avi", ".mp4", ".mov", ".mkv", ".m4v", ".wmv", ".asf", ".mpg", ".mpeg", ".vob", ".ts", ".mts", ".m2ts"),
+    *(".webm", ".gif", ".flv", ".3gp", ".ogv", ".dv"),
+)
+DICOM_SUFFIXES = (".dcm", ".dicom")
+SUFFIXES = (*VIDEO_SUFFIXES, *VOLUME_SUFFIXES, *DICOM_SUFFIXES)
+# The sector is looked for in this many frames.
+LOOKED_AT = 32
+# A pixel that is wider than high, or higher than wide, by less is square; by more the file is wrong.
+SQUARE, MOST_ASPECT = 0.02, 5.0
+CENTIMETRES = 3
+SMALLEST_SECTOR = 0.1
 
 
-def open_ultrasound_cine(path: str | os.PathLike[str]) -> FrameSource:
+def open_ultrasound_cine(
+    path: str | os.PathLike[str], as_stored: bool = False, trust_size: bool = False
+) -> FrameSource:
     """Return the cine in a video, a multi-frame ultrasound DICOM file, or a NIfTI or MetaImage sequence (CAMUS).
 
-    What a DICOM file shows outside its calibrated tissue region (texts, ECG, names) is cut away.
+    Frames are cut to the sector, black outside it, whatever the format: texts, names and ECG are gone. Frames of
+    EchoNet's size without text are cut already and stay as they are. Pixels that are not square are made so.
+
+    Args:
+        path: the file.
+        as_stored: whether to leave out cut and stretching (data sets that are published with a preparation of their
+            own).
+        trust_size: whether frames of EchoNet's size count as cut without a look at them (training reads them again
+            and again).
 
     Raises:
         UnusableFileError: if the format is none of these, the file is damaged, or it holds a still image.
     """
+    cine, regions = _opened(path)
+    if as_stored:
+        return cine
+    height, width = cine.read([0]).shape[1:3]
+    region = tissue_region(regions, height, width)
+    if not (trust_size and height == width <= PUBLISHED_SIZE):
+        cine = _cut(cine, region, (height, width))
+    if region is None and regions:
+        cine = cine.noting(["the file's regions are not whole, not 2D or not within the picture: not used"])
+    return _with_square_pixels(cine, region, path)
+
+
+def is_ultrasound_cine(path: Path) -> bool:
+    """Return whether a file looks like a cine by its name or, without a known suffix, by its first bytes."""
+    return path.name.lower().endswith(SUFFIXES) or is_dicom(path)
+
+
+def _opened(path: str | os.PathLike[str]) -> tuple[FrameSource, Sequence[Any]]:
     name = Path(path).name.lower()
     if name.endswith(VIDEO_SUFFIXES):
-        return open_video(path)
+        return open_video(path), ()
     if name.endswith(VOLUME_SUFFIXES):
-        return _sequence(path)
-    if Path(name).suffix in DICOM_SUFFIXES or _has_dicom_preamble(path):
+        return open_sequence(path), ()
+    if name.endswith(DICOM_SUFFIXES) or is_dicom(path):
         return _dicom(path)
     raise UnusableFileError(
         f"{path}: expected a video ({', '.join(VIDEO_SUFFIXES)}), an ultrasound DICOM file or a sequence "
@@ -39,62 +82,56 @@ def open_ultrasound_cine(path: str | os.PathLike[str]) -> FrameSource:
     )
 
 
-def is_ultrasound_cine(path: Path) -> bool:
-    """Return whether a file looks like a cine by its name or, without a known suffix, by the DICOM preamble."""
-    name = path.name.lower()
-    if not path.is_file() or name.startswith("."):
-        return False
-    return name.endswith((*VIDEO_SUFFIXES, *VOLUME_SUFFIXES, ".dcm", ".dicom")) or _has_dicom_preamble(path)
-
-
-def _dicom(path: str | os.PathLike[str]) -> FrameSource:
+def _dicom(path: str | os.PathLike[str]) -> tuple[FrameSource, Sequence[Any]]:
     image = read_ultrasound(path)
     if len(image.frames) < 2:
         raise UnusableFileError(f"{path}: expected a cine of several frames, found 1; choose the moving loop.")
     frames = image.frames if image.frames.ndim == 4 else np.repeat(image.frames[..., None], 3, axis=3)
-    return _cine_of(mask_to_region(frames, image.regions), image.frame_interval_ms)
+    timing = image.timing
+    cine = source_of(frames, timing.interval_ms, timing.source, image.pixel_aspect)
+    if timing.times_ms is not None:
+        cine = on_even_time(cine, np.asarray(timing.times_ms), path)
+    return cine.noting(image.notes, timing.doubts), image.regions
 
 
-def _sequence(path: str | os.PathLike[str]) -> FrameSource:
-    frames = _nifti_frames(path) if ".nii" in Path(path).name.lower() else _metaimage_frames(path)
-    if frames.ndim != 3 or len(frames) < 2:
-        raise UnusableFileError(f"{path}: expected a sequence of 2D frames, found shape {frames.shape}.")
-    grey = np.clip(np.rint(frames), 0, 255).astype(np.uint8)
-    return _cine_of(np.repeat(grey[..., None], 3, axis=3), None)
+def _cut(cine: FrameSource, region: Any, shape: tuple[int, int]) -> FrameSource:
+    """Return the cine cut to its sector, unless it is already."""
+    height, width = shape
+    spread = np.linspace(0, cine.frame_count - 1, min(cine.frame_count, LOOKED_AT)).round().astype(int)
+    cut = find_sector(cine.read(sorted(set(spread.tolist()))), region)
+    if cut is None:
+        return cine
+    notes = [f"cut to the sector: rows {cut.top} to {cut.bottom - 1}, columns {cut.left} to {cut.right - 1}"]
+    notes[0] += f" of {height} x {width}, counted from 0; black outside it"
+    share = float(cut.mask.sum()) / (height * width)
+    doubts = [f"the area that moves is {share:.1%} of the picture"] if share < SMALLEST_SECTOR else []
+    if region is not None and region.data_type != TISSUE:
+        doubts.append(f"the file calls its region data type {region.data_type}, not tissue (1)")
 
-
-def _nifti_frames(path: str | os.PathLike[str]) -> NDArray:
-    import nibabel
-
-    try:
-        image: Any = nibabel.load(os.fspath(path))
-        return np.asarray(image.dataobj).squeeze().T  # x, y, t to t, y, x
-    except FileNotFoundError:
-        raise
-    except Exception as error:
-        raise UnusableFileError(f"{path}: expected a NIfTI sequence, found {error}; copy it again.") from error
-
-
-def _metaimage_frames(path: str | os.PathLike[str]) -> NDArray:
-    import SimpleITK
-
-    if not Path(path).is_file():
-        raise FileNotFoundError(path)
-    try:
-        return SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(os.fspath(path)))
-    except RuntimeError as error:
-        raise UnusableFileError(
-            f"{path}: expected a MetaImage sequence with its .raw file beside it, found it unreadable; copy both again."
-        ) from error
-
-
-def _cine_of(frames: NDArray[np.uint8], frame_interval_ms: float | None) -> FrameSource:
     def read(indices: Sequence[int]) -> NDArray[np.uint8]:
-        return frames[list(indices)]
+        return cut.apply(cine.read(indices))
 
-    return FrameSource(len(frames), frame_interval_ms, read)
+    return replace(cine, read=read).noting(notes, doubts)
 
 
-def _has_dicom_preamble(path: Any) -> bool:
-    with open(path, "rb") as stream:
-        return stream.read(132)[128:] == b"DICM"
+def _with_square_pixels(cine: FrameSource, region: Any, path: str | os.PathLike[str]) -> FrameSource:
+    """Return the cine with its frames stretched along x until pixels are as wide as high; the region outranks them."""
+    aspect = cine.pixel_aspect
+    if region is not None and {region.units_x, region.units_y} == {CENTIMETRES} and region.delta_x and region.delta_y:
+        aspect = abs(region.delta_x / region.delta_y)
+    if abs(aspect - 1) <= SQUARE:
+        return cine
+    if not 1 / MOST_ASPECT <= aspect <= MOST_ASPECT:
+        raise UnusableFileError(
+            f"{path}: expected pixels about as wide as high, found a width of {aspect:g} times the height; correct "
+            "the spacing in its header."
+        )
+
+    def read(indices: Sequence[int]) -> NDArray[np.uint8]:
+        frames = torch.from_numpy(np.ascontiguousarray(cine.read(indices).transpose(0, 3, 1, 2))).float()
+        size = (frames.shape[2], max(1, round(frames.shape[3] * aspect)))
+        stretched = functional.interpolate(frames, size, mode="bilinear", antialias=True, align_corners=False)
+        return stretched.round().clamp(0, 255).to(torch.uint8).numpy().transpose(0, 2, 3, 1)
+
+    note = f"stretched to square pixels: they are {aspect:.3g} times as wide as high"
+    return replace(cine, read=read, pixel_aspect=1.0).noting([note])

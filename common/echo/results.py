@@ -1,5 +1,6 @@
 """Results of an inference of ejection fractions: one JSON and one figure a video, one table."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from .evaluation import ejection_fraction_row
 from .figures import draw_clip
 from .scores import EF_BANDS
 
-COLUMNS = ("case", "ef_percent", "spread", "lowest", "highest", "band", "clips_disagree", "plausible")
+COLUMNS = ("case", "ef_percent", "spread", "lowest", "highest", "band", "clips_disagree", "plausible", "reasons")
 # Hearts outside these have hardly been recorded: another view, or weights of other pictures (EchoNet has 7 to 97 %).
 PLAUSIBLE_EF_PERCENT = (5.0, 90.0)
 
@@ -36,6 +37,11 @@ class EjectionFractionResults(CaseResults):
         clips, ef = row["clips"], row["predicted"]
         if not np.isfinite(ef):
             raise ValueError(f"expected a finite EF, found {ef}; check the weights and the video")
+        done = json.loads(item["input"]) if "input" in item else {}
+        reasons = list(done.pop("doubts", []))
+        low, high = PLAUSIBLE_EF_PERCENT
+        if not low <= ef <= high:
+            reasons.append(f"an EF of {ef:.1f} % is outside {low:g} to {high:g} %")
         video = {
             "ef_percent": round(ef, 2),
             "spread": round(row["spread"], 2),
@@ -43,14 +49,14 @@ class EjectionFractionResults(CaseResults):
             "highest": max(clips),
             "band": band_of(ef),
             "clips_disagree": max(clips) - min(clips) > self.disagreement,
-            "plausible": PLAUSIBLE_EF_PERCENT[0] <= ef <= PLAUSIBLE_EF_PERCENT[1],
+            "plausible": not reasons,
         }
-        self.write_json(case, {**video, "clips": clips})
+        self.write_json(case, {**video, "reasons": reasons, "clips": clips, "input": done})
         warning = ", CLIPS DISAGREE" if video["clips_disagree"] else ""
-        warning += "" if video["plausible"] else ", NOT PLAUSIBLE"
+        warning += "" if video["plausible"] else "\nNOT PLAUSIBLE: " + "; ".join(reasons)
         title = f"{case}: EF {ef:.0f} % ({min(clips):.0f} to {max(clips):.0f} over {len(clips)} clips){warning}"
         draw_clip(self.file(case, ".png"), torch.as_tensor(item["image"][0]).cpu(), title)
-        return video
+        return {**video, "reasons": "; ".join(reasons)}
 
 
 def band_of(ef_percent: float) -> str:

@@ -1,7 +1,7 @@
 """The ultrasound sector on a screen: found, cut out, and everything else blackened."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,40 +10,70 @@ from numpy.typing import NDArray
 TISSUE, TWO_DIMENSIONAL = 1, 1
 # Grey levels by which a pixel of the sector changes during the cine; texts change by the coding's noise at most.
 LEAST_CHANGE = 3
+# Square frames of this size or less are cut to the sector already, as EchoNet-Dynamic publishes them (112 x 112).
+PUBLISHED_SIZE = 112
+# A text on such a frame: this bright, this fraction of the pixels, this fraction of the side away from the sector.
+TEXT_LEVEL, TEXT_FRACTION, TEXT_DISTANCE = 100, 0.002, 0.04
 
 
-def mask_to_region(frames: NDArray[np.uint8], regions: Sequence[Any]) -> NDArray[np.uint8]:
-    """Return the frames cut to their 2D tissue region, black outside the sector that moves in it.
+class SectorCut(NamedTuple):
+    """Where the sector is on a screen.
 
-    The largest region counts if there are several. Without regions, or if they reach over the image (a file that was
-    made smaller kept its old regions), the sector is looked for on the whole screen.
+    Attributes:
+        top, bottom, left, right: rows and columns, the ends outside.
+        mask: (bottom - top, right - left), True in the sector.
+    """
+
+    top: int
+    bottom: int
+    left: int
+    right: int
+    mask: NDArray[np.bool_]
+
+    def apply(self, frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Return (T, H, W, 3) frames cut to the sector, black outside it."""
+        return frames[:, self.top : self.bottom, self.left : self.right] * self.mask[None, :, :, None]
+
+
+def find_sector(frames: NDArray[np.uint8], region: Any = None) -> SectorCut | None:
+    """Return where the sector is; None if nothing moves, or if the frames are cut to it already.
+
+    Cut already are square frames of EchoNet's size or less without a text beside the sector.
 
     Args:
-        frames: (T, H, W, 3), RGB.
-        regions: items with `min_x, min_y, max_x, max_y, spatial_format, data_type` such as
-            :class:`common.data.UltrasoundRegion`.
+        frames: (T, H, W, 3), RGB, spread over the cine.
+        region: where to look, such as a :class:`common.data.UltrasoundRegion`; the whole screen if None.
     """
     height, width = frames.shape[1:3]
-    fitting = [r for r in regions if r.spatial_format == TWO_DIMENSIONAL and r.max_x < width and r.max_y < height]
-    tissue = [r for r in fitting if r.data_type == TISSUE] or fitting
-    if tissue:
-        largest = max(tissue, key=lambda r: (r.max_x - r.min_x) * (r.max_y - r.min_y))
-        frames = frames[:, max(largest.min_y, 0) : largest.max_y + 1, max(largest.min_x, 0) : largest.max_x + 1]
-    return crop_to_sector(frames)
+    rows, columns = slice(0, height), slice(0, width)
+    if region is not None:
+        rows, columns = slice(region.min_y, region.max_y + 1), slice(region.min_x, region.max_x + 1)
+    mask = np.zeros((height, width), bool)
+    mask[rows, columns] = sector_mask(frames[:, rows, columns])
+    published = height == width <= PUBLISHED_SIZE
+    if not mask.any() or (published and not _has_text(frames, mask)):
+        return None
+    rows_in, columns_in = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    top, bottom = int(rows_in[0]), int(rows_in[-1]) + 1
+    left, right = int(columns_in[0]), int(columns_in[-1]) + 1
+    return SectorCut(top, bottom, left, right, mask[top:bottom, left:right])
 
 
-def crop_to_sector(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return the frames cut to the sector that moves, everything outside it black.
+def tissue_region(regions: Sequence[Any], height: int, width: int) -> Any | None:
+    """Return the largest whole 2D region within the image, of tissue if there is one; None if there is none.
 
-    Args:
-        frames: (T, H, W, 3), RGB.
+    A file that was made smaller keeps its old regions, which then reach over the image.
     """
-    mask = sector_mask(frames)
-    if not mask.any():
-        return frames
-    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
-    top, bottom, left, right = rows[0], rows[-1] + 1, columns[0], columns[-1] + 1
-    return frames[:, top:bottom, left:right] * mask[None, top:bottom, left:right, None].astype(np.uint8)
+    fitting = [
+        region
+        for region in regions
+        if not region.missing
+        and region.spatial_format == TWO_DIMENSIONAL
+        and 0 <= region.min_x < region.max_x < width
+        and 0 <= region.min_y < region.max_y < height
+    ]
+    usable = [region for region in fitting if region.data_type == TISSUE] or fitting
+    return max(usable, key=lambda r: (r.max_x - r.min_x) * (r.max_y - r.min_y), default=None)
 
 
 def sector_mask(frames: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -67,3 +97,13 @@ def sector_mask(frames: NDArray[np.uint8]) -> NDArray[np.bool_]:
         return np.zeros(grey.shape[1:], bool)
     largest = 1 + int(np.argmax(ndimage.sum_labels(closed, labels, np.arange(1, count + 1))))
     return np.asarray(convex_hull_image(labels == largest), dtype=bool)
+
+
+def _has_text(frames: NDArray[np.uint8], mask: NDArray[np.bool_]) -> bool:
+    """Return whether something bright lies beside the sector."""
+    from scipy import ndimage
+
+    distance = max(2, round(TEXT_DISTANCE * len(mask)))
+    beside = ~ndimage.binary_dilation(mask, iterations=distance)
+    bright = frames.max(axis=(0, 3)) > TEXT_LEVEL
+    return float((bright & beside).mean()) > TEXT_FRACTION

@@ -30,6 +30,13 @@ class UniFormer(nn.Module):
     References:
         Li et al., UniFormer: Unified Transformer for Efficient Spatial-Temporal Representation Learning, ICLR 2022,
         https://arxiv.org/abs/2201.04676 (the small model: depths 3, 4, 8, 3)
+
+    Example:
+        >>> import torch
+        >>> from common.echo import UniFormer
+        >>> encoder = UniFormer(depths=(1, 1, 1, 1), widths=(8, 16, 32, 64), head_width=16)
+        >>> encoder(torch.zeros(2, 3, 8, 32, 32)).shape
+        torch.Size([2, 64])
     """
 
     def __init__(

@@ -1,31 +1,26 @@
 """The MONAI Label app over our bundles; the server imports it through the `main.py` that `start` writes."""
 
 import logging
-import shutil
-import tempfile
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from fastapi import HTTPException
 from monailabel.interfaces.app import MONAILabelApp
-from monailabel.interfaces.datastore import Datastore
 from monailabel.interfaces.tasks.infer_v2 import InferTask
 from monailabel.interfaces.tasks.train import TrainTask
 
-from ..bundle import bundle_roots, run_bundle
-from .served import Answer, ServedBundle
-from .training import training_options, training_settings
+from ..bundle import bundle_roots
+from .served import ServedBundle
+from .settings import ServerSettings, from_environment
+from .studies import Studies
+from .training import train, training_options
+from .worker import Worker, innermost_reason, limit_memory
 
 logger = logging.getLogger(__name__)
 
-UNUSABLE, UNKNOWN_IMAGE, NO_WEIGHTS = 422, 404, 503
-EXPECTED = (ValueError, FileNotFoundError)
-
 
 class BundleInference(InferTask):
-    """Answers of one bundle over HTTP: JSON, and a mask or a map as image where the bundle's answer is one."""
+    """What MONAI Label's clients are told of one bundle; its answers come from the worker."""
 
     def __init__(self, bundle: ServedBundle) -> None:
         kind = bundle.kind
@@ -46,60 +41,39 @@ class BundleInference(InferTask):
         """Return what `/info/` says of this model."""
         return {**super().info(), "version": self.bundle.metadata["version"]}
 
-    def get_path(self, validate: bool = True) -> str:
-        """Return the file of the weights in use."""
-        return str(self.bundle.weights)
-
-    def __call__(self, request: Mapping[str, Any]) -> tuple[str | None, dict[str, Any]]:
-        """Return the answer's image, a file that the server removes once it is sent, and the answer's values.
+    def __call__(self, request: Any) -> Any:
+        """Refuse: the server asks the worker.
 
         Raises:
-            HTTPException: with the reason, if the image is unknown or cannot be used, or there are no weights yet.
+            NotImplementedError: always.
         """
-        if not request.get("image"):
-            raise HTTPException(UNKNOWN_IMAGE, "no image of this name among the studies; see /datastore/")
-        began = time.perf_counter()
-        with tempfile.TemporaryDirectory() as folder:
-            answer = self._answer(request, folder)
-            kept = None if answer.image is None else _kept(answer.image)
-        content = {**answer.content, "latencies": {"total": round(time.perf_counter() - began, 3)}}
-        if isinstance(self.labels, Mapping):
-            content["label_names"] = self.labels
-        if "probabilities" in content:
-            classes = enumerate(content["probabilities"].items())
-            content["prediction"] = [{"idx": index, "label": name, "score": p} for index, (name, p) in classes]
-        return kept, content
-
-    def _answer(self, request: Mapping[str, Any], folder: str) -> Answer:
-        try:
-            return self.bundle.infer(request["image"], folder, int(request.get("number", 0)), request)
-        except Exception as error:
-            reason = _reason(error)
-            if not isinstance(reason, EXPECTED):
-                raise
-            status = NO_WEIGHTS if isinstance(reason, FileNotFoundError) else UNUSABLE
-            raise HTTPException(status, str(reason)) from error
+        raise NotImplementedError("answers come from common.label.worker")
 
 
 class BundleTraining(TrainTask):
     """Training of one bundle from the labels of the studies; its weights stay with the server, not in the bundle."""
 
-    def __init__(self, bundle: ServedBundle, studies: str) -> None:
+    def __init__(self, bundle: ServedBundle, studies: str, settings: ServerSettings) -> None:
         super().__init__(bundle.metadata["description"])
-        self.bundle, self.studies = bundle, studies
+        self.bundle, self.studies, self.settings = bundle, studies, settings
 
     def config(self) -> dict[str, Any]:
         """Return the settings that a client may change, with the bundle's values."""
         return training_options(self.bundle)
 
-    def __call__(self, request: Mapping[str, Any], datastore: Datastore) -> dict[str, Any]:
-        """Train on the labelled studies, from the weights in use, and return which weights came of it.
+    def stats(self) -> dict[str, Any]:
+        """Return which weights are in use, and how each training's compared with those before."""
+        return {} if self.bundle.versions is None else self.bundle.versions.summary()
+
+    def __call__(self, request: Mapping[str, Any], datastore: Any) -> dict[str, Any]:
+        """Train, in the process that MONAI Label starts for it, and return how the new weights compare.
 
         Raises:
-            ValueError: if a setting is not a number.
+            ValueError: if a setting is not a number in its range.
         """
-        run_bundle(self.bundle.root, "training", ["train.json"], training_settings(self.bundle, self.studies, request))
-        return {"weights": str(self.bundle.weights)}
+        limit_memory(self.settings.memory_gib)
+        options = {name: request[name] for name in self.config() if name in request}
+        return train(self.bundle, self.studies, options)
 
 
 class BundleApp(MONAILabelApp):
@@ -109,15 +83,24 @@ class BundleApp(MONAILabelApp):
     """
 
     def __init__(self, app_dir: str, studies: str, conf: dict[str, str]) -> None:
+        self.settings = from_environment()
         self.skipped: dict[str, str] = {}
         self.bundles: dict[str, ServedBundle] = {}
+        self.folders: dict[str, tuple[Path, Path]] = {}
         roots = bundle_roots(conf["bundles"])
         for name in conf["models"].split(",") if conf.get("models") else roots:
+            self.folders[name] = (roots[name], Path(app_dir) / "model" / name)
             try:
-                self.bundles[name] = ServedBundle(roots[name], Path(app_dir) / "model" / name)
+                self.bundles[name] = ServedBundle(*self.folders[name])
             except Exception as error:  # one broken bundle never takes the others down
-                self._skip(name, error)
+                self._skip(name, str(innermost_reason(error)) or type(error).__name__)
         super().__init__(app_dir, studies, conf, name="cardiac and neonatal bundles", description=self._text())
+        folders = {name: self.folders[name] for name in self.bundles}
+        self.worker = Worker(folders, self.settings.seconds, self.settings.memory_gib)
+
+    def init_datastore(self) -> Studies:
+        """Return the studies."""
+        return Studies(Path(self.studies), Path(self.app_dir), self.settings.writable)
 
     def init_infers(self) -> dict[str, InferTask]:
         """Return the models by name."""
@@ -125,49 +108,65 @@ class BundleApp(MONAILabelApp):
 
     def init_trainers(self) -> dict[str, TrainTask]:
         """Return the models that learn from labels, by name."""
-        return {name: BundleTraining(bundle, self.studies) for name, bundle in self.bundles.items() if bundle.learns}
+        learning = {name: bundle for name, bundle in self.bundles.items() if bundle.learns}
+        return {name: BundleTraining(bundle, self.studies, self.settings) for name, bundle in learning.items()}
 
     def on_init_complete(self) -> None:
-        """Load every bundle, in the server's process alone: trainings run in processes of their own.
+        """Load every bundle in the worker, in the server's process alone: trainings run in processes of their own.
 
         Raises:
             RuntimeError: if not one bundle is left.
         """
-        for name, bundle in self.bundles.items():
-            try:
-                bundle.load()
-            except Exception as error:
-                if bundle.learns and not bundle.weights.is_file():
-                    logger.warning("%s has no weights yet: it answers after a training", name)
-                    continue
-                self._skip(name, error)
-                self._infers.pop(name, None)
-                self._trainers.pop(name, None)
+        for name, reason in self.worker.start().items():
+            bundle = self.bundles[name]
+            if bundle.learns and not bundle.weights.is_file():
+                logger.warning("%s has no weights yet: it answers after a training", name)
+                continue
+            self._skip(name, reason)
+            self._infers.pop(name, None)
+            self._trainers.pop(name, None)
         self.description = self._text()
         if not self._infers:
             raise RuntimeError(f"no bundle to serve: {self.skipped}")
-        super().on_init_complete()
 
-    def _skip(self, name: str, error: Exception) -> None:
-        self.skipped[name] = str(_reason(error)) or type(error).__name__
-        logger.error("%s is broken and left out: %s", name, self.skipped[name])
+    def served(self, name: str) -> ServedBundle:
+        """Return a bundle that answers.
+
+        Raises:
+            FileNotFoundError: if there is none of that name.
+        """
+        if name not in self._infers:
+            raise FileNotFoundError(f"{name[:50]}: expected one of {', '.join(self._infers)}")
+        return self.bundles[name]
+
+    def learning(self, name: str) -> ServedBundle:
+        """Return a bundle that learns from labels.
+
+        Raises:
+            FileNotFoundError: if there is none of that name.
+        """
+        if name not in self._trainers:
+            raise FileNotFoundError(
+                f"{name[:50]}: expected one of {', '.join(self._trainers)}, which learn from labels"
+            )
+        return self.bundles[name]
+
+    def next_sample(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Return an image without a label, chosen by the strategy in `request`; nothing if there is none.
+
+        Raises:
+            FileNotFoundError: if there is no such strategy.
+        """
+        strategy = request["strategy"]
+        if strategy not in self._strategies:
+            raise FileNotFoundError(f"{strategy[:50]}: expected one of {', '.join(self._strategies)}")
+        chosen = self._strategies[strategy]({"strategy": strategy}, self._datastore)
+        return {**chosen, **self._datastore.get_image_info(chosen["id"])} if chosen else {}
+
+    def _skip(self, name: str, reason: str) -> None:
+        self.skipped[name] = reason
+        logger.error("%s is broken and left out: %s", name, reason)
 
     def _text(self) -> str:
         broken = "".join(f" Left out: {name} ({reason})." for name, reason in self.skipped.items())
         return f"For research. Not a medical device, not for clinical use.{broken}"
-
-
-def _kept(image: Path) -> str:
-    """Move a result out of its folder, to a name of its own with the same suffixes."""
-    suffix = image.name[image.name.rindex(".nii") :] if ".nii" in image.name else image.suffix
-    with tempfile.NamedTemporaryFile(prefix="answer-", suffix=suffix, delete=False) as file:
-        shutil.copyfile(image, file.name)
-    return file.name
-
-
-def _reason(error: BaseException) -> BaseException:
-    """Return the error of ours that MONAI has wrapped; without one, the innermost."""
-    chain = [error]
-    while chain[-1].__cause__ is not None:
-        chain.append(chain[-1].__cause__)
-    return next((link for link in chain if isinstance(link, EXPECTED)), chain[-1])

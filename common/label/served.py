@@ -14,11 +14,18 @@ from monai.bundle import ConfigParser
 
 from ..errors import UnusableFileError
 from ..files import read_csv
+from .versions import Versions
 
 Setting = bool | int | float | None
 
 APP = "monai-label"
 FAILURES = "failed.csv"
+# How much of the machine an answer takes is the server's to say.
+RESOURCES = ("num_workers", "batch_size")
+# What public clients send with every request, without a meaning here.
+CLIENT_NAMES = frozenset({"client_id", "label_info", "result_compress", "result_dtype", "result_extension"})
+TIMES_THE_DEFAULT = 10
+LARGEST = 1e9
 
 
 class Answer(NamedTuple):
@@ -37,7 +44,7 @@ class ServedBundle:
 
     Args:
         root: folder of the bundle, in a checkout or unpacked.
-        own_models: folder with weights that go before the bundle's own, once they are there.
+        own_models: folder for weights trained from labels, which go before the bundle's own once they are in use.
 
     Raises:
         UnusableFileError: if the metadata is damaged or does not say what kind of answer the bundle gives.
@@ -53,7 +60,7 @@ class ServedBundle:
                 f"{self.root / 'configs' / 'metadata.json'}: expected supported_apps with {APP} and its type, "
                 f"found {self.metadata.get('supported_apps')}"
             )
-        self.own_models = None if own_models is None else Path(own_models)
+        self.versions = None if own_models is None else Versions(Path(own_models))
         self._parser: ConfigParser | None = None
         self._loaded: tuple[Any, ...] = ()
         self._one_at_a_time = threading.Lock()
@@ -65,9 +72,9 @@ class ServedBundle:
 
     @property
     def weights(self) -> Path:
-        """The weights in use: those of `own_models` if they are there, else the bundle's."""
-        own = None if self.own_models is None else self.own_models / "model.pt"
-        return own if own is not None and own.is_file() else self.root / "models" / "model.pt"
+        """The weights in use: a version of `own_models`, or the bundle's."""
+        own = None if self.versions is None else self.versions.weights
+        return own or self.root / "models" / "model.pt"
 
     def load(self) -> None:
         """Build the network and read its weights, unless that was done with these weights before.
@@ -79,10 +86,30 @@ class ServedBundle:
             self._load()
 
     def settings(self) -> dict[str, Setting]:
-        """Return the settings of `inference.json` that are numbers or yes and no, or that are not set there."""
+        """Return the settings of `inference.json` that are numbers or yes and no, or that are not set there.
+
+        Those that say how much of the machine is taken are left out.
+        """
         config = _read_json(self.root / "configs" / "inference.json")
-        named = {name: value for name, value in config.items() if not name.startswith("_")}
+        named = {
+            name: value for name, value in config.items() if not name.startswith("_") and not name.endswith(RESOURCES)
+        }
         return {name: value for name, value in named.items() if isinstance(value, Setting)}
+
+    def check_settings(self, wanted: Mapping[str, Any]) -> None:
+        """Check what a client asks for, before anything is computed.
+
+        Raises:
+            ValueError: if a name is none of :meth:`settings`, or a value is not of its kind or in its range.
+        """
+        known = self.settings()
+        if unknown := set(wanted) - set(known) - CLIENT_NAMES - {"number"}:
+            found = ", ".join(sorted(unknown))[:200]
+            raise ValueError(f"{self.name}: expected some of {', '.join(known)}, number; found {found}")
+        _chosen(known, wanted)
+        number = wanted.get("number", 0)
+        if type(number) is not int or not 0 <= number <= LARGEST:
+            raise ValueError(f"number: expected a whole number from 0, found {str(number)[:100]!r}")
 
     def infer(
         self,
@@ -145,10 +172,30 @@ class ServedBundle:
 def _chosen(known: Mapping[str, Setting], wanted: Mapping[str, Any]) -> dict[str, Setting]:
     chosen = {name: value for name, value in wanted.items() if name in known}
     for name, value in chosen.items():
-        kind = bool if isinstance(known[name], bool) else (int, float, NoneType)
-        if not isinstance(value, kind):
-            raise ValueError(f"{name}: expected {'yes or no' if kind is bool else 'a number'}, found {value!r}")
+        default = known[name]
+        if isinstance(default, bool) and not isinstance(value, bool):
+            raise ValueError(f"{name}: expected yes or no, found {value!r}")
+        if not isinstance(value, bool | NoneType):
+            checked_number(name, value, default)
+        elif default is not None and not isinstance(default, bool):
+            raise ValueError(f"{name}: expected a number, found {value!r}")
     return chosen
+
+
+def checked_number(name: str, value: Any, default: float | None) -> Any:
+    """Return a value from outside if it is a number as `default` is, and not far beyond it.
+
+    Raises:
+        ValueError: if it is not.
+    """
+    whole = isinstance(default, int)
+    expected = "a whole number" if whole else "a number"
+    if isinstance(value, bool) or not isinstance(value, int if whole else (int, float)):
+        raise ValueError(f"{name}: expected {expected}, found {str(value)[:100]!r}")
+    least, most = (0, TIMES_THE_DEFAULT * default) if default else (-LARGEST, LARGEST)
+    if not least <= value <= most:  # NaN is in no range
+        raise ValueError(f"{name}: expected {expected} from {least} to {most}, found {str(value)[:100]}")
+    return value
 
 
 def make_importable(root: Path) -> None:

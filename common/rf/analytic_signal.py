@@ -1,14 +1,13 @@
 """The analytic signal of RF lines: channels of the network, and the B-mode image."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Sequence
 
 import torch
-from monai.config import KeysCollection, NdarrayOrTensor
-from monai.transforms import MapTransform, Transform
-from monai.utils import TransformBackends, convert_to_tensor
+from monai.config import NdarrayOrTensor
+from monai.utils import convert_to_tensor
 from torch import Tensor
 
-_CHANNELS = ("imaginary", "rf", "envelope")
+CHANNELS = ("imaginary", "rf", "envelope")
 
 
 def analytic_signal(rf: Tensor, dim: int = -2) -> Tensor:
@@ -32,90 +31,58 @@ def analytic_signal(rf: Tensor, dim: int = -2) -> Tensor:
     return torch.fft.ifft(torch.fft.fft(rf, dim=dim) * weights.view(shape), dim=dim)
 
 
-class AnalyticChannels(Transform):
-    """Turn an RF frame into channels of its analytic signal, each scaled on its own.
+def analytic_channels(rf: NdarrayOrTensor, channels: Sequence[str] = CHANNELS, scaling: str = "min_max") -> Tensor:
+    """Return channels (C, H, W) of the analytic signal of one RF frame (H, W) or (1, H, W), axial first.
 
     Args:
+        rf: the frame.
         channels: names and order of the channels: "imaginary", "rf", "envelope"; the default is the order of the
             authors' later demonstration.
-        scaling: "min_max" maps each channel of each frame to [0, 1]; "deviation" divides all by the standard
-            deviation of the RF; "none" leaves the values.
+        scaling: "min_max" maps each channel to [0, 1]; "deviation" divides all by the standard deviation of the RF;
+            "none" leaves the values.
 
     Raises:
-        ValueError: for unknown names.
+        ValueError: for unknown names, or more than one frame.
     """
-
-    backend = [TransformBackends.TORCH]  # noqa: RUF012
-
-    def __init__(self, channels: Sequence[str] = _CHANNELS, scaling: str = "min_max") -> None:
-        if not channels or set(channels) - set(_CHANNELS):
-            raise ValueError(f"channels: expected names among {_CHANNELS}, found {tuple(channels)}")
-        if scaling not in ("min_max", "deviation", "none"):
-            raise ValueError(f"scaling: expected 'min_max', 'deviation' or 'none', found {scaling!r}")
-        self.channels, self.scaling = tuple(channels), scaling
-
-    def __call__(self, rf: NdarrayOrTensor) -> Tensor:
-        """Return the channels (C, H, W) of one RF frame (H, W) or (1, H, W), axial first."""
-        frame = convert_to_tensor(rf, dtype=torch.float32, track_meta=False)
-        frame = frame[0] if frame.dim() == 3 and frame.shape[0] == 1 else frame
-        if frame.dim() != 2:
-            raise ValueError(f"rf: expected one frame (axial, lateral), found shape {tuple(frame.shape)}")
-        signal = analytic_signal(frame)
-        parts = {"imaginary": signal.imag, "rf": frame, "envelope": signal.abs()}
-        return self._scaled(torch.stack([parts[name] for name in self.channels]), frame)
-
-    def _scaled(self, image: Tensor, frame: Tensor) -> Tensor:
-        if self.scaling == "none":
-            return image
-        if self.scaling == "deviation":
-            return image / frame.std().clamp_min(torch.finfo(frame.dtype).tiny)
+    check_channels(channels, scaling)
+    frame = convert_to_tensor(rf, dtype=torch.float32, track_meta=False)
+    frame = frame[0] if frame.dim() == 3 and frame.shape[0] == 1 else frame
+    if frame.dim() != 2:
+        raise ValueError(f"rf: expected one frame (axial, lateral), found shape {tuple(frame.shape)}")
+    signal = analytic_signal(frame)
+    parts = {"imaginary": signal.imag, "rf": frame, "envelope": signal.abs()}
+    image = torch.stack([parts[name] for name in channels])
+    # A constant channel becomes 0.
+    least = torch.finfo(frame.dtype).tiny
+    if scaling == "deviation":
+        return image / frame.std().clamp_min(least)
+    if scaling == "min_max":
         low, high = image.amin((1, 2), keepdim=True), image.amax((1, 2), keepdim=True)
-        # A constant channel becomes 0.
-        return (image - low) / (high - low).clamp_min(torch.finfo(frame.dtype).tiny)
+        return (image - low) / (high - low).clamp_min(least)
+    return image
 
 
-class AnalyticChannelsd(MapTransform):
-    """Dictionary form of :class:`AnalyticChannels`."""
-
-    backend = AnalyticChannels.backend
-
-    def __init__(
-        self,
-        keys: KeysCollection,
-        channels: Sequence[str] = _CHANNELS,
-        scaling: str = "min_max",
-        allow_missing_keys: bool = False,
-    ) -> None:
-        super().__init__(keys, allow_missing_keys)
-        self.convert = AnalyticChannels(channels, scaling)
-
-    def __call__(self, data: Mapping[Hashable, NdarrayOrTensor]) -> dict[Hashable, NdarrayOrTensor]:
-        """Convert the frames under `keys`; the input mapping is left as it was."""
-        d = dict(data)
-        for key in self.key_iterator(d):
-            d[key] = self.convert(d[key])
-        return d
+def check_channels(channels: Sequence[str], scaling: str) -> None:
+    """Raise a ValueError for names that :func:`analytic_channels` does not know."""
+    if not channels or set(channels) - set(CHANNELS):
+        raise ValueError(f"channels: expected names among {CHANNELS}, found {tuple(channels)}")
+    if scaling not in ("min_max", "deviation", "none"):
+        raise ValueError(f"scaling: expected 'min_max', 'deviation' or 'none', found {scaling!r}")
 
 
-class BMode(Transform):
-    """Turn RF (..., H, W), axial first, into its log-compressed envelope in decibels below the brightest pixel.
+def b_mode(rf: NdarrayOrTensor, dynamic_range_db: float = 50.0) -> Tensor:
+    """Return the log-compressed envelope of RF (..., H, W), axial first, in decibels below the brightest pixel.
+
+    A frame without signal is at the lower end everywhere.
 
     Args:
+        rf: one frame or several.
         dynamic_range_db: positive; the result lies in [-`dynamic_range_db`, 0].
     """
-
-    backend = [TransformBackends.TORCH]  # noqa: RUF012
-
-    def __init__(self, dynamic_range_db: float = 50.0) -> None:
-        if dynamic_range_db <= 0:
-            raise ValueError(f"dynamic_range_db: expected a positive number, found {dynamic_range_db}")
-        self.dynamic_range_db = dynamic_range_db
-
-    def __call__(self, rf: NdarrayOrTensor) -> Tensor:
-        """Return the image in dB; a frame without signal is at the lower end everywhere."""
-        envelope = analytic_signal(convert_to_tensor(rf, dtype=torch.float32, track_meta=False)).abs()
-        largest = envelope.amax()
-        if largest == 0:
-            return torch.full_like(envelope, -self.dynamic_range_db)
-        floor = 10 ** (-self.dynamic_range_db / 20)
-        return 20 * torch.log10((envelope / largest).clamp_min(floor))
+    if dynamic_range_db <= 0:
+        raise ValueError(f"dynamic_range_db: expected a positive number, found {dynamic_range_db}")
+    envelope = analytic_signal(convert_to_tensor(rf, dtype=torch.float32, track_meta=False)).abs()
+    largest = envelope.amax()
+    if largest == 0:
+        return torch.full_like(envelope, -dynamic_range_db)
+    return 20 * torch.log10((envelope / largest).clamp_min(10 ** (-dynamic_range_db / 20)))

@@ -1,14 +1,19 @@
 """Datalists of RF frame pairs: simulated or measured files, sequences in folders, or a CSV of pairs."""
 
 import itertools
+import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..data.listing import report_unused, visible_files
 from ..data.splits import SPLITS, assign_splits, check_fold, wanted_splits
+from ..data.stored_volume import stored_volume
 from ..data.tables import read_table
 from ..errors import NoDataError, UnusableFileError
-from .formats import RfSettings, read_rf, rf_suffixes
+from .formats import frame_shape
+from .readers import rf_suffixes
+from .settings import RfSettings
 
 _PAIRS_FILE = "pairs.csv"
 
@@ -26,8 +31,9 @@ def rf_datalist(
     """Return one item a frame pair: case, sequence, and path and frame number of pre and post.
 
     Layouts: a folder with `pairs.csv` (case, pre, post, pre_frame, post_frame; paths relative to it); files that hold
-    two frames or a sequence each; folders that hold a sequence each, one frame a file in order of name; and any of
-    these below folders named training, validation and test.
+    two frames or a sequence each; folders that hold a sequence each, one frame a file in order of name (frame2 before
+    frame10), the folder itself among them; and any of these below folders named training, validation and test. Files
+    that are not RF are named in the log.
 
     Args:
         dataset_dir: the folder, or one file.
@@ -41,7 +47,7 @@ def rf_datalist(
         settings: how files are read (their number of frames is needed to list pairs).
 
     Raises:
-        NoDataError: if there is no RF in any of the layouts, or nothing in the split.
+        NoDataError: if there is no RF in any of the layouts, nothing in the split, or not the wanted sequence.
         ValueError: for other values of `split`, `fold`, `folds` or `pairs`.
     """
     wanted = wanted_splits(split)
@@ -50,11 +56,18 @@ def rf_datalist(
         raise NoDataError(_no_data(root, "no such folder"))
     fixed = [name for name in SPLITS if (root / name).is_dir()]
     if fixed:
+        outside = [path for path in visible_files(root) if path.relative_to(root).parts[0] not in SPLITS]
+        report_unused(root, dict.fromkeys(outside, f"not in one of the folders {', '.join(fixed)}"))
         items = [item for name in fixed if name in wanted for item in rf_pairs(root / name, pairs, settings)]
     else:
         items = rf_pairs(root, pairs, settings)
     if sequences:
-        items = [item for item in items if item["sequence"] in _names(sequences)]
+        held, asked = {item["sequence"] for item in items}, _names(sequences)
+        if not asked <= held:
+            raise NoDataError(
+                f"{root}: expected the sequences {', '.join(sorted(asked))}, found {', '.join(sorted(held))}"
+            )
+        items = [item for item in items if item["sequence"] in asked]
     if not fixed and split != "all":
         items = _in_splits(items, wanted, fold, folds, seed)
     if not items:
@@ -74,12 +87,19 @@ def rf_pairs(
     if pairs not in ("consecutive", "first", "every"):
         raise ValueError(f"pairs: expected 'consecutive', 'first' or 'every', found {pairs!r}")
     root = Path(folder)
+    if root.is_file():
+        return rf_csv_pairs(root) if root.suffix.lower() == ".csv" else _file_pairs(root, root.stem, pairs, settings)
+    files = visible_files(root) if root.is_dir() else []
     if (root / _PAIRS_FILE).is_file():
-        return rf_csv_pairs(root / _PAIRS_FILE)
-    files = [root] if root.is_file() else _rf_files(root)
-    items = [item for path in files for item in _file_pairs(path, pairs, settings)]
-    for sequence in sorted(path for path in root.iterdir() if path.is_dir()) if root.is_dir() else []:
-        items += _folder_pairs(sequence, pairs, settings)
+        items = rf_csv_pairs(root / _PAIRS_FILE)
+        named = {root / _PAIRS_FILE, *(Path(item[key]) for item in items for key in ("pre", "post"))}
+        report_unused(root, {path: f"not in {_PAIRS_FILE}" for path in _rf_files(files)[0] if path not in named})
+        return items
+    used, unused = _rf_files(files)
+    items = []
+    for parent, members in itertools.groupby(sorted(used, key=lambda path: path.parent), lambda path: path.parent):
+        items += _folder_pairs("_".join(parent.relative_to(root).parts), root, list(members), pairs, settings)
+    report_unused(root, dict.fromkeys(unused, f"no RF file that is read ({', '.join(rf_suffixes())})"))
     if not items:
         raise NoDataError(_no_data(root, "none of them"))
     return items
@@ -88,19 +108,24 @@ def rf_pairs(
 def rf_csv_pairs(path: str | Path) -> list[dict[str, Any]]:
     """Return the pairs of a CSV file with the columns case, pre, post and optionally pre_frame, post_frame, sequence.
 
+    A frame that is no number is left for :class:`common.rf.LoadRfPaird` to refuse, so that the other pairs go on.
+
     Raises:
-        UnusableFileError: if a column is missing or a frame is no number.
+        UnusableFileError: if the file is no table, a column is missing, or there is no pair.
     """
     path = Path(path)
     items = []
-    for row in read_table(path):
+    for number, row in enumerate(read_table(path), 1):
+        row = {name.casefold(): value for name, value in row.items()}
         if not {"case", "pre", "post"} <= set(row):
             raise UnusableFileError(f"{path}: expected the columns case, pre, post, found {', '.join(row)}")
+        case = row["case"] or f"pair_{number}"
         frames = [row.get("pre_frame") or "0", row.get("post_frame") or ("1" if row["pre"] == row["post"] else "0")]
-        if not all(frame.isdigit() for frame in frames):
-            raise UnusableFileError(f"{path}: expected frame numbers from 0, found {frames} for {row['case']}")
-        files = [str(path.parent / row[name]) for name in ("pre", "post")]
-        items.append(_item(row["case"], row.get("sequence") or row["case"], files, [int(frame) for frame in frames]))
+        files = [str(path.parent / row[name].replace("\\", "/")) for name in ("pre", "post")]
+        numbers = [int(frame) if frame.isdecimal() else frame for frame in frames]
+        items.append(_item(case, row.get("sequence") or case, files, numbers))
+    if not items:
+        raise UnusableFileError(f"{path}: expected a pair in each row, found no row below the column names")
     return items
 
 
@@ -109,31 +134,47 @@ def _names(sequences: str | int | Sequence[str | int]) -> set[str]:
     return {str(part).strip() for part in parts}
 
 
-def _file_pairs(path: Path, pairs: str, settings: RfSettings | None) -> list[dict[str, Any]]:
+def _file_pairs(path: Path, name: str, pairs: str, settings: RfSettings | None) -> list[dict[str, Any]]:
     count = _count(path, settings)
-    if count <= 2:
-        # A file of one frame is listed too: loading it says what is missing, and the others go on.
-        return [_item(path.stem, path.stem, [str(path)] * 2, [0, 1])]
-    chosen = _chosen(count, pairs)
-    return [_item(f"{path.stem}_{a + 1}_{b + 1}", path.stem, [str(path)] * 2, [a, b]) for a, b in chosen]
+    if count is None or count <= 2:
+        # A file of one frame, or a damaged one, is listed too: loading it says what is missing, and the others go on.
+        return [_item(name, name, [str(path)] * 2, [0, 1])]
+    return [_item(f"{name}_{a + 1}_{b + 1}", name, [str(path)] * 2, [a, b]) for a, b in _chosen(count, pairs)]
 
 
-def _folder_pairs(folder: Path, pairs: str, settings: RfSettings | None) -> list[dict[str, Any]]:
-    files = _rf_files(folder)
-    if len(files) == 1:
-        return _file_pairs(files[0], pairs, settings)
-    return [
-        _item(f"{folder.name}_{a + 1}_{b + 1}", folder.name, [str(files[a]), str(files[b])], [0, 0])
-        for a, b in _chosen(len(files), pairs)
+def _folder_pairs(
+    name: str, root: Path, files: list[Path], pairs: str, settings: RfSettings | None
+) -> list[dict[str, Any]]:
+    """Return the pairs of the files of one folder: single frames are a sequence, the others are one each."""
+    counts = {path: _count(path, settings) for path in files}
+    several = 1 in counts.values() and len(files) > 1
+    # A frame that cannot be read keeps its place: its neighbours are no consecutive pair.
+    frames = sorted((path for path in files if several and counts[path] in (1, None)), key=_natural_order)
+    if len(frames) < 2:
+        frames = []
+    sequence = name or root.resolve().name
+    items = [
+        _item(f"{sequence}_{a + 1}_{b + 1}", sequence, [str(frames[a]), str(frames[b])], [0, 0])
+        for a, b in _chosen(len(frames), pairs)
     ]
+    for path in files:
+        if path not in frames:
+            items += _file_pairs(path, f"{name}_{path.stem}" if name else path.stem, pairs, settings)
+    return items
 
 
-def _count(path: Path, settings: RfSettings | None) -> int:
-    """Return the number of frames in a file; an unreadable one counts as a pair, so that loading it names the error."""
+def _natural_order(path: Path) -> list[tuple[int, str]]:
+    """Return a key by which frame2 comes before frame10."""
+    parts = re.split(r"([0-9]+)", path.name)
+    return [(int(part), "") if part.isdecimal() else (-1, part.casefold()) for part in parts]
+
+
+def _count(path: Path, settings: RfSettings | None) -> int | None:
+    """Return the number of frames in a file; None if it cannot be read, so that loading it names the error."""
     try:
-        return len(read_rf(path, settings).frames)
+        return frame_shape(path, settings)[0]
     except UnusableFileError:
-        return 2
+        return None
 
 
 def _chosen(count: int, pairs: str) -> list[tuple[int, int]]:
@@ -144,7 +185,7 @@ def _chosen(count: int, pairs: str) -> list[tuple[int, int]]:
     return list(itertools.combinations(range(count), 2))
 
 
-def _item(case: str, sequence: str, files: Sequence[str], frames: Sequence[int]) -> dict[str, Any]:
+def _item(case: str, sequence: str, files: Sequence[str], frames: Sequence[int | str]) -> dict[str, Any]:
     return {
         "case": case,
         "sequence": sequence,
@@ -155,11 +196,21 @@ def _item(case: str, sequence: str, files: Sequence[str], frames: Sequence[int])
     }
 
 
-def _rf_files(folder: Path) -> list[Path]:
-    """Return the RF files of a folder in order of name; the `.raw` beside an `.mhd` of the same name is its data."""
-    files = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix.lower() in rf_suffixes())
-    headers = {path.stem for path in files if path.suffix.lower() == ".mhd"}
-    return [path for path in files if path.suffix.lower() != ".raw" or path.stem not in headers]
+def _rf_files(files: Sequence[Path]) -> tuple[list[Path], list[Path]]:
+    """Return the RF files, and those that are neither RF nor the values of a header among them."""
+    used = [path for path in files if path.suffix.lower() in rf_suffixes()]
+    values = {_values_of(path) for path in used if path.suffix.lower() == ".mhd"}
+    unused = [path for path in files if path not in used and path not in values]
+    return [path for path in used if path not in values], unused
+
+
+def _values_of(header: Path) -> Path:
+    """Return the file that holds the values of a header; by its name if the header cannot be read."""
+    try:
+        volume = stored_volume(header)
+    except UnusableFileError:
+        volume = None
+    return volume.data if volume and volume.data else header.with_suffix(".raw")
 
 
 def _in_splits(

@@ -19,12 +19,13 @@ from ..evaluation.table import EvaluationRow
 from ..files import write_csv
 from ..training.processes import bare_network
 from ..training.weights import load_weights
-from .analytic_signal import AnalyticChannels
-from .classical import ClassicalSettings, classical_flows
+from .analytic_signal import analytic_channels
+from .classical import ClassicalSettings, classical_displacements, completed_displacement, refined_displacement
 from .figures import ShownPair, draw_profile, draw_strains
-from .grid import resample_flow
-from .strain import AxialStrain
-from .strain_case import case_figures
+from .grid import resample_displacement
+from .quality import trusted_strain
+from .scores import case_figures
+from .strain import axial_strain
 
 _LABELS = {
     "cnr": "CNR",
@@ -41,7 +42,7 @@ _LABELS = {
     "strain_bias": "strain bias (%)",
     "strain_sd": "strain SD (%)",
     "data_term": "data term",
-    "reliable_share": "share of reliable pixels",
+    "reliable_fraction": "fraction of reliable pixels",
 }
 
 
@@ -49,14 +50,14 @@ class EvaluatedPairs:
     """Rows of an evaluation with the figures of every method under `figures`; images of the first pairs.
 
     For engines whose postprocessing brings `pred` back to the frames' grid, and whose batches hold `pre`, `post`,
-    `image` and, of simulated pairs, the exact `flow`, `strain` and `inclusion`.
+    `image` and, of simulated pairs, the exact `displacement`, `strain` and `inclusion`.
 
     Args:
         network: the network, for the run with other weights.
         before: weights before fine-tuning; a row of the table if the file is there.
         window: samples of the strain fit.
         edges: samples and lines left out at each side.
-        classical: settings of NCC and GLUE; None leaves both out.
+        classical: settings of NCC and GLUE; None leaves both, and the network refined by GLUE, out.
         windows: JSON file with windows {"target", "background", "uniform"} for all cases, or such by case name.
         shown: pairs in `strain.png`.
         method: name of the network's row.
@@ -78,7 +79,7 @@ class EvaluatedPairs:
     ) -> None:
         self.shown, self.edges = shown, tuple(edges)
         self.network, self.before, self.method = network, before, method
-        self.strain, self.channels, self.classical = AxialStrain(window), AnalyticChannels(), classical
+        self.window, self.classical = window, classical
         self.windows = _read_windows(windows) if windows else {}
         self.pairs: list[ShownPair] = []
         self._other: nn.Module | None = None
@@ -89,17 +90,26 @@ class EvaluatedPairs:
 
     def __call__(self, item: Mapping[str, Any], output: Mapping[str, Any]) -> Row:
         """Return case and figures by method of one pair."""
+        if "displacement" in item:  # RfPairToImaged has brought it to the network's grid
+            reference = resample_displacement(item["displacement"], item["pre"].shape[-2:])
+            item = {**item, "displacement": reference}
         with torch.no_grad():
-            flows = self._flows(item, output)
-            strains = {method: self.strain(flow) for method, flow in flows.items()}
-            image = torch.cat([self.channels(item[key]) for key in ("pre", "post")]).to(output["pred"].device)
+            displacements = self._displacements(item, output)
+            strains = {
+                method: axial_strain(displacement, self.window) for method, displacement in displacements.items()
+            }
+            image = torch.cat([analytic_channels(item[key]) for key in ("pre", "post")]).to(output["pred"].device)
             windows = self.windows.get(str(item["case"]), self.windows.get("*"))
             figures = {
-                method: case_figures(flow, strains[method], item, image, self.edges, windows)
-                for method, flow in flows.items()
+                method: case_figures(displacement, strains[method], item, image, self.edges, windows)
+                for method, displacement in displacements.items()
             }
         if len(self.pairs) < self.shown:
-            self.pairs.append(ShownPair.of(item, strains, figures, self.edges))
+            believed = {
+                method: trusted_strain(item["pre"], item["post"], displacement, self.window).strain[None]
+                for method, displacement in displacements.items()
+            }
+            self.pairs.append(ShownPair.of(item, believed, figures, self.edges))
         return {"case": str(item["case"]), "figures": figures}
 
     def draw(self, folder: Path, rows: Sequence[Row], method: str = "model") -> None:
@@ -114,18 +124,23 @@ class EvaluatedPairs:
         if self.before and Path(self.before).is_file():
             self._other = load_weights(copy.deepcopy(bare_network(self.network)), self.before).eval()
 
-    def _flows(self, item: Mapping[str, Any], output: Mapping[str, Any]) -> dict[str, Tensor]:
-        flows = {}
+    def _displacements(self, item: Mapping[str, Any], output: Mapping[str, Any]) -> dict[str, Tensor]:
+        displacements = {}
         if self.classical is not None:
-            flows = {
+            displacements = {
                 k: v.to(output["pred"].device)
-                for k, v in classical_flows(item["pre"], item["post"], self.classical).items()
+                for k, v in classical_displacements(item["pre"], item["post"], self.classical).items()
             }
         if self._other is not None:
             image = item["image"][None].to(output["pred"].device)
-            flow = self._other.to(image.device)(image)[0]
-            flows["before fine-tuning"] = resample_flow(flow, item["pre"].shape[-2:])
-        return {**flows, self.method: output["pred"]}
+            displacement = self._other.to(image.device)(image)[0]
+            displacements["before fine-tuning"] = resample_displacement(displacement, item["pre"].shape[-2:])
+        displacements[self.method] = output["pred"]
+        if self.classical is not None:
+            refined, _ = completed_displacement(item["pre"], item["post"], output["pred"], self.classical)
+            refined = refined_displacement(item["pre"], item["post"], refined, self.classical.glue)
+            displacements[f"{self.method} and GLUE"] = refined.to(output["pred"].device)
+        return displacements
 
 
 def elastography_table(rows: Sequence[Row], method: str = "model") -> list[EvaluationRow]:

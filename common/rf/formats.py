@@ -1,14 +1,17 @@
 """RF frames and their acquisition from MAT, NPY, NPZ, MHD and raw files."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.tables import number
 from ..errors import UnusableFileError
+from .readers import stored_arrays
+from .settings import RANGES, RfSettings
+from .stored import StoredArray
 
 # Names under which laboratories store RF, tried in this order; two names are the two frames of a pair.
 KNOWN_VARIABLES: tuple[tuple[str, ...], ...] = (
@@ -22,35 +25,19 @@ KNOWN_VARIABLES: tuple[tuple[str, ...], ...] = (
     ("rf",),
     ("RF",),
     ("img",),
+    ("RcvData",),
 )
-# Numbers that a file may carry, each with the unit in its name.
-_ACQUISITION = ("fs_hz", "fc_hz", "sound_speed_m_s", "pitch_m", "frame_interval_s")
 _ANSWERS = ("axial_mm", "lateral_mm", "axial_strain", "inclusion")
-
-
-@dataclass(frozen=True)
-class RfSettings:
-    """How a file is to be read where it does not say so itself, and what it lacks.
-
-    Attributes:
-        variable: name of the array in a MAT, HDF5 or NPZ file, or two names joined by "," (a frame each).
-        axial_first: True for samples x lines, False for lines x samples; None expects more samples than lines.
-        frames_last: in an array of three axes, True if frames are the last one (as laboratories store MAT), False if
-            the first; None takes the last in MAT files and the first elsewhere.
-        raw_shape, raw_dtype: shape (of a frame, or of frames by samples by lines) and type of `.raw` files.
-        sampling_mhz, centre_mhz, sound_speed_m_s, pitch_mm, frame_interval_ms: the acquisition; they outrank the file.
-    """
-
-    variable: str | None = None
-    axial_first: bool | None = None
-    frames_last: bool | None = None
-    raw_shape: Sequence[int] | None = None
-    raw_dtype: str = "<f4"
-    sampling_mhz: float | None = None
-    centre_mhz: float | None = None
-    sound_speed_m_s: float | None = None
-    pitch_mm: float | None = None
-    frame_interval_ms: float | None = None
+# Number that a file may carry: the setting that outranks it, and how many of the setting's unit it counts.
+_ACQUISITION = {
+    "fs_hz": ("sampling_mhz", 1e-6),
+    "sound_speed_m_s": ("sound_speed_m_s", 1.0),
+    "pitch_m": ("pitch_mm", 1e3),
+    "frame_interval_s": ("frame_interval_ms", 1e3),
+}
+# Beyond it, squares and their sums leave the range of float32.
+_LARGEST_VALUE = 1e15
+_NAMED = 30
 
 
 @dataclass(frozen=True)
@@ -76,83 +63,118 @@ def read_rf(path: str | Path, settings: RfSettings | None = None) -> RfRecord:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        UnusableFileError: if it is of another kind, damaged, or holds no RF frame; the error lists what it holds.
+        UnusableFileError: if it is of another kind, damaged, claims more than memory holds, or holds no RF frame (the
+            error lists what it holds); if a value is no number, too large, or a quantity outside of its range.
     """
     path, chosen = Path(path), settings or RfSettings()
-    if not path.is_file():
-        raise FileNotFoundError(f"{path}: expected an RF file, found none")
-    reader = _READERS.get(path.suffix.lower())
-    if reader is None:
-        raise UnusableFileError(f"{path}: expected one of {', '.join(_READERS)}, found {path.suffix or 'no suffix'}")
-    try:
-        content = reader(path, chosen)
-    except UnusableFileError:
-        raise
-    except Exception as error:
-        raise UnusableFileError(f"{path}: cannot be read as {path.suffix}: {error}") from error
-    frames = _frames(path, content, chosen)
-    return RfRecord(frames, *_acquisition(content, chosen), {k: content[k] for k in _ANSWERS if k in content})
+    arrays = stored_arrays(path, chosen)
+    names = _variables(path, arrays, chosen)
+    parts = [_frames_first(path, _values(path, name, arrays[name]), chosen) for name in names]
+    frames = _axial_first(path, np.concatenate(parts), chosen.axial_first)
+    answers = {name: np.asarray(arrays[name].read(), dtype=float) for name in _ANSWERS if name in arrays}
+    return RfRecord(frames.astype(np.float32), *_acquisition(path, arrays, chosen), answers)
 
 
-def rf_suffixes() -> tuple[str, ...]:
-    """Return the suffixes that :func:`read_rf` reads."""
-    return tuple(_READERS)
+def frame_shape(path: str | Path, settings: RfSettings | None = None) -> tuple[int, int, int]:
+    """Return the number of frames in a file and their two sides, from headers as far as the format has them.
+
+    Raises:
+        FileNotFoundError, UnusableFileError: as :func:`read_rf`, but for what only the values show.
+    """
+    path, chosen = Path(path), settings or RfSettings()
+    arrays = stored_arrays(path, chosen)
+    shapes = [arrays[name].shape for name in _variables(path, arrays, chosen)]
+    along = -1 if _frames_last(path, chosen) else 0
+    count = sum(shape[along] if len(shape) == 3 else 1 for shape in shapes)
+    sides = shapes[0] if len(shapes[0]) == 2 else (shapes[0][:2] if along else shapes[0][1:])
+    return count, int(sides[0]), int(sides[1])
 
 
-def _frames(path: Path, content: Mapping[str, Any], settings: RfSettings) -> NDArray:
-    names = _variables(path, content, settings)
-    frames_last = settings.frames_last if settings.frames_last is not None else path.suffix.lower() == ".mat"
-    parts = [_checked(path, name, content[name]) for name in names]
-    shapes = {part.shape for part in parts}
+def _variables(path: Path, arrays: Mapping[str, StoredArray], settings: RfSettings) -> tuple[str, ...]:
+    """Return the names of the arrays to read: the wanted ones, known ones, or the only candidate; all of one shape."""
+    names = _chosen(path, arrays, settings)
+    shapes = sorted({tuple(arrays[name].shape) for name in names})
     if len(shapes) != 1:
-        raise UnusableFileError(f"{path}: expected frames of one size, found {sorted(shapes)} in {', '.join(names)}")
-    parts = [np.moveaxis(part, -1, 0) if frames_last and part.ndim == 3 else part for part in parts]
-    frames = np.concatenate([part if part.ndim == 3 else part[None] for part in parts])
-    return _axial_first(path, frames, settings.axial_first).astype(np.float32)
+        raise UnusableFileError(f"{path}: expected frames of one size, found {shapes} in {', '.join(names)}")
+    return names
 
 
-def _variables(path: Path, content: Mapping[str, Any], settings: RfSettings) -> tuple[str, ...]:
-    """Return the names of the arrays to read: the wanted ones, known ones, or the only candidate."""
-    held = ", ".join(f"{name} {np.shape(value)} {np.asarray(value).dtype}" for name, value in content.items())
-    held = held or "nothing"
-    if settings.variable:
-        names = tuple(name.strip() for name in settings.variable.split(","))
-        if not set(names) <= set(content):
-            raise UnusableFileError(f"{path}: expected the variable {settings.variable}, the file holds {held}")
-        return names
+def _chosen(path: Path, arrays: Mapping[str, StoredArray], settings: RfSettings) -> tuple[str, ...]:
+    held = _held(arrays)
+    if settings.names:
+        found = _by_name(arrays, settings.names)
+        if found is None:
+            raise UnusableFileError(
+                f"{path}: expected the variable {','.join(settings.names)}, the file holds {held}; set --rf_variable"
+            )
+        for name in found:
+            if not arrays[name].is_frame:
+                raise UnusableFileError(
+                    f"{path}: expected {name} to be a numeric array of 2 or 3 axes, found {arrays[name]}"
+                )
+        return found
     for names in KNOWN_VARIABLES:
-        if set(names) <= set(content):
-            return names
-    candidates = [name for name, value in content.items() if _is_frame(value) and name not in _ANSWERS]
+        found = _by_name(arrays, names)
+        if found and all(arrays[name].is_frame for name in found):
+            return found
+    candidates = [name for name, array in arrays.items() if array.is_frame and name not in _ANSWERS]
     if len(candidates) == 1:
         return (candidates[0],)
     if candidates:
         raise UnusableFileError(
-            f"{path}: several arrays could be the RF ({', '.join(candidates)}); name one with `variable`"
+            f"{path}: several arrays could be the RF ({_listed(candidates)}); name one, or two that are a frame each, "
+            f"as in --rf_variable {candidates[0]}"
         )
     raise UnusableFileError(f"{path}: expected a numeric array of 2 or 3 axes, the file holds {held}")
 
 
-def _is_frame(value: Any) -> bool:
-    numeric = isinstance(value, np.ndarray) and value.dtype.kind in "fiuc"
-    return numeric and value.ndim in (2, 3) and min(value.shape) > 1
+def _by_name(arrays: Mapping[str, StoredArray], names: Sequence[str]) -> tuple[str, ...] | None:
+    """Return the arrays of these names, or the only ones inside structures whose last part is that name."""
+    found = []
+    for name in names:
+        inner = [key for key in arrays if key == name] or [key for key in arrays if key.split(".")[-1] == name]
+        if len(inner) != 1:
+            return None
+        found += inner
+    return tuple(found)
 
 
-def _checked(path: Path, name: str, values: Any) -> NDArray:
-    array = np.asarray(values)
-    if array.dtype.kind not in "fiuc" or array.ndim not in (2, 3):
-        raise UnusableFileError(
-            f"{path}: expected {name} to be a numeric array of 2 or 3 axes, found {array.dtype} {array.shape}"
-        )
-    if array.dtype.kind == "c":
+def _held(arrays: Mapping[str, StoredArray]) -> str:
+    return _listed([f"{name} {array}" for name, array in arrays.items()]) or "nothing"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
+
+
+def _values(path: Path, name: str, stored: StoredArray) -> NDArray:
+    if stored.kind == "c":
         raise UnusableFileError(
             f"{path}: {name} is complex (IQ): its carrier is taken out, and the phase that the method tracks with it; "
             "give RF, or modulate it back with the centre frequency"
         )
+    array = stored.read()
     wrong = int(array.size - np.isfinite(array).sum())
     if wrong:
         raise UnusableFileError(f"{path}: {name} holds {wrong} values that are NaN or infinite; export it again")
+    largest = float(np.abs(array).max())
+    if largest > _LARGEST_VALUE or 0 < largest < 1 / _LARGEST_VALUE:
+        raise UnusableFileError(
+            f"{path}: expected {name} to reach an amplitude from {1 / _LARGEST_VALUE:g} to {_LARGEST_VALUE:g}, found "
+            f"{largest:g}; is it RF, and of this type?"
+        )
     return array
+
+
+def _frames_last(path: Path, settings: RfSettings) -> bool:
+    return settings.frames_last if settings.frames_last is not None else path.suffix.lower() == ".mat"
+
+
+def _frames_first(path: Path, array: NDArray, settings: RfSettings) -> NDArray:
+    if array.ndim == 2:
+        return array[None]
+    return np.moveaxis(array, -1, 0) if _frames_last(path, settings) else array
 
 
 def _axial_first(path: Path, frames: NDArray, axial_first: bool | None) -> NDArray:
@@ -160,94 +182,36 @@ def _axial_first(path: Path, frames: NDArray, axial_first: bool | None) -> NDArr
     if axial_first is None and samples < lines:
         raise UnusableFileError(
             f"{path}: expected samples x lines with more samples than lines, found {samples} x {lines}; set "
-            "axial_first to false if lines come first, to true if they do not"
+            "--axial_first to false if lines come first, to true if they do not"
         )
     return frames.swapaxes(1, 2) if axial_first is False else frames
 
 
-def _acquisition(content: Mapping[str, Any], settings: RfSettings) -> tuple[float | None, float | None, float | None]:
+def _acquisition(
+    path: Path, arrays: Mapping[str, StoredArray], settings: RfSettings
+) -> tuple[float | None, float | None, float | None]:
     """Return sample distance (mm), pitch (mm) and frame interval (s); None where nothing says it."""
-    held = {
-        name: float(np.asarray(content[name]).item()) for name in _ACQUISITION if np.size(content.get(name, ())) == 1
+    known = {
+        setting: getattr(settings, setting) or _quantity(path, arrays, name, setting, factor)
+        for name, (setting, factor) in _ACQUISITION.items()
     }
-    sampling = settings.sampling_mhz * 1e6 if settings.sampling_mhz else held.get("fs_hz")
-    speed = settings.sound_speed_m_s or held.get("sound_speed_m_s")
-    spacing = content.get("spacing_mm", (None, None))
-    sample_mm = speed / (2 * sampling) * 1e3 if speed and sampling else spacing[0]
-    pitch = held["pitch_m"] * 1e3 if "pitch_m" in held else spacing[1]
-    interval = settings.frame_interval_ms * 1e-3 if settings.frame_interval_ms else held.get("frame_interval_s")
-    return sample_mm, settings.pitch_mm or pitch, interval
+    speed, sampling, interval = (known[name] for name in ("sound_speed_m_s", "sampling_mhz", "frame_interval_ms"))
+    sample_mm = speed / (2e3 * sampling) if speed and sampling else _quantity(path, arrays, "sample_mm", "sample_mm", 1)
+    pitch_mm = known["pitch_mm"] or _quantity(path, arrays, "pitch_mm", "pitch_mm", 1)
+    return sample_mm, pitch_mm, interval / 1e3 if interval else None
 
 
-def _read_mat(path: Path, settings: RfSettings) -> dict[str, Any]:
-    with path.open("rb") as stream:
-        header = stream.read(128)
-    if header[:8] == b"\x89HDF\r\n\x1a\n" or b"MATLAB 7.3" in header:
-        return _read_hdf5(path)
-    from scipy.io import loadmat
-
-    return {name: value for name, value in loadmat(path).items() if not name.startswith("__")}
-
-
-def _read_hdf5(path: Path) -> dict[str, Any]:
-    import h5py
-
-    content: dict[str, Any] = {}
-    with h5py.File(path, "r") as file:
-        for name, entry in file.items():
-            if isinstance(entry, h5py.Dataset):
-                # MATLAB writes its columns first: HDF5 shows the axes in reverse.
-                values = np.asarray(entry).T
-                if values.dtype.names == ("real", "imag"):
-                    values = values["real"] + 1j * values["imag"]
-                content[name] = values
-    return content
-
-
-def _read_npz(path: Path, settings: RfSettings) -> dict[str, Any]:
-    with np.load(path, allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
-
-
-def _read_npy(path: Path, settings: RfSettings) -> dict[str, Any]:
-    return {"rf": np.load(path, allow_pickle=False)}
-
-
-def _read_mhd(path: Path, settings: RfSettings) -> dict[str, Any]:
-    import SimpleITK
-
-    image = SimpleITK.ReadImage(str(path))
-    columns_mm, rows_mm = image.GetSpacing()[:2]
-    content: dict[str, Any] = {"rf": SimpleITK.GetArrayFromImage(image)}
-    # A header without ElementSpacing means 1 mm to the library: that is no statement about the scanner.
-    header = path.read_bytes()[:4096]
-    if b"ElementSpacing" in header or b"ElementSize" in header:
-        swapped = settings.axial_first is False
-        content["spacing_mm"] = (columns_mm, rows_mm) if swapped else (rows_mm, columns_mm)
-    return content
-
-
-def _read_raw(path: Path, settings: RfSettings) -> dict[str, Any]:
-    values = np.fromfile(path, dtype=np.dtype(settings.raw_dtype))
-    if not settings.raw_shape:
-        raise UnusableFileError(
-            f"{path}: a .raw file does not say its shape: set raw_shape, such as [samples, lines] "
-            f"({values.size} values of type {settings.raw_dtype})"
-        )
-    expected = int(np.prod(settings.raw_shape))
-    if values.size != expected:
-        raise UnusableFileError(
-            f"{path}: expected {expected} values for raw_shape {list(settings.raw_shape)}, found {values.size} of type "
-            f"{settings.raw_dtype}"
-        )
-    return {"rf": values.reshape(tuple(settings.raw_shape))}
-
-
-_READERS: dict[str, Callable[[Path, RfSettings], dict[str, Any]]] = {
-    ".mat": _read_mat,
-    ".npy": _read_npy,
-    ".npz": _read_npz,
-    ".mhd": _read_mhd,
-    ".mha": _read_mhd,
-    ".raw": _read_raw,
-}
+def _quantity(path: Path, arrays: Mapping[str, StoredArray], name: str, setting: str, factor: float) -> float | None:
+    """Return a number that the file carries, in the unit of its setting; None if it does not."""
+    found = _by_name(arrays, (name,))
+    if found is None:
+        return None
+    value = np.asarray(arrays[found[0]].read())
+    low, high = (bound / factor for bound in RANGES[setting])
+    if value.size != 1:
+        raise UnusableFileError(f"{path}: expected {name} as one number, found {arrays[found[0]]}")
+    try:
+        return number(value.ravel()[0], name, low, high) * factor
+    except UnusableFileError as error:
+        remedy = "--sampling_mhz and --sound_speed_m_s" if setting == "sample_mm" else f"--{setting}"
+        raise UnusableFileError(f"{path}: {error}; correct it, or set {remedy}") from error

@@ -5,49 +5,72 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import dctn, idctn
-from scipy.ndimage import map_coordinates, spline_filter
-from scipy.sparse.linalg import LinearOperator, cg
+from scipy.ndimage import correlate1d, map_coordinates, spline_filter, uniform_filter
 
-from .ncc import Track
+from .levelling import Speckle, level_amplitude, measure_speckle
+from .ncc import local_correlation
+
+# Central difference of eighth order: exact to 3 % at 4 samples a period, to .1 % at 6.
+_DERIVATIVE = np.array([1 / 280, -4 / 105, 1 / 5, -4 / 5, 0, 4 / 5, -1 / 5, 4 / 105, -1 / 280], dtype=np.float32)
+# Where the local data terms fall below this fraction of their mean, steps are damped to it: no answer can be read there
+# anyway, and the system stays as easy to solve as elsewhere.
+_LEAST_DATA = 0.1
+_MOST_ITERATIONS = 500
 
 
 @dataclass(frozen=True)
 class GlueSettings:
-    """Weights of the smoothness terms, for frames divided by the largest value of the first.
+    """How smooth the displacement is.
 
-    The publication's weights suit frames of many closely spaced lines; with a line each .3 mm the lateral ones blur an
-    inclusion across its rim, and lateral weights a hundredth as large gave the best contrast on simulated pairs.
+    The publication gives four weights for frames divided by their largest value; which ones suit depends on the array.
+    The rule here states lengths instead: the displacement is smooth over `axial_periods` periods of the pulse along
+    depth and over `lateral_beams` standard deviations of the beam across lines, both measured in the frames. It was
+    chosen on simulated pairs of many arrays; the bundle's `docs/experiments.md` has the figures.
 
     Attributes:
-        axial_axial, axial_lateral: alpha 1 and beta 1, of the axial displacement along depth and across lines.
-        lateral_axial, lateral_lateral: alpha 2 and beta 2, of the lateral displacement.
+        axial_periods, lateral_beams: lengths over which the displacement is smooth; positive.
+        lateral_fraction: weights of the lateral displacement over those of the axial one, as in the publication.
+        weights: alpha 1, beta 1, alpha 2, beta 2 of the publication in place of the rule; the frames are then divided
+            by the largest value of the first and not levelled, and every pixel counts alike.
         linearisations: how often the second frame is expanded around the result; the publication does it once.
-        subtract_mean_strain: smoothness is of the difference from the mean strain, which takes out most of the bias.
-        tolerance: relative residual at which the solver stops.
+        tolerance: largest correction, in samples and lines, at which the solver stops.
+
+    Raises:
+        ValueError: if a length is not positive.
     """
 
-    axial_axial: float = 5.0
-    axial_lateral: float = 5.0
-    lateral_axial: float = 1.0
-    lateral_lateral: float = 1.0
-    linearisations: int = 1
-    subtract_mean_strain: bool = True
-    tolerance: float = 1e-5
+    axial_periods: float = 4.0
+    lateral_beams: float = 1.5
+    lateral_fraction: float = 0.2
+    weights: tuple[float, float, float, float] | None = None
+    linearisations: int = 2
+    tolerance: float = 5e-5
+
+    def __post_init__(self) -> None:
+        if min(self.axial_periods, self.lateral_beams, self.lateral_fraction) <= 0:
+            raise ValueError(
+                "axial_periods, lateral_beams, lateral_fraction: expected positive numbers, found "
+                f"{self.axial_periods}, {self.lateral_beams}, {self.lateral_fraction}"
+            )
 
 
-def glue_displacement(
-    first: NDArray, second: NDArray, start: Track, settings: GlueSettings | None = None
-) -> tuple[NDArray, NDArray]:
-    """Return axial and lateral displacement (H, W) in samples and lines that minimise data and smoothness terms.
+PUBLISHED = GlueSettings(weights=(5.0, 5.0, 1.0, 1.0), linearisations=1)
 
-    The normal equations of the linearised cost are solved by conjugate gradients. The preconditioner is the same
-    system with the squared image gradients replaced by their mean: a cosine transform diagonalises it, so the number of
-    iterations depends little on the size of the frames and the smoothness weights.
+
+def glue_displacement(first: NDArray, second: NDArray, start: NDArray, settings: GlueSettings | None = None) -> NDArray:
+    """Return the displacement (2, H, W), lateral in lines and axial in samples, of least data and smoothness terms.
+
+    Bright reflectors and depth gain are taken out of the frames first (:func:`level_amplitude`), and pixels count by
+    the square of their frames' correlation. The normal equations of the linearised cost are solved by conjugate
+    gradients. The preconditioner is the same system with the squared image gradients replaced by their mean: a cosine
+    transform diagonalises it, so the number of iterations depends little on the size of the frames and the smoothness.
+    Smoothness is of the difference from the mean strain, which takes out most of the bias.
 
     Args:
         first, second: RF frames (H, W) of one size, axial first.
-        start: displacement within about a quarter of a period of the truth, such as that of `track_by_correlation`.
-        settings: weights; those of the publication by default.
+        start: displacement (2, H, W) within about a quarter of a period of the true one, from NCC or a network; where
+            the frames do not agree after it, it is replaced by a smooth continuation.
+        settings: smoothness.
 
     Raises:
         ValueError: if sizes differ or the first frame is 0 everywhere.
@@ -57,89 +80,164 @@ def glue_displacement(
         and 7 and the normal equations that follow from them.
     """
     chosen = settings or GlueSettings()
-    if not first.shape == second.shape == start.axial.shape:
-        raise ValueError(
-            f"first, second, start: expected one size, found {first.shape}, {second.shape}, {start.axial.shape}"
-        )
+    if not first.shape == second.shape == start.shape[1:]:
+        raise ValueError(f"first, second, start: expected one size, found {first.shape}, {second.shape}, {start.shape}")
     largest = float(np.abs(first).max())
     if largest == 0:
         raise ValueError("first: expected a frame with signal, found 0 everywhere")
-    fixed, moving = np.asarray(first, dtype=float) / largest, np.asarray(second, dtype=float) / largest
-    field = np.stack([start.axial, start.lateral]).astype(float)
-    for _ in range(chosen.linearisations):
-        field = field + _update(fixed, moving, field, chosen)
-    return field[0], field[1]
+    if chosen.weights:
+        fixed, moving = (np.asarray(frame / largest, dtype=np.float32) for frame in (first, second))
+        speckle = None
+    else:
+        speckle = measure_speckle(first)
+        fixed, moving = (level_amplitude(frame, speckle) for frame in (first, second))
+    spline = spline_filter(moving, order=3, mode="mirror", output=np.float32)
+    field = np.asarray(start, dtype=np.float32)
+    for number in range(chosen.linearisations):
+        last = number == chosen.linearisations - 1
+        system, residual = _linearised(fixed, spline, field, speckle, chosen)
+        if number == 0 and speckle:
+            # Where this changes the field, the data terms hardly count: they need not be made again.
+            field = system.continued(field)
+        # All but the last result are only places to expand around.
+        field = field + system.solve(system.right(field, residual), chosen.tolerance if last else 1e-2)
+    return field
 
 
-def _update(fixed: NDArray, moving: NDArray, field: NDArray, settings: GlueSettings) -> NDArray:
-    """Return the change (2, H, W) of the field that solves the normal equations around it."""
-    residual, gradient = _linearised(fixed, moving, field)
-    weights = (
-        (settings.axial_axial, settings.axial_lateral),
-        (settings.lateral_axial, settings.lateral_lateral),
-    )
-    trend = _mean_strain_pull(field, weights) if settings.subtract_mean_strain else 0.0
-    right = gradient * residual - np.stack([_rough(f, w) for f, w in zip(field, weights, strict=True)]) + trend
-
-    def apply(flat: NDArray) -> NDArray:
-        step = flat.reshape(field.shape)
-        data = gradient * (gradient * step).sum(0)
-        return (data + np.stack([_rough(f, w) for f, w in zip(step, weights, strict=True)])).ravel()
-
-    eigenvalues = _mean_system(gradient, weights)
-
-    def precondition(flat: NDArray) -> NDArray:
-        spectrum = dctn(flat.reshape(field.shape), axes=(1, 2), norm="ortho") / eigenvalues
-        return idctn(spectrum, axes=(1, 2), norm="ortho").ravel()
-
-    size = field.size
-    solution, _ = cg(
-        LinearOperator((size, size), matvec=apply, dtype=float),
-        right.ravel(),
-        rtol=settings.tolerance,
-        maxiter=500,
-        M=LinearOperator((size, size), matvec=precondition, dtype=float),
-    )
-    return solution.reshape(field.shape)
-
-
-def _linearised(fixed: NDArray, moving: NDArray, field: NDArray) -> tuple[NDArray, NDArray]:
-    """Return residual (H, W) and gradient (2, H, W) of `moving` at the displaced places; 0 outside the frame."""
+def _linearised(
+    fixed: NDArray, spline: NDArray, field: NDArray, speckle: Speckle | None, settings: GlueSettings
+) -> tuple["GlueSystem", NDArray]:
+    """Return the system around `field`, and gradient times residual (2, H, W)."""
     height, width = fixed.shape
-    rows, columns = np.arange(height)[:, None] + field[0], np.arange(width)[None] + field[1]
-    inside = (rows >= 0) & (rows <= height - 1) & (columns >= 0) & (columns <= width - 1)
-    spline = spline_filter(moving, order=3, mode="mirror")
-
-    def at(down: float, across: float) -> NDArray:
-        return map_coordinates(spline, [rows + down, columns + across], order=3, prefilter=False, mode="mirror")
-
-    half = 0.5
-    gradient = np.stack([at(half, 0) - at(-half, 0), at(0, half) - at(0, -half)])
-    return inside * (fixed - at(0, 0)), inside * gradient
-
-
-def _rough(values: NDArray, weights: tuple[float, float]) -> NDArray:
-    """Return the weighted negative Laplacian with free borders: the derivative of the smoothness term."""
-    out = np.zeros_like(values)
-    along, across = weights[0] * np.diff(values, axis=0), weights[1] * np.diff(values, axis=1)
-    out[:-1] -= along
-    out[1:] += along
-    out[:, :-1] -= across
-    out[:, 1:] += across
-    return out
+    rows = np.arange(height, dtype=np.float32)[:, None] + field[1]
+    columns = np.arange(width, dtype=np.float32)[None] + field[0]
+    counts = ((rows >= 0) & (rows <= height - 1) & (columns >= 0) & (columns <= width - 1)).astype(np.float32)
+    fetched = map_coordinates(spline, [rows, columns], order=3, prefilter=False, mode="mirror")
+    if speckle:
+        counts *= np.clip(local_correlation(fixed, fetched, speckle.window), 0, 1) ** 2
+    gradient = np.stack([correlate1d(fetched, _DERIVATIVE, axis, mode="mirror") for axis in (1, 0)])
+    weights = _weights(fixed, gradient, counts, speckle, settings)
+    return GlueSystem(gradient, counts, weights, damped=speckle is not None), counts * gradient * (fixed - fetched)
 
 
-def _mean_strain_pull(field: NDArray, weights: tuple[tuple[float, float], tuple[float, float]]) -> NDArray:
-    """Return what the mean axial strain adds to the right side: it acts on the first and last row only."""
-    pull = np.zeros_like(field)
-    strain = (field[0, -1].mean() - field[0, 0].mean()) / (field.shape[1] - 1)
-    pull[0, 0], pull[0, -1] = -weights[0][0] * strain, weights[0][0] * strain
-    return pull
+def _weights(
+    fixed: NDArray, gradient: NDArray, counts: NDArray, speckle: Speckle | None, settings: GlueSettings
+) -> NDArray:
+    """Return the weights of smoothness: of the lateral, then the axial displacement, each across, then down."""
+    if settings.weights or speckle is None:
+        alpha, beta, other_alpha, other_beta = settings.weights or (5.0, 5.0, 1.0, 1.0)
+        return np.array([[other_beta, other_alpha], [beta, alpha]], dtype=np.float32)
+    total = float(counts.sum()) or 1.0
+    power, slope = float((counts * fixed**2).sum()) / total, float((counts * gradient[1] ** 2).sum()) / total
+    # A data term g^2 and a weight w smooth over sqrt(w / g^2) pixels, and a period is 2 pi sqrt(power / slope) samples.
+    down = (2 * np.pi * settings.axial_periods) ** 2 * power
+    across = (settings.lateral_beams * speckle.beam_lines) ** 2 * slope
+    axial = np.array([across, down]) + np.finfo(np.float32).tiny
+    return np.stack([settings.lateral_fraction * axial, axial]).astype(np.float32)
 
 
-def _mean_system(gradient: NDArray, weights: tuple[tuple[float, float], tuple[float, float]]) -> NDArray:
-    """Return the eigenvalues (2, H, W) of the system with constant data terms in the cosine basis."""
-    height, width = gradient.shape[1:]
-    down = 2 - 2 * np.cos(np.pi * np.arange(height) / height)[:, None]
-    across = 2 - 2 * np.cos(np.pi * np.arange(width) / width)[None]
-    return np.stack([(g**2).mean() + w[0] * down + w[1] * across for g, w in zip(gradient, weights, strict=True)])
+class GlueSystem:
+    """The normal equations: data terms of each pixel and smoothness with free borders.
+
+    Args:
+        gradient: (2, H, W) lateral and axial gradient of the fetched frame.
+        counts: (H, W) weight of each pixel's data term.
+        weights: (2, 2) smoothness of the lateral, then the axial displacement; across, then down.
+        damped: steps are damped where the data say nothing.
+    """
+
+    def __init__(self, gradient: NDArray, counts: NDArray, weights: NDArray, damped: bool = False) -> None:
+        self.weights = np.asarray(weights, dtype=np.float32)
+        self.squares = (counts * gradient**2).astype(np.float32)
+        self.cross = (counts * gradient[0] * gradient[1]).astype(np.float32)
+        self.supported = np.ones_like(self.squares)
+        if damped:
+            self._damp()
+        means = self.squares.mean((1, 2))
+        self._eigenvalues = np.stack([self._smoothness(float(mean), k) for k, mean in enumerate(means)]).astype(
+            np.float32
+        )
+
+    def _damp(self) -> None:
+        for k, square in enumerate(self.squares):
+            least = _LEAST_DATA * float(square.mean()) + np.finfo(np.float32).tiny
+            local = uniform_filter(square, (41, 5))
+            self.supported[k] = np.clip(local / least, 0, 1)
+            square += np.maximum(least - local, 0)
+
+    def _smoothness(self, mean: float, component: int) -> NDArray:
+        """Return the eigenvalues (H, W) of a constant data term with the smoothness in the cosine basis."""
+        height, width = self.cross.shape
+        down = 2 - 2 * np.cos(np.pi * np.arange(height) / height)[:, None]
+        across = 2 - 2 * np.cos(np.pi * np.arange(width) / width)[None]
+        return mean + self.weights[component, 0] * across + self.weights[component, 1] * down
+
+    def apply(self, step: NDArray) -> NDArray:
+        """Return the system times a step (2, H, W)."""
+        out = self.squares * step + self._rough(step)
+        out[0] += self.cross * step[1]
+        out[1] += self.cross * step[0]
+        return out
+
+    def right(self, field: NDArray, data: NDArray) -> NDArray:
+        """Return the right side around `field` from gradient times residual; smoothness is about the mean strain."""
+        right = data - self._rough(field)
+        pull = self.weights[1, 1] * (field[1, -1].mean() - field[1, 0].mean()) / (field.shape[1] - 1)
+        right[1, 0] -= pull
+        right[1, -1] += pull
+        return right
+
+    def solve(self, right: NDArray, tolerance: float) -> NDArray:
+        """Return the step (2, H, W) that solves the system, by preconditioned conjugate gradients."""
+        step, residual = np.zeros_like(right), right.astype(np.float32)
+        correction = self._precondition(residual)
+        direction, norm = correction.copy(), float(np.vdot(residual, correction))
+        for _ in range(_MOST_ITERATIONS):
+            if np.abs(correction).max() <= tolerance:
+                break
+            applied = self.apply(direction)
+            length = np.float32(norm / float(np.vdot(direction, applied)))
+            step += length * direction
+            residual -= length * applied
+            correction = self._precondition(residual)
+            before, norm = norm, float(np.vdot(residual, correction))
+            direction *= np.float32(norm / before)
+            direction += correction
+        return step
+
+    def continued(self, field: NDArray) -> NDArray:
+        """Return `field` where the data support it, and its smooth continuation about the mean strain elsewhere."""
+        rows = np.linspace(-1, 1, field.shape[1], dtype=np.float32)[:, None]
+        out = np.empty_like(field)
+        for k, (values, trust) in enumerate(zip(field, self.supported, strict=True)):
+            total = trust.sum() + 1e-6
+            middle, mean = (trust * rows).sum() / total, (trust * values).sum() / total
+            slope = (trust * (rows - middle) * (values - mean)).sum() / ((trust * (rows - middle) ** 2).sum() + 1e-6)
+            trend = mean + (slope if k == 1 else 0) * (rows - middle)
+            weight = np.stack([trust * (values - trend), trust])
+            low = _LEAST_DATA * float(self.squares[k].mean()) + float(np.finfo(np.float32).tiny)
+            spread, reached = _transformed(weight, self._smoothness(low, k).astype(np.float32))
+            fill = trend + spread / np.maximum(reached, 1e-6 * max(float(reached.max()), 1e-30))
+            out[k] = trust * values + (1 - trust) * fill
+        return out
+
+    def _precondition(self, residual: NDArray) -> NDArray:
+        return _transformed(residual, self._eigenvalues)
+
+    def _rough(self, field: NDArray) -> NDArray:
+        """Return the weighted negative Laplacian with free borders: the derivative of the smoothness terms."""
+        out = np.zeros_like(field)
+        for values, result, (across, down) in zip(field, out, self.weights, strict=True):
+            slope = down * np.diff(values, axis=0)
+            result[:-1] -= slope
+            result[1:] += slope
+            slope = across * np.diff(values, axis=1)
+            result[:, :-1] -= slope
+            result[:, 1:] += slope
+        return out
+
+
+def _transformed(values: NDArray, eigenvalues: NDArray) -> NDArray:
+    spectrum = dctn(values, axes=(1, 2), norm="ortho")
+    spectrum /= eigenvalues
+    return idctn(spectrum, axes=(1, 2), norm="ortho", overwrite_x=True)

@@ -9,19 +9,23 @@ from monai.transforms import MapTransform
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from .analytic_signal import AnalyticChannels
+from .analytic_signal import CHANNELS, analytic_channels, check_channels
 
 
-def resample_flow(flow: Tensor, size: Sequence[int]) -> Tensor:
+def resample_displacement(displacement: Tensor, size: Sequence[int]) -> Tensor:
     """Return displacement (..., 2 n, H, W) on a grid of `size`, its values in pixels of that grid.
 
     Args:
-        flow: channels in turn lateral (along W) and axial (along H), pixels of the present grid.
+        displacement: channels in turn lateral (along W) and axial (along H), pixels of the present grid.
         size: (H, W) of the new grid over the same field of view.
     """
-    factors = torch.tensor([size[1] / flow.shape[-1], size[0] / flow.shape[-2]], dtype=flow.dtype, device=flow.device)
-    factors = factors.repeat(flow.shape[-3] // 2)[:, None, None]
-    return resample_image(flow, size) * factors
+    factors = torch.tensor(
+        [size[1] / displacement.shape[-1], size[0] / displacement.shape[-2]],
+        dtype=displacement.dtype,
+        device=displacement.device,
+    )
+    factors = factors.repeat(displacement.shape[-3] // 2)[:, None, None]
+    return resample_image(displacement, size) * factors
 
 
 def resample_image(image: Tensor, size: Sequence[int]) -> Tensor:
@@ -36,42 +40,45 @@ def resample_image(image: Tensor, size: Sequence[int]) -> Tensor:
 class RfPairToImaged(MapTransform):
     """Turn the frames under `keys` (pre, post) into one `image` of stacked channels on the network's grid.
 
-    A `flow` beside them is brought to that grid; `frame_size` (2) keeps the size of the frames.
+    A `displacement` beside them is brought to that grid; `frame_size` (2) keeps the size of the frames.
 
     Args:
         keys: the first and the second frame, (1, H, W) each.
         grid_size: (H, W) of the network's grid; a None entry keeps the size of the frames along that axis.
-        channels, scaling: see :class:`common.rf.AnalyticChannels`.
-        flow_key: displacement to bring along, if it is there.
+        channels, scaling: see :func:`common.rf.analytic_channels`.
+        displacement_key: displacement to bring along, if it is there.
     """
 
     def __init__(
         self,
         keys: KeysCollection = ("pre", "post"),
         grid_size: Sequence[int | None] = (1920, 768),
-        channels: Sequence[str] = ("imaginary", "rf", "envelope"),
+        channels: Sequence[str] = CHANNELS,
         scaling: str = "min_max",
-        flow_key: str = "flow",
+        displacement_key: str = "displacement",
     ) -> None:
         super().__init__(keys)
         if len(self.keys) != 2:
             raise ValueError(f"keys: expected those of two frames, found {self.keys}")
-        self.grid_size, self.flow_key = tuple(grid_size), flow_key
-        self.convert = AnalyticChannels(channels, scaling)
+        self.grid_size, self.displacement_key = tuple(grid_size), displacement_key
+        check_channels(channels, scaling)
+        self.channels, self.scaling = tuple(channels), scaling
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Add `image` and `frame_size`; the input mapping is left as it was."""
         d = dict(data)
         frames = [d[key] for key in self.keys]
         size = [wanted or have for wanted, have in zip(self.grid_size, frames[0].shape[-2:], strict=True)]
-        d["image"] = torch.cat([resample_image(self.convert(frame), size) for frame in frames])
+        d["image"] = torch.cat(
+            [resample_image(analytic_channels(frame, self.channels, self.scaling), size) for frame in frames]
+        )
         d["frame_size"] = torch.tensor(frames[0].shape[-2:])
-        if self.flow_key in d:
-            d[self.flow_key] = resample_flow(d[self.flow_key], size)
+        if self.displacement_key in d:
+            d[self.displacement_key] = resample_displacement(d[self.displacement_key], size)
         return d
 
 
-class RestoreFlowd(MapTransform):
+class RestoreDisplacementd(MapTransform):
     """Bring the displacement under `keys` from the network's grid back to that of the frames, values rescaled.
 
     Args:
@@ -88,5 +95,5 @@ class RestoreFlowd(MapTransform):
         d = dict(data)
         size = [int(side) for side in d[self.size_key]]
         for key in self.key_iterator(d):
-            d[key] = resample_flow(d[key].float(), size)
+            d[key] = resample_displacement(d[key].float(), size)
         return d

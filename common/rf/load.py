@@ -9,15 +9,16 @@ from monai.transforms import Transform
 from numpy.typing import NDArray
 
 from ..errors import UnusableFileError
-from .formats import RfRecord, RfSettings, read_rf
+from .formats import RfRecord, read_rf
+from .settings import RfSettings
 
 
 class LoadRfPaird(Transform):
     """Read both frames of a pair.
 
     Adds to the item: `pre`, `post` (1, H, W) RF, axial first; `sample_mm`, `pitch_mm`, `frame_interval_s` (NaN where
-    neither file nor settings say them); and for simulated pairs `flow` (2, H, W), the exact displacement, lateral in
-    lines and axial in samples, `strain` (1, H, W), and `inclusion` (5) = [axial mm, lateral mm, radius mm, modulus
+    neither file nor settings say them); and for simulated pairs the exact `displacement` (2, H, W), lateral in lines
+    and axial in samples, `strain` (1, H, W), and `inclusion` (5) = [axial mm, lateral mm, radius mm, modulus
     ratio, strain] (NaN if there is none).
 
     Args:
@@ -34,13 +35,14 @@ class LoadRfPaird(Transform):
         needs_answer: bool = False,
     ) -> None:
         self.settings, self.needs_answer = settings, needs_answer
-        self.depth = slice(*depth_samples) if depth_samples else slice(None)
+        self.depth = _slice(depth_samples)
 
     def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
         """Return the item with both frames.
 
         Raises:
-            UnusableFileError: if a file cannot serve, has no such frame, the frames differ in size, or one is constant.
+            UnusableFileError: if a file cannot serve, has no such frame, the frames differ in size, are equal, or one
+                is constant.
         """
         before = read_rf(data["pre"], self.settings)
         after = before if data["post"] == data["pre"] else read_rf(data["post"], self.settings)
@@ -51,6 +53,10 @@ class LoadRfPaird(Transform):
                 f"{data['post']}: expected a frame of {pre.shape[0]} samples x {pre.shape[1]} lines as in "
                 f"{data['pre']}, found {post.shape[0]} x {post.shape[1]}"
             )
+        if np.array_equal(pre, post):
+            raise UnusableFileError(
+                f"{data['post']}: expected two frames that differ, found the same one twice; nothing can be measured"
+            )
         d = {**data, "pre": _tensor(pre), "post": _tensor(post), "pre_path": str(data["pre"])}
         for name in ("sample_mm", "pitch_mm", "frame_interval_s"):
             value = getattr(before, name)
@@ -58,8 +64,12 @@ class LoadRfPaird(Transform):
         d["first_sample"] = self.depth.indices(before.frames.shape[1])[0]
         return {**d, **self._answer(data, before)}
 
-    def _frame(self, path: Any, record: RfRecord, index: int) -> NDArray:
-        if not index < len(record.frames):
+    def _frame(self, path: Any, record: RfRecord, index: int | str) -> NDArray:
+        if not isinstance(index, int):
+            raise UnusableFileError(
+                f"{path}: expected the number of a frame, from 0, found {index!r}; correct the table"
+            )
+        if not 0 <= index < len(record.frames):
             raise UnusableFileError(
                 f"{path}: expected at least {index + 1} frames, found {len(record.frames)}; a pair needs two frames, "
                 "in one file or in two"
@@ -82,13 +92,29 @@ class LoadRfPaird(Transform):
             return {}
         if record.sample_mm is None or record.pitch_mm is None:
             raise UnusableFileError(f"{data['pre']}: expected fs_hz, sound_speed_m_s and pitch_m beside axial_mm")
-        flow = np.stack([known["lateral_mm"] / record.pitch_mm, known["axial_mm"] / record.sample_mm])
+        displacement = np.stack([known["lateral_mm"] / record.pitch_mm, known["axial_mm"] / record.sample_mm])
         inclusion = np.asarray(known.get("inclusion", np.full(5, np.nan)), dtype=np.float32).ravel()
         return {
-            "flow": torch.from_numpy(flow[:, self.depth].astype(np.float32)),
+            "displacement": torch.from_numpy(displacement[:, self.depth].astype(np.float32)),
             "strain": _tensor(np.asarray(known["axial_strain"])[self.depth]),
             "inclusion": torch.from_numpy(inclusion),
         }
+
+
+def _slice(depth_samples: Any) -> slice:
+    """Return the samples to keep.
+
+    Raises:
+        ValueError: if it is no pair of whole numbers or None.
+    """
+    if depth_samples is None or str(depth_samples).lower() in ("none", "null"):
+        return slice(None)
+    bounds = list(depth_samples) if isinstance(depth_samples, (list, tuple)) else []
+    if len(bounds) != 2 or not all(bound is None or isinstance(bound, int) for bound in bounds):
+        raise ValueError(
+            f"depth_samples: expected [first, end], whole numbers or None as in a slice, found {depth_samples!r}"
+        )
+    return slice(*bounds)
 
 
 def _tensor(frame: NDArray) -> torch.Tensor:

@@ -50,6 +50,12 @@ class LiteFlowNet(nn.Module):
 
     References:
         Hui et al., LiteFlowNet, CVPR 2018, https://arxiv.org/abs/1805.07036
+
+    Example:
+        >>> import torch
+        >>> from common.rf import LiteFlowNet
+        >>> LiteFlowNet(in_channels=2).eval()(torch.zeros(1, 2, 64, 48)).shape  # lateral, axial displacement in pixels
+        torch.Size([1, 2, 64, 48])
     """
 
     means: Tensor

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ..files import replacing
-from .phantom_inclusion import CircularInclusion
-from .phantom_motion import SmoothMotion
+from .phantom_motion import CircularInclusion, SmoothMotion
 
 # Scatterers lie on an axial grid this many times finer than the samples, shared linearly between two of its points.
 _FINE = 8
@@ -91,7 +90,7 @@ class Disturbance:
 
     Attributes:
         noise_db: RF power over the power of added white noise.
-        decorrelation: share of each scatterer's amplitude that is new in the second frame.
+        decorrelation: fraction of each scatterer's amplitude that is new in the second frame.
     """
 
     noise_db: float = 30.0
@@ -179,7 +178,7 @@ def simulate_rf_ultrasound(
             `content` is "smooth" or "mixed", compression only if it is "inclusion".
         shift_samples: standard deviation of a rigid axial shift; the lateral one has a standard deviation of .5 lines.
         noise_db: range of the signal-to-noise ratio.
-        decorrelation: range of the share of each scatterer's amplitude that is new in the second frame.
+        decorrelation: range of the fraction of each scatterer's amplitude that is new in the second frame.
         acquisition: settings of :class:`RfAcquisition`.
 
     Raises:

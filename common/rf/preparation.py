@@ -14,11 +14,11 @@ from .loss import ElastographyLoss
 logger = logging.getLogger(__name__)
 
 
-class PrepareFlowBatch:
+class PreparePairBatch:
     """From a batch to (image, label) on the device, where the label is another entry than `label`.
 
     Args:
-        label_key: `flow` for the exact displacement (supervised), `image` for the pair itself (unsupervised).
+        label_key: `displacement` for the exact displacement (supervised), `image` for the pair itself (unsupervised).
     """
 
     def __init__(self, label_key: str) -> None:
@@ -84,17 +84,19 @@ class SkippedPairs:
 
     def _add(self, engine: Engine) -> None:
         if self.loss.last_terms is not None:
-            self._shares.append(self.loss.last_terms.reliable_share)
+            self._shares.append(self.loss.last_terms.reliable_fraction)
 
     def __call__(self, engine: Engine) -> None:
         """Log the count, and leave it in the engine's metrics as `skipped_pairs`."""
         if not self._shares:
             return
-        shares = torch.cat(self._shares)
-        self.seen, self.skipped = shares.numel(), int((shares < self.loss.least_reliable).sum())
+        fractions = torch.cat(self._shares)
+        self.seen, self.skipped = fractions.numel(), int((fractions < self.loss.least_reliable).sum())
         engine.state.metrics["skipped_pairs"] = self.skipped
-        share = f"{100 * self.loss.least_reliable:.0f} %"
-        logger.info(f"epoch {engine.state.epoch}: skipped {self.skipped} of {self.seen} pairs (under {share} reliable)")
+        fraction = f"{100 * self.loss.least_reliable:.0f} %"
+        logger.info(
+            f"epoch {engine.state.epoch}: skipped {self.skipped} of {self.seen} pairs (under {fraction} reliable)"
+        )
         if self.skipped == self.seen:
             logger.warning(
                 "every pair was skipped, so nothing was learned: start from weights that track these frames "

@@ -5,38 +5,42 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from ..data.failures import FailureLog
 from ..errors import UnusableFileError
 from ..evaluation.case_results import CaseResults
 from ..figure import figure
 from ..files import replacing
-from .analytic_signal import BMode
-from .loss import reliable_pixels
-from .ncc import local_correlation
-from .strain import AxialStrain
-from .warping import warp
+from .analytic_signal import b_mode
+from .figures import colour_limits, show_strain
+from .quality import TrustedStrain, strain_remark, trusted_strain
 
 _COLUMNS = [
     "case",
+    "method",
     "mean_strain_percent",
     "mean_axial_displacement_mm",
-    "reliable_share",
+    "reliable_fraction",
     "median_correlation",
     "mean_axial_velocity_mm_s",
+    "network_mean_strain_percent",
+    "network_reliable_fraction",
+    "ncc_fraction",
     "remark",
 ]
-_LEAST_CORRELATION = 0.6
 
 
 class ElastographyResults(CaseResults):
     """Writes `CASE_displacement`, `CASE_strain`, `CASE_quality`, `CASE.json` and `CASE.png` of each pair.
 
-    Displacement has two components (lateral, axial) in mm; strain has no unit (compression is negative); quality is
-    the correlation of the first frame with the second one fetched back, 0 where forward and backward displacement
-    disagree by a pixel or more. Geometry: the first axis is lateral, the second axial, in mm.
+    They are of the answer, which `method` names (:class:`common.rf.RefineDisplacementd`); where that is not the
+    network's own displacement, `CASE_network_displacement` and `CASE_network_strain` are written too. Displacement has
+    two components (lateral, axial) in mm; strain has no unit, compression is negative, and it is NaN where the frames
+    do not agree (readers that are built on ITK show a NaN of a NIfTI file as 0); quality is described at
+    :func:`common.rf.quality_map`. Means are over reliable pixels. Geometry: the first axis is lateral, the second
+    axial, in mm.
 
     Args:
         failures: where a pair goes whose results cannot be written.
@@ -51,84 +55,103 @@ class ElastographyResults(CaseResults):
         if image_format not in (".nii.gz", ".nii", ".mha"):
             raise ValueError(f"image_format: expected '.nii.gz', '.nii' or '.mha', found {image_format!r}")
         super().__init__(failures, _COLUMNS, weights)
-        self.strain, self.suffix = AxialStrain(window), image_format
+        self.window, self.suffix = window, image_format
 
     def write_case(self, case: str, parts: list[Any]) -> dict[str, Any]:
         """Write maps and figure of one pair and return its row."""
         ((item, result),) = parts
-        flow = result["pred"].detach().float().cpu()
         spacing = _spacing(item)
-        strain = self.strain(flow)[0].numpy()
-        quality = quality_map(item["pre"].cpu(), item["post"].cpu(), flow)
-        millimetres = flow[:2].numpy() * np.array(spacing)[:, None, None]
+        pre, post, method = item["pre"].cpu(), item["post"].cpu(), str(result.get("method", "network"))
+        answer = trusted_strain(pre, post, result["pred"], self.window)
+        images = {
+            "_displacement": _millimetres(result["pred"], spacing),
+            "_strain": answer.strain,
+            "_quality": answer.quality,
+        }
+        strains = {method: answer}
+        if method != "network" and "network" in result:
+            strains["network"] = trusted_strain(pre, post, result["network"], self.window)
+            images["_network_displacement"] = _millimetres(result["network"], spacing)
+            images["_network_strain"] = strains["network"].strain
         origin = (0.0, float(item["first_sample"]) * spacing[1])
-        for name, values in (("displacement", millimetres), ("strain", strain), ("quality", quality)):
-            _write_image(self.file(case, f"_{name}{self.suffix}"), values, spacing, origin)
-        row = _row(item, millimetres, strain, quality, flow)
+        for ending, values in images.items():
+            _write_image(self.file(case, ending + self.suffix), values, spacing, origin)
+        row = {
+            "method": method,
+            **_figures(answer, images["_displacement"], float(item["frame_interval_s"])),
+            **(_network_figures(strains["network"], result) if "network" in strains else {}),
+            "remark": strain_remark(pre, post, answer),
+        }
         self.write_json(case, row)
-        self._draw(case, item, -100 * strain, quality, row, spacing)
+        self._draw(case, b_mode(pre[0]).numpy(), strains, row["remark"], spacing)
         return row
 
     def _draw(
         self,
         case: str,
-        item: Mapping[str, Any],
-        compression: NDArray,
-        quality: NDArray,
-        row: Mapping[str, Any],
+        background: NDArray,
+        strains: Mapping[str, TrustedStrain],
+        remark: str,
         spacing: tuple[float, float],
     ) -> None:
-        height, width = compression.shape
-        extent = (0, width * spacing[0], height * spacing[1], 0)
-        inner = compression[height // 20 : -height // 20 or None]
-        low, high = (1.1 * float(x) for x in np.percentile(inner, [1, 99]))
-        panels = (
-            ("B-mode (dB)", BMode()(item["pre"][0].cpu()).numpy(), "gray", -50, 0),
-            ("compression (%)", compression, "viridis", min(low, 0), max(high, 0)),
-            ("quality", quality, "magma", 0, 1),
-        )
-        with figure(self.file(case, ".png"), 9.5, 4, f"{case}: {row['remark'] or 'frames agree'}") as made:
-            for axes, (title, values, colours, least, most) in zip(made.subplots(1, 3), panels, strict=True):
-                shown = axes.imshow(values, cmap=colours, vmin=least, vmax=most, extent=extent)
-                axes.set(title=title, xlabel="lateral (mm)")
-                made.colorbar(shown, ax=axes, shrink=0.8)
+        height, width = background.shape
+        extent = (0.0, width * spacing[0], height * spacing[1], 0.0)
+        columns = 2 + len(strains)
+        inches = float(np.clip(4.5 * extent[1] / extent[2], 1.0, 4.0)) + 1.2
+        limits = colour_limits([next(iter(strains.values())).strain])
+        with figure(self.file(case, ".png"), inches * columns, 5.2, f"{case}: {remark or 'frames agree'}") as made:
+            axes = made.subplots(1, columns, squeeze=False)[0]
+            shown = axes[0].imshow(background, cmap="gray", vmin=-50, vmax=0, extent=extent)
+            made.colorbar(shown, ax=axes[0], shrink=0.8, label="dB")
+            axes[0].set(title="B-mode", ylabel="depth (mm)")
+            for panel, (name, trusted) in zip(axes[1:-1], strains.items(), strict=True):
+                shown = show_strain(panel, background, trusted.strain, limits, extent)
+                panel.set(title=name)
+            made.colorbar(shown, ax=axes[1:-1].tolist(), shrink=0.8, label="compression (%)")
+            shown = axes[-1].imshow(next(iter(strains.values())).quality, cmap="magma", vmin=0, vmax=1, extent=extent)
+            made.colorbar(shown, ax=axes[-1], shrink=0.8, label="quality")
+            for panel in axes:
+                panel.set(xlabel="lateral (mm)")
 
 
-def quality_map(pre: torch.Tensor, post: torch.Tensor, flow: torch.Tensor) -> NDArray:
-    """Return (H, W) in [0, 1]: how well the frames match after the displacement; 0 where both ways disagree.
-
-    Args:
-        pre, post: RF frames (1, H, W).
-        flow: (4, H, W) displacement forward and backward, lines and samples.
-    """
-    fetched = warp(post[None], flow[None, :2])[0, 0].numpy()
-    agree = reliable_pixels(flow[None, :2], flow[None, 2:], warp_backward=True)[0, 0].numpy()
-    return np.clip(local_correlation(pre[0].numpy(), fetched), 0, 1) * agree
-
-
-def _row(
-    item: Mapping[str, Any], millimetres: NDArray, strain: NDArray, quality: NDArray, flow: torch.Tensor
-) -> dict[str, Any]:
-    share = float(reliable_pixels(flow[None, :2], flow[None, 2:], warp_backward=True).mean())
-    correlation = float(np.median(quality))
-    doubtful = share < 0.5 or correlation < _LEAST_CORRELATION
-    axial, interval = float(millimetres[1].mean()), float(item["frame_interval_s"])
+def _figures(answer: TrustedStrain, millimetres: NDArray, interval_s: float) -> dict[str, Any]:
+    axial = _mean(millimetres[1], answer.reliable)
     return {
-        "mean_strain_percent": round(100 * float(strain.mean()), 4),
-        "mean_axial_displacement_mm": round(axial, 5),
-        "reliable_share": round(share, 4),
-        "median_correlation": round(correlation, 4),
-        "mean_axial_velocity_mm_s": round(axial / interval, 4) if np.isfinite(interval) else "",
-        "remark": "frames do not match: do not read this strain" if doubtful else "",
+        "mean_strain_percent": _rounded(100 * _mean(answer.strain, answer.reliable), 4),
+        "mean_axial_displacement_mm": _rounded(axial, 5),
+        "reliable_fraction": round(float(answer.reliable.mean()), 4),
+        "median_correlation": round(float(np.median(answer.quality)), 4),
+        "mean_axial_velocity_mm_s": _rounded(axial / interval_s, 4),
     }
+
+
+def _network_figures(network: TrustedStrain, result: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "network_mean_strain_percent": _rounded(100 * _mean(network.strain, network.reliable), 4),
+        "network_reliable_fraction": round(float(network.reliable.mean()), 4),
+        "ncc_fraction": round(float(result.get("ncc_fraction", 0.0)), 4),
+    }
+
+
+def _mean(values: NDArray, where: NDArray) -> float:
+    return float(values[where].mean()) if where.any() else float("nan")
+
+
+def _rounded(value: float, digits: int) -> float | str:
+    """Return a number for a table; an empty cell where there is none."""
+    return round(value, digits) if np.isfinite(value) else ""
+
+
+def _millimetres(displacement: Tensor, spacing: tuple[float, float]) -> NDArray:
+    return displacement[:2].detach().float().cpu().numpy() * np.array(spacing)[:, None, None]
 
 
 def _spacing(item: Mapping[str, Any]) -> tuple[float, float]:
     spacing = (float(item["pitch_mm"]), float(item["sample_mm"]))
     if not np.isfinite(spacing).all():
         raise UnusableFileError(
-            f"{item.get('pre_path', item['case'])}: the distance of lines or samples is not in the file; set pitch_mm, "
-            "sampling_mhz and sound_speed_m_s"
+            f"{item.get('pre_path', item['case'])}: the distance of lines or samples is not in the file; set "
+            "--pitch_mm, --sampling_mhz and --sound_speed_m_s"
         )
     return spacing
 

@@ -1,11 +1,8 @@
 """Strain as the least-squares slope of displacement over a window."""
 
-from collections.abc import Hashable, Mapping
-
 import torch
-from monai.config import KeysCollection, NdarrayOrTensor
-from monai.transforms import MapTransform, Transform
-from monai.utils import TransformBackends, convert_to_tensor
+from monai.config import NdarrayOrTensor
+from monai.utils import convert_to_tensor
 from torch import Tensor
 from torch.nn.functional import conv1d, pad
 
@@ -43,45 +40,12 @@ def least_squares_slope(values: Tensor, window: int, dim: int = -2) -> Tensor:
     return slope.reshape(rows.shape).movedim(-1, dim)
 
 
-class AxialStrain(Transform):
-    """Turn displacement into axial strain.
+def axial_strain(displacement: NdarrayOrTensor, window: int = 43) -> Tensor:
+    """Return the axial strain (1, H, W), no unit, of displacement (C, H, W) in samples; compression is negative.
 
     Args:
+        displacement: channel 1 is the axial one, as in the network's output.
         window: samples of the fit; the paper's group uses 43 on phantoms to 93.
-        channel: which channel of the displacement is the axial one (1 for this network's flow).
     """
-
-    backend = [TransformBackends.TORCH]  # noqa: RUF012
-
-    def __init__(self, window: int = 43, channel: int = 1) -> None:
-        self.window, self.channel = window, channel
-
-    def __call__(self, displacement: NdarrayOrTensor) -> Tensor:
-        """Return the strain (1, H, W), no unit, of displacement (C, H, W) in samples; compression is negative."""
-        field = convert_to_tensor(displacement, track_meta=False)
-        axial = field[self.channel : self.channel + 1].double()
-        return least_squares_slope(axial, self.window).to(field.dtype)
-
-
-class AxialStraind(MapTransform):
-    """Write the :class:`AxialStrain` of the entry under `keys` to `output_key`."""
-
-    backend = AxialStrain.backend
-
-    def __init__(
-        self,
-        keys: KeysCollection,
-        window: int = 43,
-        channel: int = 1,
-        output_key: str = "strain",
-        allow_missing_keys: bool = False,
-    ) -> None:
-        super().__init__(keys, allow_missing_keys)
-        self.strain, self.output_key = AxialStrain(window, channel), output_key
-
-    def __call__(self, data: Mapping[Hashable, NdarrayOrTensor]) -> dict[Hashable, NdarrayOrTensor]:
-        """Add the strain; the input mapping is left as it was."""
-        d = dict(data)
-        for key in self.key_iterator(d):
-            d[self.output_key] = self.strain(d[key])
-        return d
+    field = convert_to_tensor(displacement, track_meta=False)
+    return least_squares_slope(field[1:2].double(), window).to(field.dtype)

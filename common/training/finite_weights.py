@@ -36,6 +36,6 @@ class StopIfNotFinite:
         if broken:
             raise DivergedError(
                 f"epoch {engine.state.epoch}: expected finite weights, found NaN or infinity in {len(broken)} of "
-                f"{len(state)} tensors (first: {broken[0]}). Lower learning_rate, or compute in float32 (--bfloat16 "
-                "false, --amp false). What was kept before this epoch is untouched; --resume true goes on from there."
+                f"{len(state)} tensors (first: {broken[0]}). Lower learning_rate, or compute in float32 "
+                "(--precision float32). What was kept before this epoch is untouched; --resume true goes on from there."
             )

@@ -8,19 +8,22 @@ import time
 import numpy as np
 import pytest
 import torch
+from scipy.sparse.linalg import spsolve
 
 import common.rf.network as liteflownet
 from common.rf import (
     Disturbance,
+    GlueSettings,
+    GlueSystem,
     LiteFlowNet,
     RfAcquisition,
     SmoothMotion,
-    Track,
     cost_volume,
-    glue_displacement,
+    ncc_displacement,
+    refined_displacement,
     rf_pair,
-    track_by_correlation,
 )
+from tests.common.rf.test_glue import sparse_matrix
 
 pytestmark = pytest.mark.benchmark
 
@@ -107,56 +110,51 @@ def test_training_step_with_and_without_checkpointing(benchmark, height, width):
     benchmark.extra_info["peak GiB with, without"] = (round(memory_with, 2), round(memory_without, 2))
 
 
-def full_pair():
-    array = RfAcquisition()
+SIZES = {"2000x128": (2000, 128, 0.3), "2304x384": (2304, 384, 0.1)}
+
+
+def simulated_pair(samples, lines, pitch_mm):
+    array = RfAcquisition(samples, lines, pitch_mm=pitch_mm, beam_lines=0.3 / pitch_mm)
     motion = SmoothMotion.draw(0.01, 10.0, np.random.default_rng(0))
-    return rf_pair(array, motion, np.random.default_rng(0), Disturbance(30.0, 0.05))
+    pair = rf_pair(array, motion, np.random.default_rng(0), Disturbance(30.0, 0.05))
+    return tuple(torch.from_numpy(frame)[None] for frame in pair)
 
 
-def test_ncc_on_2000_by_128(benchmark):
-    first, second = full_pair()
-    benchmark.pedantic(track_by_correlation, args=(first, second), rounds=2)
+def tracked_and_refined(first, second):
+    return refined_displacement(first, second, ncc_displacement(first, second))
 
 
-def test_glue_on_2000_by_128_against_a_direct_solver(benchmark):
-    first, second = full_pair()
-    start = track_by_correlation(first, second)
-    benchmark.pedantic(glue_displacement, args=(first, second, start), rounds=2)
-    # The direct solver is given a quarter of the lines: on all of them it takes minutes and gigabytes.
-    part = np.s_[:, :32]
-    few = Track(*(field[part] for field in start))
-    direct = seconds(lambda: direct_solution(first[part], second[part], few), 1)
-    ours = seconds(lambda: glue_displacement(first[part], second[part], few), 2)
-    benchmark.extra_info["2000 x 32: ratio of a sparse LU"] = round(direct / ours, 1)
-
-
-def direct_solution(first, second, start):
-    """The same normal equations assembled as one sparse matrix and factorised."""
-    from scipy.sparse import block_array, diags_array, eye_array, kron
-    from scipy.sparse.linalg import spsolve
-
-    from common.rf import glue
-
-    settings = glue.GlueSettings()
-    scale = np.abs(first).max()
-    field = np.stack([start.axial, start.lateral])
-    residual, gradient = glue._linearised(first / scale, second / scale, field)
-    height, width = first.shape
-
-    def laplacian(count):
-        inner = np.r_[1.0, np.full(count - 2, 2.0), 1.0]
-        return diags_array([-np.ones(count - 1), inner, -np.ones(count - 1)], offsets=[-1, 0, 1])
-
-    down, across = kron(laplacian(height), eye_array(width)), kron(eye_array(height), laplacian(width))
-    g = gradient.reshape(2, -1)
-    weights = ((settings.axial_axial, settings.axial_lateral), (settings.lateral_axial, settings.lateral_lateral))
-    rough = [w[0] * down + w[1] * across for w in weights]
-    matrix = block_array(
-        [
-            [rough[0] + diags_array(g[0] ** 2), diags_array(g[0] * g[1])],
-            [diags_array(g[0] * g[1]), rough[1] + diags_array(g[1] ** 2)],
-        ],
-        format="csc",
+@pytest.mark.parametrize("size", SIZES)
+def test_ncc_and_refinement_of_both_directions_on_two_threads(benchmark, size):
+    pair = simulated_pair(*SIZES[size])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    benchmark.pedantic(tracked_and_refined, args=pair, rounds=3, warmup_rounds=1)
+    benchmark.extra_info["seconds a direction"] = round(benchmark.stats.stats.min / 2, 2)
+    began = time.process_time()
+    tracked_and_refined(*pair)
+    benchmark.extra_info["CPU seconds a direction"] = round((time.process_time() - began) / 2, 2)
+    benchmark.extra_info["GiB more than before"] = round(
+        (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 2**20, 2
     )
-    right = (gradient * residual).ravel() - np.concatenate([r @ f.ravel() for r, f in zip(rough, field, strict=True)])
-    return spsolve(matrix, right)
+
+
+@pytest.mark.parametrize("lines", [96, 192, 384])
+def test_refinement_is_linear_in_pixels(benchmark, lines):
+    first, second = simulated_pair(2304, lines, 0.1)
+    start = ncc_displacement(first, second)
+    benchmark.pedantic(refined_displacement, args=(first, second, start), rounds=2, warmup_rounds=1)
+    benchmark.extra_info["nanoseconds a pixel"] = round(1e9 * benchmark.stats.stats.min / first.numel())
+
+
+def test_solver_against_a_sparse_lu(benchmark):
+    # The direct solver is given a quarter of the lines: on all of them it takes minutes and gigabytes.
+    random, shape = np.random.default_rng(0), (2000, 32)
+    gradient = np.array([0.3, 0.8])[:, None, None] * random.normal(size=(2, *shape))
+    system = GlueSystem(gradient, np.ones(shape), np.array([[0.3, 45], [1.5, 220]]), damped=True)
+    right = system.right(np.cumsum(random.normal(size=(2, *shape)), axis=1), random.normal(size=(2, *shape)))
+    matrix = sparse_matrix(system)
+    direct = seconds(lambda: spsolve(matrix, right.ravel().astype(float)), 1)
+    step = benchmark.pedantic(system.solve, args=(right, GlueSettings().tolerance), rounds=3)
+    exact = spsolve(matrix, right.ravel().astype(float)).reshape(right.shape)
+    np.testing.assert_allclose(step, exact, atol=1e-3)
+    benchmark.extra_info["ratio of a sparse LU"] = round(direct / benchmark.stats.stats.min, 1)

@@ -10,6 +10,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,12 +18,17 @@ from tests.bundles.harness import REPOSITORY
 
 STARTED_WITHIN_S = 300
 NOWHERE = "http://127.0.0.1:9"  # a proxy that answers nobody: whoever asks the internet fails
+TOKEN = "token-of-these-tests"
 
 
 class Reply(NamedTuple):
     status: int
-    kind: str
+    headers: Mapping
     body: bytes
+
+    @property
+    def kind(self):
+        return self.headers["Content-Type"] or ""
 
     def json(self):
         assert self.kind.startswith("application/json"), self.body[:500]
@@ -44,14 +50,16 @@ def label_python(cache):
 def environment():
     site = str(REPOSITORY / "tests" / "bundles" / "label_site")
     proxies = {"http_proxy": NOWHERE, "https_proxy": NOWHERE, "no_proxy": "127.0.0.1"}
-    return {**os.environ, **proxies, "PYTHONPATH": os.pathsep.join((site, str(REPOSITORY))), "OMP_NUM_THREADS": "1"}
+    own = {"PYTHONPATH": os.pathsep.join((site, str(REPOSITORY))), "OMP_NUM_THREADS": "1", "LABEL_TOKEN": TOKEN}
+    return {**os.environ, **proxies, **own}
 
 
 class Server:
     """Started with `words` after the Python's; `{port}` in them is a free one."""
 
-    def __init__(self, python, words, folder):
-        self.python, self.words, self.folder = python, words, folder
+    def __init__(self, python, words, folder, **variables):
+        self.python, self.words, self.folder, self.variables = python, words, folder, variables
+        self.headers = {"Authorization": f"Bearer {TOKEN}"}
         folder.mkdir(parents=True, exist_ok=True)
         self.start()
 
@@ -63,7 +71,8 @@ class Server:
         words = [self.python, *(word.format(port=port) for word in self.words)]
         began = time.monotonic()
         with (self.folder / "server.log").open("a") as log:
-            self.process = subprocess.Popen(words, cwd=self.folder, env=environment(), stdout=log, stderr=log)
+            env = environment() | self.variables
+            self.process = subprocess.Popen(words, cwd=self.folder, env=env, stdout=log, stderr=log)
         while not self.answers():
             late = time.monotonic() - began > STARTED_WITHIN_S
             assert self.process.poll() is None and not late, self.log()
@@ -79,17 +88,18 @@ class Server:
 
     def answers(self):
         try:
-            return self.ask("GET", "/info/").status == 200
+            return self.ask("GET", "/info/").status in (200, 401)
         except OSError:
             return False
 
-    def ask(self, method, path, body=None, kind="application/json"):
-        request = urllib.request.Request(self.url + path, body, {"Content-Type": kind} if body else {}, method=method)
+    def ask(self, method, path, body=None, kind="application/json", **headers):
+        headers = self.headers | ({"Content-Type": kind} if body else {}) | headers
+        request = urllib.request.Request(self.url + path, body, headers, method=method)
         try:
             with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=300) as reply:
-                return Reply(reply.status, reply.headers["Content-Type"] or "", reply.read())
+                return Reply(reply.status, reply.headers, reply.read())
         except urllib.error.HTTPError as error:
-            return Reply(error.code, error.headers["Content-Type"] or "", error.read())
+            return Reply(error.code, error.headers, error.read())
 
     def infer(self, model, image, output="json", **settings):
         query = urllib.parse.urlencode({"image": image, "output": output})
@@ -104,18 +114,29 @@ class Server:
                 return task
             time.sleep(0.5)
 
+    def workers(self):
+        """Identifiers of the processes that the server has started to compute."""
+        threads = Path(f"/proc/{self.process.pid}/task").glob("*/children")
+        children = [int(pid) for path in threads for pid in path.read_text().split()]
+        return [pid for pid in children if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
     def memory_mib(self):
-        lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
-        return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
+        """Of the server and of the process that computes."""
+        total = 0
+        for pid in (self.process.pid, *self.workers()):
+            lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+            total += next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+        return total / 1024
 
 
 def form(**fields):
-    """Body and content type of a form; a path is sent as a file."""
+    """Body and content type of a form; a path is sent as a file, a pair as one of that name and content."""
     boundary = uuid.uuid4().hex
     body = b""
     for name, value in fields.items():
-        file = f'; filename="{value.name}"' if isinstance(value, Path) else ""
-        content = value.read_bytes() if isinstance(value, Path) else value.encode()
+        if isinstance(value, Path):
+            value = (value.name, value.read_bytes())
+        file, content = ("", value.encode()) if isinstance(value, str) else (f'; filename="{value[0]}"', value[1])
         body += (
             f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"{file}\r\n\r\n'.encode() + content + b"\r\n"
         )

@@ -10,9 +10,10 @@ from tests.bundles.harness import root, workflow
 
 ARRAY = RfAcquisition(samples=1024, lines=64)
 INNER = np.s_[40:-40, 10:-10]
-# By compression (%) and shift (samples). The classical methods are held to the same bound at .5 %.
+# By compression (%) and shift (samples).
 MOTIONS = [(0.5, 0.0), (1.0, 0.0), (2.0, 0.0), (0.0, 0.3), (0.0, 0.5)]
-LARGEST_AXIAL_RMSE = 0.05  # samples
+# Samples: of the answer, which GLUE refines, and of the network alone.
+LARGEST_AXIAL_RMSE = {"displacement": 0.01, "network_displacement": 0.05}
 
 
 class Uniform:
@@ -46,8 +47,9 @@ def test_shipped_weights_keep_their_promise_on_known_displacements(tmp_path):
     flow.initialize()
     flow.run()
     for number, (percent, shift) in enumerate(MOTIONS):
-        image = SimpleITK.ReadImage(str(tmp_path / "out" / f"case_{number}_displacement.mha"))
-        axial = SimpleITK.GetArrayFromImage(image)[..., 1] / ARRAY.sample_mm
-        exact = np.broadcast_to(shift - percent / 100 * np.arange(ARRAY.samples)[:, None], axial.shape)
-        found = error_statistics(axial[INNER], exact[INNER])["rmse"]
-        assert found <= LARGEST_AXIAL_RMSE, (percent, shift)
+        for name, largest in LARGEST_AXIAL_RMSE.items():
+            image = SimpleITK.ReadImage(str(tmp_path / "out" / f"case_{number}_{name}.mha"))
+            axial = SimpleITK.GetArrayFromImage(image)[..., 1] / ARRAY.sample_mm
+            exact = np.broadcast_to(shift - percent / 100 * np.arange(ARRAY.samples)[:, None], axial.shape)
+            found = error_statistics(axial[INNER], exact[INNER])["rmse"]
+            assert found <= largest, (name, percent, shift)

@@ -124,7 +124,7 @@ def check_onnx(network, arguments, image, folder):
 @each_bundle
 def test_the_documented_lines_export_an_unpacked_bundle(bundle, unpacked_bundles, tmp_path):
     lines = re.findall(
-        r"^python -m monai\.bundle (?:ckpt|onnx)_export .*$", (REPOSITORY / "README.md").read_text(), re.M
+        r"^python -m monai\.bundle (?:ckpt|onnx)_export .*$", (REPOSITORY / "common/docs/packages.md").read_text(), re.M
     )
     assert len(lines) == 2
     (tmp_path / "bundles").symlink_to(unpacked_bundles)

@@ -1,10 +1,14 @@
 """Real MONAI Label servers on 127.0.0.1, without the internet: our app over all five, the stock app over a zip."""
 
 import json
+import os
 import shutil
+import signal
 import subprocess
+import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +17,7 @@ import SimpleITK as sitk
 from common.commands.pack import pack
 from common.label.served import ServedBundle
 from tests.bundles.harness import BUNDLES
-from tests.bundles.label_server import Server, environment, form, label_python
+from tests.bundles.label_server import TOKEN, Server, environment, form, label_python
 from tests.bundles.studies import studies, with_weights
 
 pytestmark = [pytest.mark.label, pytest.mark.timeout(1800)]
@@ -30,8 +34,11 @@ ANSWERS = {
 CLIENT = """
 import json, sys
 from monailabel.client import MONAILabelClient
-url, image, folder, model = sys.argv[1:]
+url, image, folder, model, token = sys.argv[1:]
 client = MONAILabelClient(url, tmpdir=folder)
+assert client.auth_enabled() and not client.auth_valid_token()
+client.update_auth(client.auth_token("any name", token))
+assert client.auth_valid_token()
 case = client.upload_image(image, "from_slicer")["image"]
 mask, values = client.infer(model, case, {})
 client.save_label(case, mask)
@@ -77,7 +84,9 @@ def images(phantom, tmp_path_factory):
 @pytest.fixture(scope="module")
 def server(python, bundles, images, tmp_path_factory):
     words = ["-m", "common", "label", "--studies", str(images[LEARNS].parent), "--bundles", str(bundles)]
+    words += ["--state", str(tmp_path_factory.mktemp("state")), "--writable"]
     running = Server(python, [*words, "--port", "{port}"], tmp_path_factory.mktemp("server"))
+    running.state = Path(words[-2])
     yield running
     running.stop()
 
@@ -192,7 +201,7 @@ def test_what_3d_slicer_calls_leaves_a_label_that_a_restart_keeps(server, python
     (tmp_path / "new").mkdir()
     [image] = studies(LEARNS, phantom(LEARNS), tmp_path / "new")
     image = image.rename(tmp_path / "from_slicer.nii.gz")
-    words = [python, "-c", CLIENT, server.url, str(image), str(tmp_path), LEARNS]
+    words = [python, "-c", CLIENT, server.url, str(image), str(tmp_path), LEARNS, TOKEN]
     finished = subprocess.run(words, env=environment(), capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr
     answer = json.loads(finished.stdout.splitlines()[-1])
@@ -207,18 +216,29 @@ def test_what_3d_slicer_calls_leaves_a_label_that_a_restart_keeps(server, python
     assert_same_image(read_image(kept, tmp_path), sitk.ReadImage(str(tmp_path / "mask.nii.gz")))
 
 
-def test_one_epoch_of_training_gives_weights_that_the_next_answer_uses(server, bundles, images):
+def test_a_training_comes_into_use_if_it_is_better_or_on_request(server, bundles, images):
     shipped = (bundles / LEARNS / "models" / "model.pt").read_bytes()
     task = server.train(LEARNS, max_epochs=1, val_split=0.4)
     assert task["status"] == "DONE", task["details"]
-    own = images[LEARNS].parent / "label_server" / "model" / LEARNS / "model.pt"
-    assert server.infer(LEARNS, image_id(images[LEARNS])).json()["weights"] == str(own)
+    stats = server.ask("GET", "/info/").json()["train_stats"][LEARNS]
+    [(version, compared)] = stats["versions"].items()
+    assert compared["used"] == (compared["after"] > compared["before"])
+    assert stats["in_use"] == (version if compared["used"] else "bundle")
+    own = server.state / "model" / LEARNS / version / "model.pt"
+    for name, weights in ((version, own), ("bundle", bundles / LEARNS / "models" / "model.pt")):
+        assert server.ask("POST", f"/train/{LEARNS}/use?weights={name}").json()["in_use"] == name
+        assert server.infer(LEARNS, image_id(images[LEARNS])).json()["weights"] == str(weights)
+    assert server.ask("POST", f"/train/{LEARNS}/use?weights=../x").status == 422
     assert (bundles / LEARNS / "models" / "model.pt").read_bytes() == shipped
 
 
-def test_a_training_with_code_for_a_setting_ends_with_an_error(server):
-    task = server.train(LEARNS, max_epochs="$__import__('os').getpid()")
-    assert task["status"] == "ERROR" and "max_epochs: expected a whole number" in str(task["details"])
+def test_the_process_that_computes_may_be_killed(server, images):
+    [worker] = server.workers()
+    os.kill(worker, signal.SIGKILL)
+    time.sleep(1)
+    reply = server.infer(LEARNS, image_id(images[LEARNS]))
+    assert reply.status == 200, reply.body
+    assert server.workers() != [worker]
 
 
 def test_without_a_single_bundle_that_works_there_is_no_server(python, bundles, tmp_path):

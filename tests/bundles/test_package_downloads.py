@@ -1,4 +1,4 @@
-"""A zip is fetched from a web server and checked as the README says; damage is found."""
+"""A zip is fetched from a web server and checked as common/docs/packages.md says; damage is found."""
 
 import json
 import subprocess

@@ -1,8 +1,12 @@
 """Bundles that stay loaded: the answers of a server are those of `inferring`."""
 
 import json
+import os
+import re
 import shutil
+import signal
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +17,9 @@ from common.bundle import run_bundle
 from common.commands.pack import pack
 from common.errors import UnusableFileError
 from common.label.served import ServedBundle
-from common.label.training import training_options, training_settings
+from common.label.training import Score, train, training_settings, validation_score
+from common.label.worker import RefusedError, Worker
+from common.training.weights import sha256_of
 from tests.bundles.harness import BUNDLES, workflow
 from tests.bundles.studies import studies, with_weights
 
@@ -130,12 +136,15 @@ def test_a_setting_holds_for_one_case_and_is_a_number(served, phantom, tmp_path)
 
 def test_other_weights_are_used_as_soon_as_they_lie_there(served, phantom, tmp_path):
     [image] = studies(LEARNS, phantom(LEARNS), tmp_path / "studies")
-    own = tmp_path / "own"
-    bundle = ServedBundle(served(LEARNS), own)
+    bundle = ServedBundle(served(LEARNS), tmp_path / "own")
     assert bundle.infer(image, tmp_path / "before").content["lesion_ml"] > 0
-    shutil.copytree(served(LEARNS) / "models", own)
+    own = bundle.versions.new()
+    shutil.copytree(served(LEARNS) / "models", own, dirs_exist_ok=True)
+    bundle.versions.use(own.name)
     state = torch.load(own / "model.pt", weights_only=True)
     torch.save({**state, "final.bias": torch.full_like(state["final.bias"], -20.0)}, own / "model.pt")
+    description = json.loads((own / "model.json").read_text())
+    (own / "model.json").write_text(json.dumps({**description, "sha256": sha256_of(own / "model.pt")}))
     after = bundle.infer(image, tmp_path / "after").content
     assert after["lesion_ml"] == 0
     assert after["weights"] == str(own / "model.pt")
@@ -174,28 +183,98 @@ def test_training_from_labels_starts_from_the_weights_in_use_and_leaves_them(ser
     studies(LEARNS, phantom(LEARNS), tmp_path / "studies", cases=5)
     bundle = ServedBundle(served(LEARNS), tmp_path / "own")
     shipped = (served(LEARNS) / "models" / "model.pt").read_bytes()
-    settings = training_settings(bundle, tmp_path / "studies", {"max_epochs": 1, "val_split": 0.4, "gpus": "all"})
-    assert settings["pretrained"] == str(served(LEARNS) / "models" / "model.pt")
-    run_bundle(bundle.root, "training", ["train.json"], settings)
+    result = train(bundle, tmp_path / "studies", {"max_epochs": 1, "val_split": 0.4})
+    [version] = bundle.versions.names()
+    assert result["weights_before"] == str(served(LEARNS) / "models" / "model.pt")
     assert (served(LEARNS) / "models" / "model.pt").read_bytes() == shipped
-    assert bundle.weights == tmp_path / "own" / "model.pt"
+    assert result["used"] == (result["after"] > result["before"])
+    assert (bundle.weights == tmp_path / "own" / version / "model.pt") == result["used"]
     old, new = (json.loads((folder / "model.json").read_text())["settings"] for folder in (
-        served(LEARNS) / "models", tmp_path / "own",
+        served(LEARNS) / "models", tmp_path / "own" / version,
     ))  # fmt: skip
     assert old == new, "the same network, on slices of the same size"
 
 
+@pytest.mark.parametrize(("after", "used"), [(0.6, True), (0.4, False), (float("nan"), False)])
+def test_only_better_weights_replace_those_in_use(served, tmp_path, monkeypatch, after, used):
+    bundle = ServedBundle(served(LEARNS), tmp_path / "own")
+    scored = []
+
+    def run(root, run_id, configs, settings):
+        shutil.copy(bundle.root / "models" / "model.pt", settings["model_dir"])
+
+    def score(of, settings, weights):
+        scored.append((weights, settings["dataset_dir"], settings["folds"]))
+        return Score("volume_dice", 0.5 if weights == bundle.root / "models" / "model.pt" else after, 1)
+
+    monkeypatch.setattr("common.label.training.run_bundle", run)
+    monkeypatch.setattr("common.label.training.validation_score", score)
+    result = train(bundle, tmp_path, {})
+    assert result["used"] is used
+    assert (bundle.weights.parent.name == result["version"]) is used
+    assert len({asked[1:] for asked in scored}) == 1 and len({asked[0] for asked in scored}) == 2
+    assert (tmp_path / "own" / result["version"] / "model.pt").is_file(), "kept in either case"
+
+
+def test_the_score_of_weights_is_that_of_the_training_that_made_them(served, phantom, tmp_path):
+    studies(LEARNS, phantom(LEARNS), tmp_path / "studies", cases=5)
+    bundle = ServedBundle(served(LEARNS), tmp_path / "own")
+    folder = bundle.versions.new()
+    settings = training_settings(bundle, tmp_path / "studies", {"max_epochs": 1, "val_split": 0.4}, folder)
+    run_bundle(bundle.root, "training", ["train.json"], settings)
+    recorded = json.loads((folder / "model.json").read_text())["volume_dice"]
+    score = validation_score(bundle, settings, folder / "model.pt")
+    assert score.value == pytest.approx(recorded, abs=1e-6)
+
+
 @pytest.mark.parametrize(
     "wrong",
-    [{"max_epochs": "$__import__('os').getpid()"}, {"max_epochs": 0}, {"max_epochs": 1.5}, {"batch_size": True},
-     {"learning_rate": float("nan")}, {"val_split": 0.9}],
+    [{"num_workers": 4}, {"batch_size": 1}, {"clips": 100000}, {"clips": 2.5}, {"clips": True}, {"clips": "3"},
+     {"disagreement": float("nan")}, {"number": -1}, {"number": 0.5}, {"number": True}, {"other": 1},
+     {"dataset_dir": "/etc"}, {"image": "/etc/passwd"}, {"$x": 1}, {"network_def": {}}],
+    ids=str,
 )  # fmt: skip
-def test_settings_from_outside_are_numbers_in_their_range(wrong, served, tmp_path):
-    bundle = ServedBundle(served(LEARNS), tmp_path)
-    with pytest.raises(ValueError, match=next(iter(wrong))):
-        training_settings(bundle, tmp_path, wrong)
+def test_a_client_may_change_known_settings_within_their_range(served, wrong):
+    bundle = ServedBundle(served("echo_coreecho"))
+    with pytest.raises(ValueError, match=re.escape(next(iter(wrong)))):
+        bundle.check_settings(wrong)
+    bundle.check_settings({"clips": 5, "disagreement": 3, "number": 2, "client_id": "x"})
 
 
-def test_the_settings_offered_are_the_bundles_own(served, tmp_path):
-    offered = training_options(ServedBundle(served(LEARNS), tmp_path))
-    assert offered == {"max_epochs": 30, "batch_size": 16, "learning_rate": 1e-4, "val_split": 0.2}
+def test_yes_and_no_are_no_numbers(served):
+    bundle = ServedBundle(served(LEARNS))
+    bundle.check_settings({"tta": False, "threshold": 0.4})
+    for wrong in ({"tta": 1}, {"tta": "yes"}):
+        with pytest.raises(ValueError, match="tta: expected yes or no"):
+            bundle.check_settings(wrong)
+
+
+def test_the_worker_answers_after_it_was_killed_and_gives_up_what_takes_too_long(served, phantom, tmp_path):
+    [image] = studies(LEARNS, phantom(LEARNS), tmp_path / "studies")
+    for name in ("answer", "again", "never", "last"):
+        (tmp_path / name).mkdir()
+    worker = Worker({LEARNS: (served(LEARNS), tmp_path / "own")}, seconds=120, memory_gib=16)
+    try:
+        assert worker.start() == {}
+        answer = worker.infer(LEARNS, image, tmp_path / "answer", 0, {})
+        assert answer.content == ServedBundle(served(LEARNS)).infer(image, tmp_path / "last").content
+        os.kill(worker.process.pid, signal.SIGKILL)
+        worker.process.join()
+        assert worker.infer(LEARNS, image, tmp_path / "again", 0, {}).content == answer.content
+        first, worker.seconds = worker.process.pid, 1e-4
+        with pytest.raises(RefusedError, match="no answer within") as refused:
+            worker.infer(LEARNS, image, tmp_path / "never", 0, {})
+        assert refused.value.status == 422 and worker.process is None
+        assert not Path(f"/proc/{first}").exists()
+    finally:
+        worker.stop()
+
+
+def test_the_worker_names_a_bundle_that_cannot_be_loaded(served, tmp_path):
+    shutil.copytree(served(LEARNS), tmp_path / LEARNS)
+    (tmp_path / LEARNS / "models" / "model.pt").write_bytes(b"no weights")
+    worker = Worker({LEARNS: (tmp_path / LEARNS, tmp_path / "own")}, seconds=60, memory_gib=16)
+    try:
+        assert "model.pt" in worker.start()[LEARNS]
+    finally:
+        worker.stop()

@@ -51,7 +51,7 @@ def check(folder, *words, files="train.json"):
 def test_a_folder_that_monai_takes_for_something_else_is_refused_with_what_to_write(config, name, text, kind):
     with pytest.raises(ValueError) as raised:
         check(config, f"--{name}", text)
-    assert str(raised.value).endswith(f"found what MONAI takes for a {kind}; write ./{text}")
+    assert str(raised.value).endswith(f"found what MONAI reads as {kind}; write ./{text}")
     check(config, f"--{name}", f"./{text}")
     with pytest.raises(ValueError, match="expected a path"):
         check(config, f"--{name}={text}")

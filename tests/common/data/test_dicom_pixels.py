@@ -116,6 +116,14 @@ def test_refuses_by_the_header_what_the_file_cannot_hold(tmp_path, claim, said):
         decode_pixels(dataset, "a.dcm")
 
 
+@pytest.mark.parametrize("identifier", ["1.2.840.10008.1.1", "1.2.3", ""])
+def test_refuses_an_identifier_that_is_no_transfer_syntax(tmp_path, identifier):
+    dataset = read_dicom(write(tmp_path / "a.dcm", FRAMES, "MONOCHROME2"))
+    dataset.file_meta.TransferSyntaxUID = UID(identifier)
+    with pytest.raises(UnusableFileError, match=r"a\.dcm: expected .*; export the file again"):
+        decode_pixels(dataset, "a.dcm")
+
+
 def test_refuses_more_frames_than_fragments(tmp_path):
     path = get_testdata_file("examples_ybr_color.dcm", download=False)
     dataset = read_dicom(path)

@@ -72,11 +72,26 @@ def test_a_box_over_the_edge_is_cut():
         ([dataclasses.replace(TRACE, reference_y=None)], r"reference row .* \(0018,6022\), found none"),
         ([dataclasses.replace(TRACE, min_x=900, max_x=1200)], r"within the 800 x 600 image, found x 900 to 1200"),
         ([dataclasses.replace(TRACE, max_y=290)], r"of at least 16 pixels"),
+        ([dataclasses.replace(TRACE, data_type=1)], r"\(0018,6014\)\), found type 1 \(tissue\)"),
+        ([dataclasses.replace(TRACE, data_type=7)], r"found type 7; choose a trace of mitral inflow"),
+        ([dataclasses.replace(TRACE, reference_y=10**8)], r"near rows 280 to 559 of the trace, found row 1e\+08"),
+        ([dataclasses.replace(TRACE, reference_value_y=1e9)], r"near rows 280 to 559 of the trace, found row"),
+        ([dataclasses.replace(TRACE, delta_y=-1e-300)], r"found 2e-298 cm/s: tissue Doppler or a wrong scale"),
+        # Row 480 is 200 rows below the upper end: 200 x 0.15 = 30 cm/s, a usual scale of tissue Doppler.
+        ([dataclasses.replace(TRACE, delta_y=-0.15)], r"between 40 and 700 cm/s, found 30 cm/s: tissue Doppler"),
+        ([dataclasses.replace(TRACE, delta_y=-4.0)], r"found 800 cm/s: a wrong scale"),
+        ([dataclasses.replace(TRACE, delta_x=1e-9)], r"expected a trace of 0\.2 to 60 s, found 7e-07 s"),
+        ([dataclasses.replace(TRACE, delta_x=5.0)], r"expected a trace of 0\.2 to 60 s, found 3500 s"),
     ],
 )
 def test_says_what_is_wrong_with_a_calibration(regions, message):
     with pytest.raises(CalibrationError, match=message):
         spectral_calibration(regions, SIZE, "a.dcm")
+
+
+@pytest.mark.parametrize("changes", [{"data_type": 4}, {"delta_y": -0.25}, {"delta_y": -3.0}, {"delta_x": 0.0012}])
+def test_believes_what_scanners_offer_for_inflow(changes):
+    assert velocity(380, **changes) == pytest.approx(100 * abs(changes.get("delta_y", -0.8)))
 
 
 def test_a_calibration_error_is_an_unusable_file():

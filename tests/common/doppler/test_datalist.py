@@ -20,7 +20,7 @@ def folder(tmp_path):
         name = f"more/{index}.png" if index > 9 else f"{index}.png"
         Image.fromarray(np.zeros((30, 40), np.uint8)).save(tmp_path / name)
         if index < 10:
-            lines.append(f"{index}.png,E,{index},5,0.5,20,p{index // 2}")
+            lines.append(f"{index}.png,E,{index},5,5,20,p{index // 2}")
     (tmp_path / "labels.csv").write_text("\n".join(lines) + "\n")
     return tmp_path
 
@@ -36,7 +36,7 @@ def cases(items):
 def test_items_carry_case_image_peaks_and_calibration(folder):
     item = next(item for item in doppler_datalist(folder, "all") if item["case"] == "3")
     assert item["image"] == str(folder / "3.png")
-    assert item["peaks"] == {"E": [(3, 5)], "A": []} and item["calibration"][:2] == (20, 0.5)
+    assert item["peaks"] == {"E": [(3, 5)], "A": []} and item["calibration"][:2] == (20, 5)
 
 
 def test_parts_are_disjoint_cover_all_and_keep_a_patient_together(folder):
@@ -82,8 +82,8 @@ def test_the_first_stage_needs_no_labels(folder):
     [
         ("absent.png,E,1,2,,,", "label of absent.png left out: no image of this name"),
         ("more/10.png,S,1,2,,,", "more_10: left out: .*expected wave E or A"),
-        ("more/10.png,E,1,99,,,", "more_10: left out: .*inside the 40 x 30 image"),
-        ("11,E,1,2,0,4,", "more_11: left out: .*positive cm_s_per_px"),
+        ("more/10.png,E,1,99,,,", "more_10: left out: .*expected y of E as a number from 0 to 29"),
+        ("11,E,1,2,0,4,", "more_11: left out: .*expected cm_s_per_px as a number"),
     ],
 )
 def test_a_bad_label_is_named_and_the_others_stay(folder, caplog, line, message):
@@ -116,14 +116,22 @@ def test_two_images_of_one_name_need_the_path(folder, caplog):
 
 def test_inference_lists_every_image_with_its_calibration(folder):
     items = {item["case"]: item for item in doppler_cases(folder)}
-    assert len(items) == 13 and items["7"]["calibration"][:2] == (20, 0.5) and "calibration" not in items["more_10"]
+    assert len(items) == 13 and items["7"]["calibration"][:2] == (20, 5) and "calibration" not in items["more_10"]
 
 
 def test_inference_takes_a_single_file_with_its_calibration_from_the_table_beside_it(folder):
     (item,) = doppler_cases(folder / "7.png")
     assert item["case"] == "7" and item["image"] == str(folder / "7.png")
-    assert item["calibration"][:2] == (20, 0.5)
+    assert item["calibration"][:2] == (20, 5)
     assert doppler_cases(folder / "more" / "10.png") == [{"case": "10", "image": str(folder / "more" / "10.png")}]
+
+
+def test_inference_takes_the_trace_from_a_table_without_peaks(folder):
+    (folder / "labels.csv").write_text("filename,x0,y0,x1,y1\n7.png,2,3,30,25\nmore/11.png,2,3,50,25\n")
+    items = {item["case"]: item for item in doppler_cases(folder)}
+    assert items["7"] == {"case": "7", "image": str(folder / "7.png"), "box": (2, 3, 30, 25)}
+    assert "expected x1 as a number from 0 to 39, found '50'" in items["more_11"]["problem"]
+    assert set(items["more_10"]) == {"case", "image"}
 
 
 def test_a_table_of_another_kind_beside_a_single_file_is_left_out(folder, caplog):
@@ -151,3 +159,55 @@ def test_an_empty_or_absent_folder_names_the_remedy(tmp_path, name):
 def test_refuses_settings_outside_their_range(folder, settings, message):
     with pytest.raises(ValueError, match=message):
         doppler_datalist(folder, **settings)
+
+
+def test_what_is_neither_dicom_nor_picture_is_named_once_with_the_reason(folder, caplog):
+    for name in ("clip.mp4", "more/scan.gif", "notes.txt", ".DS_Store", "more/._1.png", "Thumbs.db"):
+        (folder / name).write_bytes(b"x" * 200)
+    items = doppler_cases(folder)
+    assert len(items) == 13
+    for name in ("clip.mp4", "more/scan.gif", "notes.txt"):
+        (message,) = [text for text in caplog.messages if name in text]
+        assert "not used" in message and "neither DICOM nor a picture" in message
+    assert not [text for text in caplog.messages if ".DS_Store" in text or "._1" in text or "Thumbs" in text]
+
+
+def test_an_image_without_a_label_is_named_by_a_training_and_once(folder, caplog):
+    for split in ("training", "validation"):
+        doppler_datalist(folder, split)
+    for index in (10, 11, 12):
+        assert len([text for text in caplog.messages if f"more/{index}.png: no usable row in labels.csv" in text]) == 1
+
+
+def test_files_named_by_uid_are_cases_of_their_own(folder):
+    for index in (1, 2):
+        (folder / f"1.2.840.{index}").write_bytes(b"\0" * 128 + b"DICM")
+    assert {"1.2.840.1", "1.2.840.2"} <= cases(doppler_cases(folder))
+
+
+def test_an_image_that_lies_in_a_linked_folder_is_found(folder, tmp_path_factory):
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    (folder / "more" / "10.png").rename(elsewhere / "10.png")
+    (folder / "linked").symlink_to(elsewhere)
+    assert "linked_10" in cases(doppler_cases(folder))
+
+
+def test_a_number_given_as_a_folder_is_its_name(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    (folder / "more").rename(folder / "2024")
+    assert cases(doppler_cases(2024)) == {"10", "11", "12"}
+    assert len(doppler_datalist(2024, labelled=False, split="all")) == 3
+
+
+def test_a_table_saved_by_a_spreadsheet_in_another_language_is_read(folder):
+    lines = ["filename;wave;x;y;cm_s_per_px;y_baseline", *(f"{index}.png;E;{index},5;5;5,0;20" for index in range(10))]
+    (folder / "labels.csv").write_bytes("\r\n".join([*lines, ";;;;;", ""]).encode("utf-16"))
+    items = {item["case"]: item for item in doppler_datalist(folder, "all")}
+    assert items["3"]["peaks"]["E"] == [(3.5, 5)] and items["3"]["calibration"][:2] == (20, 5)
+
+
+def test_files_that_differ_in_the_suffix_only_are_cases_of_their_own(folder):
+    (folder / "7.jpg").write_bytes((folder / "7.png").read_bytes())
+    assert {"7.png", "7.jpg", "8"} <= cases(doppler_cases(folder))
+    (folder / "labels.csv").write_text("filename,wave,x,y\n7.png,E,1,2\n7.jpg,E,1,2\n8.png,E,1,2\n")
+    assert cases(doppler_datalist(folder, "all")) == {"7.png", "7.jpg", "8"}

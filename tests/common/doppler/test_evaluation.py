@@ -53,10 +53,10 @@ def rows_of(path):
 
 def test_rows_hold_positions_in_the_image_and_velocities():
     row = doppler_row(*sample("a", [[10.0, 20.0]], [[30.0, 28.0]]))
-    ((x, y, confidence, velocity),) = row["found"]["E"]
+    ((x, y, confidence, velocity),) = row["predicted"]["E"]
     assert (x, y) == pytest.approx((60.5, 340.5), abs=0.01) and confidence == pytest.approx(1)
     assert velocity == pytest.approx((390 - 340.5) * 0.8, abs=0.01)
-    assert row["expert"]["A"][0][3] == pytest.approx((390 - 356.5) * 0.8, abs=0.01)
+    assert row["reference"]["A"][0][3] == pytest.approx((390 - 356.5) * 0.8, abs=0.01)
     assert row["trace_size"] == (100, 200) and row["seconds_per_px"] == 0.005
 
 
@@ -157,6 +157,24 @@ def test_without_calibration_pixels_are_given_and_it_says_so(tmp_path):
     assert content["beats"][0]["E"]["x"] == pytest.approx(60.5, abs=0.01)
     assert content["beats"][0]["E"]["velocity_cm_s"] is None
     assert "no calibration" in rows_of(tmp_path / "predictions.csv")[0]["remark"]
+
+
+@pytest.mark.parametrize(
+    ("strip", "remark"),
+    [(1.0, ""), (0.931, "strip found in the picture (confidence 0.93)"), (0.0, "no strip found in the picture")],
+)
+def test_it_is_said_where_the_trace_comes_from(tmp_path, strip, remark):
+    item, output = unlabelled("a", [[10.0, 20.0]], [])
+    results(tmp_path, ({**item, "strip": torch.tensor(strip)}, output))
+    found = json.loads((tmp_path / "a.json").read_text())["remark"]
+    assert found.startswith(remark) and bool(found) == bool(remark)
+
+
+@pytest.mark.parametrize(("cm_s_per_px", "remark"), [(0.8, ""), (6.5, "unlike mitral inflow: E 322 cm/s")])
+def test_velocities_that_no_mitral_inflow_has_are_said_to_be_none(tmp_path, cm_s_per_px, remark):
+    # The peak is 49.5 rows above the baseline.
+    results(tmp_path, unlabelled("a", [[10.0, 20.0]], [], calibration=(390.0, cm_s_per_px, 0.005)))
+    assert json.loads((tmp_path / "a.json").read_text())["remark"] == remark
 
 
 def test_an_empty_spectrum_is_a_result_that_says_so(tmp_path):

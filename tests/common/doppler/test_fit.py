@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from common.doppler import FitSpectrum, FitSpectrumd, to_image, to_network
+from common.doppler import FitSpectrumd, fit_spectrum, to_image, to_network
 
 BOX = torch.tensor([10, 20, 109, 59])  # 100 wide, 40 high
 
@@ -21,14 +21,14 @@ def centre_of_mass(image):
 @pytest.mark.parametrize("size", [(100, 100), (64, 64), (64, 128), (256, 256), (37, 81)])
 def test_a_bright_spot_lands_where_the_placement_says(size):
     point = torch.tensor([61.3, 38.8]).double()
-    image, placement = FitSpectrum(size)(blob((80, 140), *point), BOX)
+    image, placement = fit_spectrum(blob((80, 140), *point), BOX, size)
     assert image.shape == (1, *size)
     torch.testing.assert_close(centre_of_mass(image), to_network(point, placement), atol=0.02, rtol=0)
 
 
 def test_pads_evenly_to_the_shape_without_scaling_when_the_sizes_agree():
     source = torch.arange(80 * 140.0).reshape(1, 80, 140)
-    image, placement = FitSpectrum((100, 100))(source, BOX)
+    image, placement = fit_spectrum(source, BOX, (100, 100))
     torch.testing.assert_close(image[0, 30:70], source[0, 20:60, 10:110])
     assert float(image[0, :30].abs().max()) == float(image[0, 70:].abs().max()) == 0
     assert placement.tolist() == [10, -10, 1, 1]
@@ -36,7 +36,7 @@ def test_pads_evenly_to_the_shape_without_scaling_when_the_sizes_agree():
 
 def test_the_way_back_is_exact():
     points = torch.rand(5, 7, 2, dtype=torch.float64) * 100
-    _, placement = FitSpectrum((96, 160))(torch.zeros(1, 80, 140), BOX)
+    _, placement = fit_spectrum(torch.zeros(1, 80, 140), BOX, (96, 160))
     torch.testing.assert_close(to_image(to_network(points, placement), placement), points, rtol=0, atol=1e-11)
 
 
@@ -47,11 +47,11 @@ def test_a_batch_of_points_takes_a_batch_of_placements():
 
 
 def test_keeps_the_aspect_ratio():
-    _, (_, _, scale_x, scale_y) = FitSpectrum((64, 128))(torch.zeros(1, 80, 140), BOX)
+    _, (_, _, scale_x, scale_y) = fit_spectrum(torch.zeros(1, 80, 140), BOX, (64, 128))
     assert float(scale_x / scale_y) == pytest.approx(1, abs=0.02)
 
 
-def test_dictionary_form_moves_image_and_points_and_leaves_its_input_alone():
+def test_moves_image_and_points_and_leaves_its_input_alone():
     point = torch.tensor([[[61.3, 38.8], [torch.nan, torch.nan]]])
     data = {"image": blob((80, 140), 61.3, 38.8), "box": BOX, "peaks": point, "case": "a"}
     result = FitSpectrumd("image", (64, 64))(data)
@@ -67,4 +67,4 @@ def test_an_image_without_labels_needs_no_points():
 @pytest.mark.parametrize("size", [(64,), (0, 64)])
 def test_refuses_a_size_that_is_none(size):
     with pytest.raises(ValueError, match="expected a positive height and width"):
-        FitSpectrum(size)
+        FitSpectrumd("image", size)

@@ -35,14 +35,14 @@ def test_takes_any_leading_axes():
     torch.testing.assert_close(maps[1, 0], draw_heat_maps(points[1, 0], (10, 10), 2.0))
 
 
-def test_dictionary_form_adds_a_label_of_the_size_of_the_image():
+def test_adds_a_label_of_the_size_of_the_image():
     data = {"image": torch.zeros(1, 10, 20), "peaks": torch.tensor([[[4.0, 5.0], NOWHERE], [NOWHERE, NOWHERE]])}
     result = DrawHeatMapsd(sigma_px=2.0)(data)
     assert result["label"].shape == (2, 10, 20) and float(result["label"][0, 5, 4]) == 1
     assert "label" not in data
 
 
-def test_dictionary_form_draws_a_keypoint_that_only_one_class_has():
+def test_draws_a_keypoint_that_only_one_class_has():
     data = {"image": torch.zeros(1, 10, 20), "peaks": torch.tensor([[NOWHERE], [[4.0, 5.0]]])}
     label = DrawHeatMapsd(sigma_px=2.0)(data)["label"]
     assert float(label[0].max()) == 0 and float(label[1, 5, 4]) == 1

@@ -44,27 +44,83 @@ def test_time_scale_is_optional(tmp_path):
     [
         ("filename,wave,x,y\na.png,S,1,2\n", r"a\.png: expected wave E or A in labels\.csv, found 'S'"),
         ("filename,wave,x,y\na.png,,1,2\n", "expected wave E or A in labels.csv, found ''"),
-        ("filename,wave,x,y\na.png,E,,\n", "expected a number for x"),
-        ("filename,wave,x,y\na.png,E,1,high\n", "expected a number for y in labels.csv, found 'high'"),
+        ("filename,wave,x,y\na.png,E,,\n", "expected x of E as a number from 0 to 199, found ''"),
+        (
+            "filename,wave,x,y\na.png,E,1,high\n",
+            "a.png: expected y of E as a number from 0 to 99, found 'high'; cor",
+        ),
         ("filename,wave,x,y\na.png,E,1,inf\n", "found 'inf'"),
-        ("filename,wave,x,y\na.png,E,200,2\n", r"inside the 200 x 100 image, found E at \(200, 2\)"),
-        ("filename,wave,x,y\na.png,A,1,-0.5\n", r"found A at \(1, -0\.5\)"),
+        ("filename,wave,x,y\na.png,E,200,2\n", "expected x of E as a number from 0 to 199, found '200'"),
+        ("filename,wave,x,y\na.png,A,1,-0.5\n", "expected y of A as a number from 0 to 99, found '-0.5'"),
         ("filename,wave,x,y\na.png,E,1,2\na.png,E,1.0,2\n", r"the E peak at \(1, 2\) is in labels\.csv twice"),
-        ("filename,x1,y1,x2,y2\na.png,1,,3,4\n", "expected a number for y in labels.csv, found ''"),
-        ("filename,wave,x,y,cm_s_per_px,y_baseline\na.png,E,1,2,0.8,\n", "expected both cm_s_per_px and y_baseline"),
+        ("filename,x1,y1,x2,y2\na.png,1,,3,4\n", "expected y of E as a number from 0 to 99, found ''"),
+        (
+            "filename,wave,x,y,cm_s_per_px,y_baseline\na.png,E,1,2,0.8,\n",
+            "expected all of cm_s_per_px, y_baseline in labels.csv, found some",
+        ),
         (
             "filename,wave,x,y,cm_s_per_px,y_baseline\na.png,E,1,2,0,50\n",
-            "a positive cm_s_per_px in labels.csv, found 0",
+            "expected cm_s_per_px as a number from 0.001 to 100, found '0'",
         ),
         (
             "filename,wave,x,y,cm_s_per_px,y_baseline\na.png,E,1,2,0.8,50\na.png,A,9,2,0.9,50\n",
-            "expected one calibration in labels.csv, found 2 that differ",
+            "expected one value of cm_s_per_px, y_baseline, seconds_per_px in labels.csv, found 2 that differ",
         ),
     ],
 )
 def test_says_what_is_wrong_with_a_label(tmp_path, text, message):
     with pytest.raises(UnusableFileError, match=message):
         label(tmp_path, text)
+
+
+REGION = "filename,wave,x,y,x0,y0,x1,y1,cm_s_per_px,y_baseline\n"
+
+
+def test_the_trace_comes_from_its_corners(tmp_path):
+    found = label(tmp_path, REGION + "a.png,E,60,40,10,20,189,89,1.5,70\na.png,A,80,50,10.0,20,189,89,1.50,70\n")
+    assert found.box == (10, 20, 189, 89) and found.calibration[:2] == (70, 1.5)
+    assert label(tmp_path, REGION + "a.png,E,60,40,,,,,,\n").box is None
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("E,60,40,10,20,189,,,", "expected all of x0, y0, x1, y1 in labels.csv, found some of them"),
+        ("E,60,40,10,20,200,89,,", "expected x1 as a number from 0 to 199, found '200'"),
+        ("E,60,40,-1,20,189,89,,", "expected x0 as a number from 0 to 199, found '-1'"),
+        ("E,60,40,189,20,10,89,,", r"expected x0 < x1 and y0 < y1"),
+        ("E,60,40,10,20,20,89,,", r"16 pixels apart"),
+        ("E,60,19,10,20,189,89,,", r"expected peaks inside x 10 to 189, y 20 to 89, found E at \(60, 19\)"),
+        ("E,60,40,a,20,189,89,,", "expected x0 as a number from 0 to 199, found 'a'"),
+        ("E,60,40,10,20,189,89,1e7,70", "expected cm_s_per_px as a number from 0.001 to 100, found '1e7'"),
+        ("E,60,40,10,20,189,89,40,70", r"ends between 40 and 700 cm/s, found 2000 cm/s: a wrong scale"),
+        ("E,60,40,10,20,189,89,0.2,70", "found 10 cm/s: tissue Doppler or a wrong scale"),
+        ("E,60,40,10,20,189,89,1.5,400", "expected y_baseline as a number from -100 to 200, found '400'"),
+        ("E,60,40,10,20,189,89,1.5,180", "expected the baseline near rows 20 to 89 of the trace, found row 180"),
+    ],
+)
+def test_says_what_is_wrong_with_a_trace(tmp_path, row, message):
+    with pytest.raises(UnusableFileError, match=message):
+        label(tmp_path, f"{REGION}a.png,{row}\n")
+
+
+def test_corners_and_the_wide_form_do_not_mix(tmp_path):
+    with pytest.raises(UnusableFileError, match=r"x1 and y1 to be either a peak or a corner.*filename,wave,x,y"):
+        label(tmp_path, "filename,x0,y0,x1,y1,x2,y2\na.png,1,2,30,40,60,50\n")
+
+
+@pytest.mark.parametrize("columns", ["x0,y0,x1,y1", "cm_s_per_px,y_baseline", "x1,y0,x0,y1,note"])
+def test_an_inference_needs_no_peaks_in_its_table(tmp_path, columns):
+    (tmp_path / "labels.csv").write_text(f"filename,{columns}\n" + "a.png" + ",1" * len(columns.split(",")) + "\n")
+    assert list(read_label_rows(tmp_path / "labels.csv", with_peaks=False)) == ["a.png"]
+    with pytest.raises(UnusableFileError, match="expected the columns filename,wave,x,y"):
+        read_label_rows(tmp_path / "labels.csv")
+
+
+def test_reads_decimal_commas_and_semicolons(tmp_path):
+    text = "filename;wave;x;y;cm_s_per_px;y_baseline\r\na.png;E;60,125;40,5;1,500;70,25\r\n;;;;;\r\n"
+    found = label(tmp_path, text)
+    assert found.peaks["E"] == [(60.125, 40.5)] and found.calibration[:2] == (70.25, 1.5)
 
 
 def test_names_the_columns_it_understands(tmp_path):

@@ -3,7 +3,8 @@ import io
 import pytest
 import torch
 
-from common.doppler import BACKBONES, BarlowTwinsEncoder, KeypointUNet
+from common.doppler import BACKBONES, BarlowTwinsEncoder, KeypointUNet, start_in_mode
+from common.training import save_state
 
 
 @pytest.fixture(params=BACKBONES, scope="module")
@@ -111,3 +112,37 @@ def test_names_the_backbones_it_knows():
 def test_refuses_a_size_that_halves_unevenly(network):
     with pytest.raises(ValueError, match="multiples of 32"):
         network(torch.zeros(1, 1, 64, 80))
+
+
+@pytest.fixture
+def first_stage(tmp_path):
+    torch.manual_seed(1)
+    model = BarlowTwinsEncoder("MobileNetV2")
+    save_state(model, tmp_path / "pretrained.pt")
+    return tmp_path / "pretrained.pt", model.encoder.state_dict()
+
+
+@pytest.mark.parametrize(("mode", "taken"), [("unfrozen", True), ("frozen", True), ("supervised", False)])
+def test_the_mode_says_whether_the_first_stage_is_taken(first_stage, mode, taken):
+    path, encoder = first_stage
+    torch.manual_seed(2)
+    network = start_in_mode(KeypointUNet("MobileNetV2", frozen_encoder=mode == "frozen"), path, mode)
+    own = network.encoder.state_dict()
+    weights = [key for key in encoder if key.endswith("0.0.weight")]
+    assert all(torch.equal(own[key], encoder[key]) == taken for key in weights)
+
+
+def test_unfrozen_without_a_first_stage_starts_from_scratch(tmp_path, caplog):
+    with caplog.at_level("INFO"):
+        start_in_mode(torch.nn.Linear(1, 1), tmp_path / "pretrained.pt", "unfrozen", tmp_path)
+    assert "from scratch" in caplog.text
+
+
+def test_a_frozen_random_encoder_is_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="mode frozen needs the first stage's encoder"):
+        start_in_mode(torch.nn.Linear(1, 1), tmp_path / "absent.pt", "frozen")
+
+
+def test_names_the_modes(tmp_path):
+    with pytest.raises(ValueError, match="expected one of unfrozen, frozen, supervised, found 'thawed'"):
+        start_in_mode(torch.nn.Linear(1, 1), tmp_path / "absent.pt", "thawed")

@@ -94,5 +94,5 @@ def test_png_labels_carry_the_calibration_and_dicom_labels_do_not(tmp_path):
 
 
 def test_refuses_an_unknown_form(tmp_path):
-    with pytest.raises(ValueError, match="expected form dicom or png"):
+    with pytest.raises(ValueError, match="expected form dicom or png or screen, style plain or cart"):
         simulate_doppler(tmp_path, 1, form="tiff")

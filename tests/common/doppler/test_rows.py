@@ -9,10 +9,10 @@ def peak(x, y, velocity=80.0, confidence=0.9):
     return (x, y, confidence, velocity)
 
 
-def row(found_e=(), found_a=(), expert_e=(), expert_a=(), case="a"):
+def row(found_e=(), found_a=(), reference_e=(), reference_a=(), case="a"):
     """A trace 200 high, 600 wide, 5 ms a column."""
     return {
-        "case": case, "found": {"E": found_e, "A": found_a}, "expert": {"E": expert_e, "A": expert_a},
+        "case": case, "predicted": {"E": found_e, "A": found_a}, "reference": {"E": reference_e, "A": reference_a},
         "trace_size": (200, 600), "seconds_per_px": 0.005,
     }  # fmt: skip
 
@@ -38,7 +38,7 @@ def test_an_a_found_at_an_e_is_false_and_the_e_is_missed():
     assert states(peaks) == [("A", "false"), ("A", "missed"), ("E", "matched"), ("E", "missed")]
 
 
-def test_difference_is_found_minus_expert():
+def test_difference_is_predicted_minus_reference():
     (matched,) = peak_rows(row([peak(101, 51, 78.5)], [], [peak(100, 50, 80.0)]))
     assert matched.difference_cm_s == pytest.approx(-1.5)
     assert image_counts([matched], "E") == (1, 0, 0, (-1.5,))

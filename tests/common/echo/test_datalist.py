@@ -36,7 +36,7 @@ def test_divides_echonet_as_its_table_does(echonet):
     assert {item["case"] for item in splits["development"]}.isdisjoint(item["case"] for item in splits["test"])
     row = read_csv(echonet / "FileList.csv")[0]
     item = next(item for item in echonet_datalist(echonet) if item["case"] == row["FileName"])
-    assert item["label"] == float(row["EF"]) and item["fps"] == 50
+    assert item["label"] == float(row["EF"])
 
 
 def test_takes_file_names_with_and_without_suffix(echonet):
@@ -51,7 +51,7 @@ def test_leaves_out_an_impossible_ef_by_name(echonet, caplog, ef):
     name = change(echonet / "FileList.csv", 4, EF=ef)
     with caplog.at_level(logging.WARNING):
         assert len(echonet_datalist(echonet)) == 8
-    assert f"left out {name}: expected EF as a number from 0 to 100, found {ef!r}" in caplog.text
+    assert f"left out {name}: expected EF as a number from 0 to 100, found" in caplog.text and ef in caplog.text
     unlabelled = next(i for i in echonet_datalist(echonet, labelled=False) if i["case"] == name)
     assert "label" not in unlabelled
 
@@ -213,3 +213,95 @@ def test_names_an_unknown_split_or_fold(echonet, tmp_path):
         echonet_datalist(echonet, "train")
     with pytest.raises(ValueError, match="found fold 10 of 10"):
         camus_datalist(tmp_path, fold=10)
+
+
+def test_names_cases_by_their_whole_name(tmp_path):
+    """Scanners name files by UID, without a suffix: what follows the last dot is the name's end."""
+    for name in ("1.2.840.3.1", "1.2.840.3.2", "S.NII.GZ", "b.dcm", "day 1.5/c.v2.AVI"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(bytes(128) + b"DICM" if name.startswith("1.2") else b"")
+    cases = [item["case"] for item in ultrasound_cine_datalist(tmp_path)]
+    assert cases == ["1.2.840.3.1", "1.2.840.3.2", "S", "b", "day 1.5_c.v2"]
+
+
+def test_hidden_files_are_no_cases_and_others_are_named(tmp_path, caplog):
+    for name in (
+        "a.avi",
+        "b.webm",
+        "c.ts",
+        "d.gif",
+        "._a.avi",
+        ".DS_Store",
+        "DICOMDIR",
+        "Thumbs.db",
+        "notes.txt",
+        "x.rf",
+    ):
+        (tmp_path / name).write_bytes(b"")
+    assert [item["case"] for item in ultrasound_cine_datalist(tmp_path)] == ["a", "b", "c", "d"]
+    assert caplog.messages == [
+        f"{tmp_path}: not used notes.txt: neither a video, nor DICOM, NIfTI or MetaImage",
+        f"{tmp_path}: not used x.rf: neither a video, nor DICOM, NIfTI or MetaImage",
+    ]
+
+
+def test_the_pixels_of_a_metaimage_are_no_case_and_not_named(tmp_path, caplog):
+    for name in ("a.mhd", "a.raw", "b.raw"):
+        (tmp_path / name).write_bytes(b"")
+    assert [item["case"] for item in ultrasound_cine_datalist(tmp_path)] == ["a"]
+    assert len(caplog.messages) == 1 and "b.raw" in caplog.messages[0]
+
+
+def test_names_what_lies_among_the_videos_of_echonet_and_is_not_used(echonet, caplog):
+    (echonet / "Videos" / "extra.mp4").write_bytes(b"")
+    (echonet / "Videos" / "._0X1.avi").write_bytes(b"")
+    assert len(echonet_datalist(echonet)) == 9
+    assert [line for line in caplog.messages if "0X1" in line] == []
+    assert "not used Videos/extra.mp4: no AVI video" in caplog.text
+
+
+def test_takes_the_videos_of_echonet_in_capitals_too(echonet):
+    video = next((echonet / "Videos").glob("*.avi"))
+    video.rename(video.with_suffix(".AVI"))
+    assert len(echonet_datalist(echonet)) == 9
+
+
+def test_names_rows_of_echonet_that_occur_twice_or_belong_to_no_split(echonet, caplog):
+    rows = read_csv(echonet / "FileList.csv")
+    write_csv(echonet / "FileList.csv", [*rows, {**rows[0], "EF": "11"}])
+    name = change(echonet / "FileList.csv", 3, Split="TRIAN")
+    with caplog.at_level(logging.WARNING):
+        items = echonet_datalist(echonet)
+    assert len(items) == 8
+    assert next(i for i in items if i["case"] == rows[0]["FileName"])["label"] == float(rows[0]["EF"])
+    assert f"left out {rows[0]['FileName']}: more than one row of this name; the first is used" in caplog.text
+    assert f"left out {name}: expected Split as TRAIN, VAL, TEST" in caplog.text
+
+
+@pytest.mark.parametrize("splits", [["10", "1"], ["TRAIN", "1"]])
+def test_refuses_fold_numbers_that_cannot_be(echonet, splits):
+    rows = read_csv(echonet / "FileList.csv")
+    write_csv(echonet / "FileList.csv", [{**row, "Split": splits[n % 2]} for n, row in enumerate(rows)])
+    with pytest.raises(UnusableFileError, match="as numbers from 0 to 9, found 1, "):
+        echonet_datalist(echonet, "training")
+
+
+def test_a_folder_of_camus_that_is_no_patient_is_named(tmp_path, caplog):
+    simulate_echo(tmp_path, cases=2, layout="camus", **TINY)
+    for name in ("patientX", "masks", ".git"):
+        (tmp_path / "database_nifti" / name).mkdir()
+    assert len(camus_datalist(tmp_path)) == 2
+    assert [line.split(": ", 1)[1] for line in caplog.messages] == [
+        "left out masks: expected a folder patientNNNN",
+        "left out patientX: expected a folder patientNNNN",
+    ]
+
+
+def test_names_videos_of_hmc_qu_that_no_row_or_no_mask_has(tmp_path, caplog):
+    simulate_echo(tmp_path, cases=3, layout="hmc_qu", **TINY)
+    sheet(tmp_path / "A4C.xlsx", lambda page: page.cell(4, 11, "û"))
+    (tmp_path / "A4C" / "other.avi").write_bytes(b"")
+    assert len(hmc_qu_datalist(tmp_path)) == 2
+    assert "not used A4C/other.avi: no row in A4C.xlsx" in caplog.text
+    assert "left out ES00002 _4CH_1: no wall masks" in caplog.text

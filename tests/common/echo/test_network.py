@@ -1,9 +1,10 @@
 import argparse
+import logging
 
 import pytest
 import torch
 
-from common.echo import EjectionFractionNet, WithFeatures, load_echo_weights
+from common.echo import EjectionFractionNet, WithFeatures, load_echo_weights, start_from_echo_weights
 from common.errors import UnusableFileError
 
 SMALL = {"depths": (1, 1, 1, 1), "widths": (8, 16, 32, 64), "head_width": 16}
@@ -101,3 +102,23 @@ def test_leaves_a_frozen_encoder_as_it_was():
     assert not features.requires_grad
     assert network.regressor.training and not network.encoder.training
     assert all(torch.equal(network.encoder.state_dict()[name], value) for name, value in before.items())
+
+
+def test_says_from_scratch_and_how_to_start(tmp_path, caplog):
+    network = EjectionFractionNet(**SMALL)
+    with caplog.at_level(logging.INFO):
+        assert start_from_echo_weights(network, tmp_path / "pretrained.pt", tmp_path) is network
+    assert "from scratch" in caplog.text and "`pretraining`" in caplog.text
+
+
+def test_counts_the_tensors_and_leaves_the_head_random_when_told(tmp_path, caplog):
+    donor = EjectionFractionNet(**SMALL)
+    torch.save(donor.state_dict(), tmp_path / "model.pt")
+    for encoder_only in (False, True):
+        network = EjectionFractionNet(**SMALL)
+        with caplog.at_level(logging.INFO):
+            start_from_echo_weights(network, tmp_path / "model.pt", encoder_only=encoder_only)
+        assert torch.equal(network.encoder.norm.weight, donor.encoder.norm.weight)
+        assert torch.equal(network.regressor[2].weight, donor.regressor[2].weight) is not encoder_only
+    total = len(donor.state_dict())
+    assert f"{total} of {total} tensors" in caplog.text and "the head random" in caplog.text

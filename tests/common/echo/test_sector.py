@@ -1,8 +1,9 @@
 from types import SimpleNamespace
 
 import numpy as np
+import pytest
 
-from common.echo.sector import crop_to_sector, mask_to_region, sector_mask
+from common.echo.sector import find_sector, sector_mask, tissue_region
 
 
 def screen(seed=0, shape=(8, 120, 160)):
@@ -18,8 +19,16 @@ def screen(seed=0, shape=(8, 120, 160)):
     return np.repeat(frames[..., None], 3, 3), fan
 
 
-def region(min_x, min_y, max_x, max_y, data_type=1):
-    return SimpleNamespace(min_x=min_x, min_y=min_y, max_x=max_x, max_y=max_y, spatial_format=1, data_type=data_type)
+def region(min_x, min_y, max_x, max_y, data_type=1, missing=()):
+    return SimpleNamespace(
+        min_x=min_x,
+        min_y=min_y,
+        max_x=max_x,
+        max_y=max_y,
+        spatial_format=1,
+        data_type=data_type,
+        missing=missing,
+    )
 
 
 def test_finds_the_fan_and_no_text():
@@ -32,26 +41,46 @@ def test_finds_the_fan_and_no_text():
 
 def test_blackens_what_is_outside_the_fan():
     frames, fan = screen()
-    cut = crop_to_sector(frames)
+    cut = find_sector(frames).apply(frames)
     assert cut.shape[1] < 100 and cut.shape[2] < 130
     assert not cut[:, 0, 0].any()
     assert cut.sum() > 0.95 * frames[:, fan].sum()
 
 
-def test_cuts_to_the_tissue_region():
+def test_looks_in_the_region_only():
     frames, _ = screen()
-    frames[:, 110:118, 20:60] = np.random.default_rng(1).integers(0, 250, (8, 8, 40, 3))  # an ECG trace moves too
-    cut = mask_to_region(frames, [region(0, 108, 159, 119, data_type=10), region(5, 10, 150, 105)])
-    assert cut.shape[1] <= 96 and cut.shape[2] <= 146
+    cut = find_sector(frames, region(40, 30, 120, 80))
+    assert (cut.top, cut.bottom, cut.left, cut.right) == (30, 81, 40, 121)
 
 
-def test_looks_for_the_fan_where_regions_are_missing_or_too_large_for_the_image():
-    frames, _ = screen()
-    expected = crop_to_sector(frames)
-    np.testing.assert_array_equal(mask_to_region(frames, []), expected)
-    np.testing.assert_array_equal(mask_to_region(frames, [region(84, 31, 595, 414)]), expected)
+def test_takes_the_largest_whole_tissue_region_within_the_image():
+    tissue, small, ecg = region(5, 10, 150, 105), region(5, 10, 30, 30), region(0, 108, 159, 119, data_type=10)
+    outside, broken = region(84, 31, 595, 414), region(0, 0, 159, 119, missing=("PhysicalUnitsYDirection",))
+    assert tissue_region([ecg, small, outside, broken, tissue], 120, 160) is tissue
+    assert tissue_region([ecg], 120, 160) is ecg
+    assert tissue_region([outside, broken], 120, 160) is None
 
 
-def test_leaves_a_still_picture_as_it_is():
-    frames = np.full((3, 20, 20, 3), 90, np.uint8)
-    np.testing.assert_array_equal(crop_to_sector(frames), frames)
+def test_a_still_picture_has_no_sector():
+    assert find_sector(np.full((3, 20, 20, 3), 90, np.uint8)) is None
+
+
+def small_fan(size=112):
+    """As EchoNet has it: a fan that fills a square frame, black outside."""
+    rows, columns = np.mgrid[:size, :size] / size
+    fan = (np.abs(np.arctan2(columns - 0.5, rows)) < 0.7) & (np.hypot(columns - 0.5, rows) < 0.95)
+    frames = np.random.default_rng(2).integers(0, 200, (8, size, size)) * fan
+    return np.repeat(frames[..., None], 3, 3).astype(np.uint8)
+
+
+@pytest.mark.parametrize("size", [48, 112])
+def test_leaves_frames_of_the_published_size_as_they_are_but_for_text(size):
+    frames = small_fan(size)
+    assert find_sector(frames) is None
+    frames[:, 1 : size // 16, 1 : size // 5] = 220  # a name in the corner
+    cut = find_sector(frames)
+    assert not cut.apply(frames)[:, : size // 16, : size // 8].any()
+
+
+def test_cuts_larger_frames_without_text_too():
+    assert find_sector(small_fan(128)).bottom < 126

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from common.errors import NoDataError, UnusableFileError
-from common.rf import RfSettings, rf_csv_pairs, rf_datalist, rf_pairs, simulate_rf_ultrasound
+from common.rf import LoadRfPaird, RfSettings, rf_datalist, rf_pairs, simulate_rf_ultrasound
 
 RAW = RfSettings(raw_shape=(20, 4))
 
@@ -82,13 +82,88 @@ def test_csv_names_pairs(tmp_path):
     assert items[1]["post"] == str(tmp_path / "b.mat")
 
 
+def test_csv_as_people_save_it(tmp_path):
+    text = "Case;Pre;Post;pre_frame;post_frame\r\nü;sub\\a.mat;sub\\a.mat;0;1\r\n;;;;\r\n"
+    (tmp_path / "pairs.csv").write_bytes(text.encode("utf-16"))
+    (item,) = rf_pairs(tmp_path)
+    assert (item["case"], item["post_frame"], item["pre"]) == ("ü", 1, str(tmp_path / "sub" / "a.mat"))
+    assert rf_pairs(tmp_path / "pairs.csv") == [item]
+
+
 @pytest.mark.parametrize(
-    ("text", "match"), [("case,pre\nx,a\n", "columns"), ("case,pre,post,pre_frame\nx,a,a,-1\n", "x")]
+    ("text", "match"),
+    [("case,pre\nx,a\n", "columns"), ("", "empty"), ("case,pre,post\n", "no row")],
+    ids=["columns", "empty", "header only"],
 )
 def test_csv_that_is_not_one_of_pairs(tmp_path, text, match):
     (tmp_path / "pairs.csv").write_text(text)
     with pytest.raises(UnusableFileError, match=match):
-        rf_csv_pairs(tmp_path / "pairs.csv")
+        rf_pairs(tmp_path)
+
+
+@pytest.mark.parametrize("frame", ["-1", "x", "1.5", "7"])
+def test_a_frame_that_is_none_takes_its_own_pair_down_only(tmp_path, frame):
+    np.save(tmp_path / "a.npy", np.random.default_rng(0).normal(size=(2, 20, 4)))
+    (tmp_path / "pairs.csv").write_text(
+        f"case,pre,post,pre_frame,post_frame\nx,a.npy,a.npy,{frame},1\ny,a.npy,a.npy,,\n"
+    )
+    bad, good = rf_pairs(tmp_path)
+    with pytest.raises(UnusableFileError, match=r"a\.npy: expected"):
+        LoadRfPaird()(bad)
+    assert LoadRfPaird()(good)["pre"].shape == (1, 20, 4)
+
+
+def test_two_single_frame_files_in_one_folder_are_a_pair(tmp_path):
+    sequence(tmp_path / "arm", 2)
+    (item,) = rf_pairs(tmp_path / "arm", settings=RAW)
+    assert item["case"] == "arm_1_2"
+    assert [item["pre"][-10:], item["post"][-10:], item["post_frame"]] == ["frame1.raw", "frame2.raw", 0]
+
+
+def test_frames_are_in_the_order_of_their_numbers(tmp_path):
+    sequence(tmp_path / "s", 11)
+    items = rf_pairs(tmp_path, settings=RAW)
+    assert [item["pre"].rsplit("frame")[-1] for item in items] == [f"{number}.raw" for number in range(1, 11)]
+
+
+def test_a_damaged_frame_keeps_its_place_in_the_sequence(tmp_path):
+    sequence(tmp_path / "s", 3)
+    (tmp_path / "s" / "frame2.raw").write_bytes(b"")
+    items = rf_pairs(tmp_path, settings=RAW)
+    assert [item["post"][-10:] for item in items] == ["frame2.raw", "frame3.raw"]
+
+
+def test_files_of_two_frames_in_one_folder_are_a_pair_each(tmp_path):
+    (tmp_path / "s" / "deeper").mkdir(parents=True)
+    for path in ("s/a", "s/b", "s/deeper/a"):
+        np.save(tmp_path / f"{path}.npy", np.random.default_rng(0).normal(size=(2, 20, 4)))
+    assert cases(rf_pairs(tmp_path)) == ["s_a", "s_b", "s_deeper_a"]
+
+
+def test_entries_that_are_no_rf_are_named(tmp_path, caplog):
+    sequence(tmp_path / "s", 2)
+    for name in ("scan.rf", "s/notes.docx", ".DS_Store", "s/._frame1.raw"):
+        (tmp_path / name).write_bytes(b"x")
+    assert cases(rf_pairs(tmp_path, settings=RAW)) == ["s_1_2"]
+    assert "scan.rf" in caplog.text and "notes.docx" in caplog.text
+    assert "DS_Store" not in caplog.text and "._frame1" not in caplog.text
+
+
+def test_rf_beside_the_split_folders_or_the_table_is_named(tmp_path, caplog):
+    sequence(tmp_path / "split" / "training" / "a", 2)
+    sequence(tmp_path / "split" / "others", 2)
+    assert cases(rf_datalist(tmp_path / "split", "all", settings=RAW)) == ["a_1_2"]
+    assert "others/frame1.raw" in caplog.text and "training/a" not in caplog.text
+    sequence(tmp_path / "table", 3)
+    (tmp_path / "table" / "pairs.csv").write_text("case,pre,post\nx,frame1.raw,frame3.raw\n")
+    rf_pairs(tmp_path / "table")
+    assert "frame2.raw: not in pairs.csv" in caplog.text and "frame3.raw" not in caplog.text
+
+
+def test_a_sequence_that_is_not_there_is_named(tmp_path):
+    sequence(tmp_path / "299", 2)
+    with pytest.raises(NoDataError, match=r"expected the sequences 299, 999, found 299"):
+        rf_datalist(tmp_path, "all", sequences="299,999", settings=RAW)
 
 
 def test_raw_data_of_a_header_are_no_second_frame(tmp_path):

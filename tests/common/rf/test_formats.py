@@ -1,3 +1,5 @@
+import zipfile
+
 import h5py
 import numpy as np
 import pytest
@@ -6,6 +8,7 @@ from scipy.io import savemat
 
 from common.errors import UnusableFileError
 from common.rf import RfSettings, read_rf
+from common.rf.formats import frame_shape
 
 FRAMES = np.random.default_rng(0).normal(size=(2, 30, 7)).astype(np.float32)
 ACQUISITION = {"fs_hz": 40e6, "sound_speed_m_s": 1600.0, "pitch_m": 0.25e-3, "frame_interval_s": 0.05}
@@ -16,8 +19,27 @@ def save_v73(path, **content):
     with h5py.File(path, "w", userblock_size=512) as file:
         for name, value in content.items():
             file[name] = np.asarray(value).T
+    sign_v73(path)
+
+
+def sign_v73(path):
     with open(path, "r+b") as stream:
         stream.write(b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(116))
+
+
+def cell(*entries):
+    values = np.empty((1, len(entries)), dtype=object)
+    values[0, :] = entries
+    return values
+
+
+def v73_cell(file, name, entries):
+    """A cell as MATLAB stores it: references to datasets in #refs#."""
+    for index, entry in enumerate(entries):
+        file[f"#refs#/{name}{index}"] = entry.T
+    references = [[file[f"#refs#/{name}{index}"].ref] for index in range(len(entries))]
+    file.create_dataset(name, data=np.array(references, dtype=h5py.ref_dtype), dtype=h5py.ref_dtype)
+    file[name].attrs["MATLAB_class"] = np.bytes_("cell")
 
 
 def test_mat_5_with_a_pair_and_its_acquisition(tmp_path):
@@ -133,10 +155,166 @@ def test_frames_of_two_sizes_in_one_file(tmp_path):
 
 def test_raw_needs_a_shape_that_fits(tmp_path):
     FRAMES.tofile(tmp_path / "a.raw")
-    with pytest.raises(UnusableFileError, match="set raw_shape"):
+    with pytest.raises(UnusableFileError, match="set --raw_shape"):
         read_rf(tmp_path / "a.raw")
-    with pytest.raises(UnusableFileError, match=r"expected 210 values .* found 420"):
+    with pytest.raises(UnusableFileError, match=r"expected 840 bytes .* found 1680"):
         read_rf(tmp_path / "a.raw", RfSettings(raw_shape=(30, 7)))
+
+
+def test_header_of_a_raw_file_is_skipped(tmp_path):
+    (tmp_path / "a.raw").write_bytes(bytes(52) + FRAMES.tobytes())
+    with pytest.raises(UnusableFileError, match="--raw_offset 52"):
+        read_rf(tmp_path / "a.raw", RfSettings(raw_shape=(2, 30, 7)))
+    record = read_rf(tmp_path / "a.raw", RfSettings(raw_shape=(2, 30, 7), raw_offset=52))
+    np.testing.assert_array_equal(record.frames, FRAMES)
+
+
+def test_structure_of_a_mat_file_is_searched(tmp_path):
+    savemat(tmp_path / "a.mat", {"acq": {"rf": np.moveaxis(FRAMES, 0, -1), "fs_hz": 40e6, "note": "liver"}})
+    record = read_rf(tmp_path / "a.mat", RfSettings(sound_speed_m_s=1600.0))
+    np.testing.assert_array_equal(record.frames, FRAMES)
+    assert record.sample_mm == pytest.approx(0.02)
+
+
+def test_cell_of_one_array_and_cell_of_a_frame_each(tmp_path):
+    savemat(tmp_path / "verasonics.mat", {"RcvData": cell(np.moveaxis(FRAMES, 0, -1).astype(np.int16)), "n": 3})
+    np.testing.assert_array_equal(read_rf(tmp_path / "verasonics.mat").frames, FRAMES.astype(np.int16))
+    savemat(tmp_path / "frames.mat", {"frames": cell(*FRAMES)})
+    np.testing.assert_array_equal(read_rf(tmp_path / "frames.mat").frames, FRAMES)
+
+
+def test_structure_and_cell_of_matlab_7_3_are_searched(tmp_path):
+    with h5py.File(tmp_path / "a.mat", "w", userblock_size=512) as file:
+        file["acq/data"] = np.moveaxis(FRAMES, 0, -1).T
+        file["acq/fs_hz"] = [[20e6]]
+    sign_v73(tmp_path / "a.mat")
+    record = read_rf(tmp_path / "a.mat", RfSettings(sound_speed_m_s=1600.0))
+    np.testing.assert_array_equal(record.frames, FRAMES)
+    assert record.sample_mm == pytest.approx(0.04)
+    with h5py.File(tmp_path / "b.mat", "w", userblock_size=512) as file:
+        v73_cell(file, "RcvData", list(FRAMES))
+    sign_v73(tmp_path / "b.mat")
+    np.testing.assert_array_equal(read_rf(tmp_path / "b.mat").frames, FRAMES)
+
+
+def test_what_structures_and_cells_hold_is_listed(tmp_path):
+    savemat(
+        tmp_path / "a.mat", {"acq": {"left": FRAMES[0], "right": FRAMES[1], "note": "x"}, "c": cell(FRAMES[0], 1.0)}
+    )
+    with pytest.raises(UnusableFileError, match=r"acq\.left, acq\.right, c\{1\}.*--rf_variable acq\.left"):
+        read_rf(tmp_path / "a.mat")
+    with pytest.raises(UnusableFileError, match=r"acq\.left \(30, 7\) float32, .*acq\.note"):
+        read_rf(tmp_path / "a.mat", RfSettings(variable="rf"))
+    found = read_rf(tmp_path / "a.mat", RfSettings(variable=("left", "right")))
+    np.testing.assert_array_equal(found.frames, FRAMES)
+
+
+@pytest.mark.parametrize("variable", ["rest,squeezed", ("rest", "squeezed"), ["rest", "squeezed"]], ids=str)
+def test_two_variables_as_the_command_line_gives_them(tmp_path, variable):
+    np.savez(tmp_path / "a.npz", rest=FRAMES[0], squeezed=FRAMES[1])
+    np.testing.assert_array_equal(read_rf(tmp_path / "a.npz", RfSettings(variable=variable)).frames, FRAMES)
+
+
+def test_a_variable_whose_name_is_a_number(tmp_path):
+    np.savez(tmp_path / "a.npz", **{"2024": FRAMES, "other": FRAMES})
+    np.testing.assert_array_equal(read_rf(tmp_path / "a.npz", RfSettings(variable=2024)).frames, FRAMES)
+
+
+def test_words_of_the_command_line():
+    settings = RfSettings(axial_first="false", frames_last="True", pitch_mm="none", raw_shape=[30, 7], variable="None")
+    assert (settings.axial_first, settings.frames_last, settings.pitch_mm) == (False, True, None)
+    assert settings.names == ()
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("sampling_mhz", 40e6),
+        ("sampling_mhz", 0),
+        ("sound_speed_m_s", 1.54),
+        ("pitch_mm", 0.0),
+        ("pitch_mm", 300),
+        ("frame_interval_ms", 0),
+        ("axial_first", "yes"),
+        ("raw_shape", 2000),
+        ("raw_shape", (2000, -1)),
+        ("raw_dtype", "float33"),
+        ("raw_offset", -4),
+    ],
+)
+def test_settings_outside_of_their_range_are_named(setting, value):
+    with pytest.raises(ValueError, match=setting):
+        RfSettings(**{setting: value})
+
+
+@pytest.mark.parametrize(
+    ("held", "match"),
+    [
+        ({"fs_hz": "40 MHz"}, r"a\.mat: expected fs_hz .*40 MHz.*--sampling_mhz"),
+        ({"fs_hz": 40.0}, r"a\.mat: expected fs_hz .*40"),
+        ({"fs_hz": [40e6, 50e6]}, r"a\.mat: expected fs_hz as one number"),
+        ({"pitch_m": 0.0}, r"a\.mat: expected pitch_m .*--pitch_mm"),
+        ({"pitch_m": 0.3}, r"a\.mat: expected pitch_m"),
+        ({"frame_interval_s": -1.0}, r"a\.mat: expected frame_interval_s"),
+        ({"sound_speed_m_s": np.nan}, r"a\.mat: expected sound_speed_m_s"),
+    ],
+)
+def test_quantities_of_a_file_outside_of_their_range_are_named(tmp_path, held, match):
+    savemat(tmp_path / "a.mat", {"Im1": FRAMES[0], "Im2": FRAMES[1], **held})
+    with pytest.raises(UnusableFileError, match=match):
+        read_rf(tmp_path / "a.mat")
+
+
+def test_a_setting_spares_the_quantity_of_the_file(tmp_path):
+    savemat(tmp_path / "a.mat", {"Im1": FRAMES[0], "Im2": FRAMES[1], "fs_hz": "40 MHz"})
+    record = read_rf(tmp_path / "a.mat", RfSettings(sampling_mhz=40.0, sound_speed_m_s=1600.0))
+    assert record.sample_mm == pytest.approx(0.02)
+
+
+def test_zero_spacing_of_a_header_is_named(tmp_path):
+    SimpleITK.WriteImage(SimpleITK.GetImageFromArray(FRAMES[0]), str(tmp_path / "a.mha"))
+    content = (tmp_path / "a.mha").read_bytes()
+    (tmp_path / "a.mha").write_bytes(content.replace(b"ElementSpacing = 1 1", b"ElementSpacing = 0 1"))
+    with pytest.raises(UnusableFileError, match=r"a\.mha"):
+        read_rf(tmp_path / "a.mha")
+
+
+@pytest.mark.parametrize("value", [1e300, 1e20, 1e-30])
+def test_amplitudes_that_no_rf_has_are_refused(tmp_path, value):
+    savemat(tmp_path / "a.mat", {"Im1": FRAMES[0].astype(float) * value, "Im2": FRAMES[1].astype(float) * value})
+    with pytest.raises(UnusableFileError, match="amplitude"):
+        read_rf(tmp_path / "a.mat")
+
+
+def test_huge_unwritten_array_is_refused_before_memory_is_asked_for(tmp_path):
+    for name, shape in (("huge.mat", (10**6, 10**6)), ("empty.mat", (200, 300))):
+        with h5py.File(tmp_path / name, "w", userblock_size=512) as file:
+            file.create_dataset("rf", shape=shape, dtype="f4", chunks=(100, 100))
+        sign_v73(tmp_path / name)
+    with pytest.raises(UnusableFileError, match="1000000 x 1000000"):
+        read_rf(tmp_path / "huge.mat")
+    with pytest.raises(UnusableFileError, match="0 that were written"):
+        read_rf(tmp_path / "empty.mat")
+
+
+def test_headers_that_claim_too_much_are_refused(tmp_path):
+    with open(tmp_path / "a.npy", "wb") as stream:
+        np.lib.format.write_array_header_1_0(stream, {"descr": "<f4", "fortran_order": False, "shape": (10**6, 10**6)})
+    with pytest.raises(UnusableFileError, match=r"a\.npy"):
+        read_rf(tmp_path / "a.npy")
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.write(tmp_path / "a.npy", "rf.npy")
+    with pytest.raises(UnusableFileError, match="claims"):
+        read_rf(tmp_path / "a.npz")
+
+
+def test_frames_are_counted_from_the_header(tmp_path, monkeypatch):
+    savemat(tmp_path / "a.mat", {"Im1": FRAMES[0], "Im2": FRAMES[1]})
+    savemat(tmp_path / "b.mat", {"BfData": np.moveaxis(FRAMES, 0, -1)})
+    np.save(tmp_path / "c.npy", FRAMES)
+    monkeypatch.setattr("scipy.io.loadmat", None)
+    monkeypatch.setattr(np, "array", None)
+    assert [frame_shape(tmp_path / name) for name in ("a.mat", "b.mat", "c.npy")] == [(2, 30, 7)] * 3
 
 
 def test_pickled_arrays_are_not_loaded(tmp_path):

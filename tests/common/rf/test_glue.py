@@ -1,11 +1,14 @@
 import numpy as np
 import pytest
+from scipy.sparse import block_array, diags_array, eye_array, kron
+from scipy.sparse.linalg import spsolve
 
 from common.rf import (
+    PUBLISHED,
     Disturbance,
     GlueSettings,
+    GlueSystem,
     RfAcquisition,
-    Track,
     error_statistics,
     glue_displacement,
     rf_pair,
@@ -30,28 +33,39 @@ class Uniform:
     def pair(self, seed=0):
         return rf_pair(ARRAY, self, np.random.default_rng(seed), Disturbance(40.0, 0.0))
 
+    def samples_at_each_pixel(self):
+        return np.broadcast_to(self.samples - self.strain * np.arange(600.0)[:, None], (600, 16))
 
+    def exact(self):
+        return np.stack([np.zeros((600, 16)), self.samples_at_each_pixel()])
+
+
+def tracked(first, second):
+    track = track_by_correlation(first, second, search=(20, 0))
+    return np.stack([track.lateral, track.axial])
+
+
+@pytest.mark.parametrize("settings", [None, PUBLISHED], ids=["rule", "published"])
 @pytest.mark.parametrize("strain", [0.005, 0.01, 0.02])
-def test_recovers_uniform_compression(strain):
-    first, second = Uniform(strain).pair()
-    axial, _ = glue_displacement(first, second, track_by_correlation(first, second, search=(20, 0)))
-    truth = np.broadcast_to(-strain * np.arange(600.0)[:, None], first.shape)
-    assert error_statistics(axial[INNER], truth[INNER])["rmse"] < 0.05
+def test_recovers_uniform_compression(strain, settings):
+    motion = Uniform(strain)
+    first, second = motion.pair()
+    _, axial = glue_displacement(first, second, tracked(first, second), settings)
+    assert error_statistics(axial[INNER], motion.samples_at_each_pixel()[INNER])["rmse"] < 0.05
 
 
 @pytest.mark.parametrize("samples", [-0.5, 0.3, 2.25])
 def test_recovers_rigid_shifts_of_fractions_of_a_sample(samples):
     first, second = Uniform(samples=samples).pair()
-    start = Track(*np.full((2, *first.shape), (round(samples))), np.ones(first.shape))
-    start = start._replace(lateral=np.zeros(first.shape))
-    axial, lateral = glue_displacement(first, second, start, GlueSettings(linearisations=2))
+    start = np.stack([np.zeros(first.shape), np.full(first.shape, float(round(samples)))])
+    lateral, axial = glue_displacement(first, second, start)
     assert error_statistics(axial[INNER], samples)["rmse"] < 0.02
     assert error_statistics(lateral[INNER], 0)["rmse"] < 0.05
 
 
-def dense_solution(fixed, moving, weights, start):
-    """The linearised cost of whole-sample starts as one least-squares problem, row by row."""
-    height, width = fixed.shape
+def dense_solution(gradient, counts, residual, weights, field):
+    """The linearised cost as one least-squares problem, row by row."""
+    height, width = counts.shape
     index = np.arange(2 * height * width).reshape(2, height, width)
     rows, values = [], []
 
@@ -62,65 +76,109 @@ def dense_solution(fixed, moving, weights, start):
         rows.append(row)
         values.append(value)
 
-    from scipy.ndimage import map_coordinates
-
     for i in range(height):
         for j in range(width):
-            y, x = i + start[0, i, j], j + start[1, i, j]
-            if not (0 <= y <= height - 1 and 0 <= x <= width - 1):
-                continue
-            value, down, up, right, left = (
-                map_coordinates(moving, [[y + dy], [x + dx]], order=3, mode="mirror")[0]
-                for dy, dx in ((0, 0), (0.5, 0), (-0.5, 0), (0, 0.5), (0, -0.5))
-            )
-            add([(index[0, i, j], down - up), (index[1, i, j], right - left)], fixed[i, j] - value)
-    strain = (start[0, -1].mean() - start[0, 0].mean()) / (height - 1)
+            root = np.sqrt(counts[i, j])
+            add([(index[k, i, j], root * gradient[k, i, j]) for k in range(2)], root * residual[i, j])
+    strain = (field[1, -1].mean() - field[1, 0].mean()) / (height - 1)
     for k in range(2):
-        for (di, dj), weight, mean in (((1, 0), weights[k][0], strain if k == 0 else 0), ((0, 1), weights[k][1], 0)):
+        across, down = weights[k]
+        for (di, dj), weight, mean in (((1, 0), down, strain if k == 1 else 0), ((0, 1), across, 0)):
             root = np.sqrt(weight)
             for i in range(height - di):
                 for j in range(width - dj):
-                    before = start[k, i + di, j + dj] - start[k, i, j] - mean
+                    before = field[k, i + di, j + dj] - field[k, i, j] - mean
                     add([(index[k, i + di, j + dj], root), (index[k, i, j], -root)], -root * before)
     return np.linalg.lstsq(np.array(rows), np.array(values), rcond=None)[0].reshape(2, height, width)
 
 
 def test_solution_is_that_of_the_least_squares_problem_written_out():
     random = np.random.default_rng(0)
-    first = random.normal(size=(9, 5))
-    first /= np.abs(first).max()
-    second = first + 0.2 * random.normal(size=(9, 5))
-    start = np.round(random.uniform(-1, 1, (2, 9, 5)))
-    settings = GlueSettings(0.7, 0.3, 0.2, 0.11, tolerance=1e-12)
-    axial, lateral = glue_displacement(first, second, Track(start[0], start[1], np.ones((9, 5))), settings)
-    change = dense_solution(first, second, ((0.7, 0.3), (0.2, 0.11)), start)
-    np.testing.assert_allclose(axial - start[0], change[0], atol=1e-8)
-    np.testing.assert_allclose(lateral - start[1], change[1], atol=1e-8)
+    gradient, residual, field = random.normal(size=(2, 9, 5)), random.normal(size=(9, 5)), random.normal(size=(2, 9, 5))
+    counts, weights = random.uniform(0.1, 1, (9, 5)), np.array([[0.11, 0.2], [0.3, 0.7]])
+    system = GlueSystem(gradient, counts, weights)
+    step = system.solve(system.right(field, counts * gradient * residual), 1e-7)
+    np.testing.assert_allclose(step, dense_solution(gradient, counts, residual, weights, field), atol=1e-5)
 
 
-@pytest.mark.parametrize(("subtract", "slope"), [(True, -0.01), (False, 0.0)])
-def test_where_the_image_says_nothing_the_mean_strain_is_kept_or_lost(subtract, slope):
-    first, second = Uniform(0.01).pair()
-    first[200:] = second[200:] = 0
-    truth = np.broadcast_to(-0.01 * np.arange(600.0)[:, None], first.shape)
-    settings = GlueSettings(subtract_mean_strain=subtract, tolerance=1e-9)
-    axial, _ = glue_displacement(first, second, Track(truth, 0 * truth, 0 * truth), settings)
-    np.testing.assert_allclose(np.diff(axial, axis=0)[400:], slope, atol=3e-4)
+def sparse_matrix(system):
+    def laplacian(count):
+        inner = np.r_[1.0, np.full(count - 2, 2.0), 1.0]
+        return diags_array([-np.ones(count - 1), inner, -np.ones(count - 1)], offsets=[-1, 0, 1])
+
+    height, width = system.cross.shape
+    down, across = kron(laplacian(height), eye_array(width)), kron(eye_array(height), laplacian(width))
+    rough = [w[0] * across + w[1] * down for w in system.weights.astype(float)]
+    squares, cross = system.squares.reshape(2, -1).astype(float), diags_array(system.cross.ravel().astype(float))
+    return block_array(
+        [[rough[0] + diags_array(squares[0]), cross], [cross, rough[1] + diags_array(squares[1])]], format="csc"
+    )
 
 
-def test_gain_is_ignored():
-    first, second = Uniform(0.01).pair()
-    start = Track(*np.zeros((3, *first.shape)))
-    start = start._replace(axial=np.broadcast_to(-0.01 * np.arange(600.0)[:, None], first.shape))
-    plain, loud = (glue_displacement(gain * first, gain * second, start)[0] for gain in (1.0, 500.0))
-    np.testing.assert_allclose(plain, loud, atol=1e-6)
+@pytest.mark.parametrize("dead", [np.s_[:, :0], np.s_[:, 60:], np.s_[:, :, 8:16]], ids=["none", "depth", "lines"])
+@pytest.mark.parametrize("weights", [[[0.2, 30], [1, 150]], [[30, 30], [150, 150]]], ids=["weak", "strong"])
+def test_solver_is_exact_to_a_thousandth_of_a_sample(weights, dead):
+    random = np.random.default_rng(1)
+    gradient = random.normal(size=(2, 120, 24)) * np.array([0.3, 0.8])[:, None, None]
+    gradient[dead] = 0
+    system = GlueSystem(gradient, np.ones((120, 24)), np.array(weights), damped=True)
+    right = system.right(np.cumsum(random.normal(size=(2, 120, 24)), axis=1), random.normal(size=(2, 120, 24)))
+    exact = spsolve(sparse_matrix(system), right.ravel().astype(float)).reshape(right.shape)
+    np.testing.assert_allclose(system.solve(right, GlueSettings().tolerance), exact, atol=1e-3)
+
+
+def test_steps_are_damped_only_where_the_frames_say_nothing():
+    gradient = np.random.default_rng(1).normal(size=(2, 300, 24))
+    gradient[:, 150:] = 0
+    free, damped = (GlueSystem(gradient, np.ones((300, 24)), np.ones((2, 2)), damped=d) for d in (False, True))
+    np.testing.assert_array_equal(free.squares[:, :120], damped.squares[:, :120])
+    assert damped.squares[:, 180:].min() > 0 == free.squares[:, 180:].max()
+
+
+def test_where_the_frames_say_nothing_the_mean_strain_is_kept():
+    motion = Uniform(0.01)
+    first, second = motion.pair()
+    first[300:] = second[300:] = 0
+    start = motion.exact()
+    start[1, 300:] += np.random.default_rng(0).normal(scale=9, size=(300, 16))  # what NCC finds where there is nothing
+    _, axial = glue_displacement(first, second, start)
+    assert np.abs(np.diff(axial, axis=0)[350:] + 0.01).max() < 0.005
+    assert error_statistics(axial[40:250], motion.samples_at_each_pixel()[40:250])["rmse"] < 0.02
+
+
+def test_gain_and_gain_steps_are_ignored():
+    motion = Uniform(0.01)
+    first, second = motion.pair()
+    plain = glue_displacement(first, second, motion.exact())
+    loud = glue_displacement(500 * first, 300 * second, motion.exact())
+    np.testing.assert_allclose(plain, loud, atol=1e-3)
+    step = np.where(np.arange(600) < 300, 1.0, 0.01)[:, None]
+    _, stepped = glue_displacement(step * first, step * second, motion.exact())
+    assert error_statistics(stepped[INNER], motion.samples_at_each_pixel()[INNER])["rmse"] < 0.05
+
+
+def test_a_bright_reflector_does_not_hide_its_surroundings():
+    motion = Uniform(0.01)
+    first, second = motion.pair()
+    rows = np.arange(600.0)[:, None]
+    pulse = np.cos(2 * np.pi * (rows - 300) / 8) * np.exp(-(((rows - 300) / 8) ** 2))
+    moved = np.cos(2 * np.pi * (rows - 297) / 8) * np.exp(-(((rows - 297) / 8) ** 2))
+    first, second = first + 100 * first.std() * pulse, second + 100 * second.std() * moved
+    start = motion.exact() + np.array([0, 0.8])[:, None, None]
+    _, axial = glue_displacement(first, second, start)
+    assert error_statistics(axial[INNER], motion.samples_at_each_pixel()[INNER])["rmse"] < 0.05
 
 
 def test_refuses_different_sizes():
     with pytest.raises(ValueError, match="one size"):
-        glue_displacement(np.ones((4, 4)), np.ones((4, 5)), Track(*np.zeros((3, 4, 4))))
+        glue_displacement(np.ones((4, 4)), np.ones((4, 5)), np.zeros((2, 4, 4)))
 
 
 def test_refuses_an_empty_frame():
     with pytest.raises(ValueError, match="0 everywhere"):
-        glue_displacement(np.zeros((4, 4)), np.ones((4, 4)), Track(*np.zeros((3, 4, 4))))
+        glue_displacement(np.zeros((4, 4)), np.ones((4, 4)), np.zeros((2, 4, 4)))
+
+
+def test_refuses_lengths_that_are_not_positive():
+    with pytest.raises(ValueError, match="lateral_beams"):
+        GlueSettings(lateral_beams=0)

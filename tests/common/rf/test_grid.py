@@ -1,32 +1,32 @@
 import pytest
 import torch
 
-from common.rf import AnalyticChannels, RestoreFlowd, RfPairToImaged, resample_flow, resample_image
+from common.rf import RestoreDisplacementd, RfPairToImaged, analytic_channels, resample_displacement, resample_image
 
 
 def test_displacement_values_scale_with_the_grid():
-    flow = torch.ones(2, 8, 4)
-    result = resample_flow(flow, (4, 12))
+    displacement = torch.ones(2, 8, 4)
+    result = resample_displacement(displacement, (4, 12))
     torch.testing.assert_close(result[0], torch.full((4, 12), 3.0))
     torch.testing.assert_close(result[1], torch.full((4, 12), 0.5))
 
 
 def test_both_directions_are_scaled_in_batches():
-    result = resample_flow(torch.ones(3, 4, 8, 4), (16, 4))
+    result = resample_displacement(torch.ones(3, 4, 8, 4), (16, 4))
     assert result[:, :, 5, 2].tolist() == [[1, 2, 1, 2]] * 3
 
 
 def test_there_and_back_keeps_a_smooth_field():
     rows = torch.linspace(0, 3, 60).reshape(1, -1, 1)
-    flow = torch.cat([rows.expand(1, 60, 12), rows.square().expand(1, 60, 12)])
-    back = resample_flow(resample_flow(flow, (120, 36)), (60, 12))
-    torch.testing.assert_close(back[:, 2:-2], flow[:, 2:-2], atol=0.01, rtol=0)
+    displacement = torch.cat([rows.expand(1, 60, 12), rows.square().expand(1, 60, 12)])
+    back = resample_displacement(resample_displacement(displacement, (120, 36)), (60, 12))
+    torch.testing.assert_close(back[:, 2:-2], displacement[:, 2:-2], atol=0.01, rtol=0)
 
 
 def test_same_grid_changes_nothing():
-    flow = torch.randn(2, 6, 5, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(resample_flow(flow, (6, 5)), flow)
-    assert torch.equal(resample_image(flow, (6, 5)), flow)
+    displacement = torch.randn(2, 6, 5, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(resample_displacement(displacement, (6, 5)), displacement)
+    assert torch.equal(resample_image(displacement, (6, 5)), displacement)
 
 
 def pair(**more):
@@ -37,16 +37,15 @@ def pair(**more):
 def test_image_holds_the_channels_of_pre_then_post():
     data = pair()
     image = RfPairToImaged(grid_size=(None, None))(data)["image"]
-    convert = AnalyticChannels()
-    assert torch.equal(image, torch.cat([convert(data["pre"]), convert(data["post"])]))
+    assert torch.equal(image, torch.cat([analytic_channels(data[key]) for key in ("pre", "post")]))
     assert "image" not in data
 
 
 def test_image_and_flow_are_on_the_networks_grid():
-    result = RfPairToImaged(grid_size=(None, 12))(pair(flow=torch.ones(2, 20, 6)))
+    result = RfPairToImaged(grid_size=(None, 12))(pair(displacement=torch.ones(2, 20, 6)))
     assert result["image"].shape == (6, 20, 12)
     assert result["frame_size"].tolist() == [20, 6]
-    torch.testing.assert_close(result["flow"][0], torch.full((20, 12), 2.0))
+    torch.testing.assert_close(result["displacement"][0], torch.full((20, 12), 2.0))
 
 
 def test_refuses_other_than_two_frames():
@@ -56,7 +55,7 @@ def test_refuses_other_than_two_frames():
 
 def test_restored_flow_is_on_the_frames_grid_in_their_pixels():
     data = {"pred": torch.ones(4, 40, 12), "frame_size": torch.tensor([20, 6])}
-    result = RestoreFlowd("pred")(data)["pred"]
+    result = RestoreDisplacementd("pred")(data)["pred"]
     assert result.shape == (4, 20, 6)
     assert torch.equal(result, torch.full((4, 20, 6), 0.5))
     assert data["pred"].shape == (4, 40, 12)

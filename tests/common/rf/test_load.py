@@ -34,9 +34,9 @@ def test_exact_motion_is_in_samples_and_lines(tmp_path):
     result = LoadRfPaird(needs_answer=True, depth_samples=[10, None])(item)
     content = loadmat(path)
     sample_mm = content["sound_speed_m_s"].item() / (2 * content["fs_hz"].item()) * 1e3
-    assert result["flow"].shape == (2, 118, 8) and result["strain"].shape == (1, 118, 8)
-    np.testing.assert_allclose(result["flow"][1], content["axial_mm"][10:] / sample_mm, rtol=1e-5)
-    np.testing.assert_allclose(result["flow"][0], content["lateral_mm"][10:] / 0.3, rtol=1e-5)
+    assert result["displacement"].shape == (2, 118, 8) and result["strain"].shape == (1, 118, 8)
+    np.testing.assert_allclose(result["displacement"][1], content["axial_mm"][10:] / sample_mm, rtol=1e-5)
+    np.testing.assert_allclose(result["displacement"][0], content["lateral_mm"][10:] / 0.3, rtol=1e-5)
     np.testing.assert_allclose(result["inclusion"], content["inclusion"][0], rtol=1e-6)
 
 
@@ -63,6 +63,23 @@ def test_constant_frame_is_refused(tmp_path):
     savemat(tmp_path / "a.mat", {"Im1": FRAMES[0], "Im2": np.full((30, 7), 3.0)})
     with pytest.raises(UnusableFileError, match="frame 2 is constant"):
         LoadRfPaird()(rf_pairs(tmp_path)[0])
+
+
+def test_identical_frames_are_refused(tmp_path):
+    np.save(tmp_path / "a.npy", np.stack([FRAMES[0], FRAMES[0]]))
+    with pytest.raises(UnusableFileError, match=r"a\.npy: .*same one twice"):
+        LoadRfPaird()(rf_pairs(tmp_path)[0])
+
+
+@pytest.mark.parametrize("depth", [100, "all", (1, 2, 3), (0.5, 2)], ids=str)
+def test_depth_that_is_no_pair_of_numbers_is_refused(depth):
+    with pytest.raises(ValueError, match="depth_samples"):
+        LoadRfPaird(depth_samples=depth)
+
+
+@pytest.mark.parametrize("depth", [None, "None", "none"])
+def test_depth_of_the_command_line_that_keeps_all(sequence, depth):
+    assert LoadRfPaird(depth_samples=depth)(sequence)["pre"].shape == (1, 30, 7)
 
 
 def test_depth_that_leaves_nothing_is_refused(sequence):

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from common.rf import ElastographyLoss, charbonnier, reliable_pixels
+from common.rf import ElastographyLoss, EndPointLoss, charbonnier, end_point_loss, reliable_pixels, slope_loss
 
 
 def random_case(height=7, width=5, channels=2, seed=0):
@@ -23,19 +23,21 @@ def bilinear(image, y, x):
     )
 
 
-def by_definition(flows, image, weights, epsilon=0.01, gamma=0.2, alpha=1.0):
+def by_definition(displacements, image, weights, epsilon=0.01, gamma=0.2, alpha=1.0):
     """Eq. 2 to 7 pixel by pixel."""
     phi = lambda x: (x * x + epsilon) ** gamma  # noqa: E731
-    flows, image = flows[0].numpy(), image[0].numpy()
+    displacements, image = displacements[0].numpy(), image[0].numpy()
     channels, (height, width) = image.shape[0] // 2, image.shape[1:]
     pixels = [(i, j) for i in range(height) for j in range(width)]
-    good = {(i, j) for i, j in pixels if ((flows[:2, i, j] + flows[2:, i, j]) ** 2).sum() ** 0.5 < alpha}
+    good = {
+        (i, j) for i, j in pixels if ((displacements[:2, i, j] + displacements[2:, i, j]) ** 2).sum() ** 0.5 < alpha
+    }
     data = [
-        phi(image[c, i, j] - bilinear(image[channels + c], i + flows[1, i, j], j + flows[0, i, j]))
+        phi(image[c, i, j] - bilinear(image[channels + c], i + displacements[1, i, j], j + displacements[0, i, j]))
         for i, j in good
         for c in range(channels)
     ]
-    axial = flows[1]
+    axial = displacements[1]
     along = [axial[i + 1, j] - axial[i, j] for i, j in pixels if {(i, j), (i + 1, j)} <= good]
     across = [axial[i, j + 1] - axial[i, j] for i, j in pixels if {(i, j), (i, j + 1)} <= good]
     bend = [
@@ -51,20 +53,20 @@ def by_definition(flows, image, weights, epsilon=0.01, gamma=0.2, alpha=1.0):
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_is_the_equations_pixel_by_pixel(seed):
-    flows, image = random_case(seed=seed)
-    expected, share = by_definition(flows, image, (0.5, 0.005, 0.2))
+    displacements, image = random_case(seed=seed)
+    expected, fraction = by_definition(displacements, image, (0.5, 0.005, 0.2))
     loss = ElastographyLoss(least_reliable=0.0)
-    assert 0.2 < share < 0.95
-    assert float(loss(flows, image)) == pytest.approx(expected, rel=1e-9)
-    assert float(loss.last_terms.reliable_share) == pytest.approx(share)
+    assert 0.2 < fraction < 0.95
+    assert float(loss(displacements, image)) == pytest.approx(expected, rel=1e-9)
+    assert float(loss.last_terms.reliable_fraction) == pytest.approx(fraction)
 
 
 def test_every_weight_and_constant_counts():
-    flows, image = random_case(seed=2)
+    displacements, image = random_case(seed=2)
     settings = {"axial_weight": 0.3, "lateral_weight": 0.7, "curvature_weight": 0.9, "epsilon": 0.05, "exponent": 0.4}
-    expected, _ = by_definition(flows, image, (0.3, 0.7, 0.9), 0.05, 0.4, 1.3)
+    expected, _ = by_definition(displacements, image, (0.3, 0.7, 0.9), 0.05, 0.4, 1.3)
     loss = ElastographyLoss(**settings, tolerance_pixels=1.3, least_reliable=0.0)
-    assert float(loss(flows, image)) == pytest.approx(expected, rel=1e-9)
+    assert float(loss(displacements, image)) == pytest.approx(expected, rel=1e-9)
 
 
 def test_charbonnier_by_hand():
@@ -102,13 +104,13 @@ def test_mask_sees_a_lateral_gap_too():
 
 
 def test_skips_pairs_with_less_than_half_reliable_pixels():
-    flows, image = random_case(seed=3)
-    broken = flows.clone()
+    displacements, image = random_case(seed=3)
+    broken = displacements.clone()
     broken[:, 3] += 50
     loss = ElastographyLoss()
-    alone = loss(flows.clone(), image)
-    assert float(loss.last_terms.reliable_share) >= 0.5
-    both = loss(torch.cat([flows, broken]), torch.cat([image, image]))
+    alone = loss(displacements.clone(), image)
+    assert float(loss.last_terms.reliable_fraction) >= 0.5
+    both = loss(torch.cat([displacements, broken]), torch.cat([image, image]))
     assert torch.allclose(both, alone)
     none = broken.requires_grad_()
     value = loss(none, image)
@@ -117,17 +119,17 @@ def test_skips_pairs_with_less_than_half_reliable_pixels():
 
 
 def test_backward_displacement_gets_no_gradient():
-    flows, image = random_case(seed=3)
-    flows.requires_grad_()
-    ElastographyLoss()(flows, image).backward()
-    assert flows.grad[:, 1].any() and not flows.grad[:, 2:].any()
+    displacements, image = random_case(seed=3)
+    displacements.requires_grad_()
+    ElastographyLoss()(displacements, image).backward()
+    assert displacements.grad[:, 1].any() and not displacements.grad[:, 2:].any()
 
 
 def test_gradient():
-    flows, image = random_case(seed=3)
-    forward = flows[:, :2].clone().requires_grad_()
+    displacements, image = random_case(seed=3)
+    forward = displacements[:, :2].clone().requires_grad_()
     loss = ElastographyLoss(tolerance_pixels=50.0)
-    assert torch.autograd.gradcheck(lambda f: loss(torch.cat([f, flows[:, 2:]], 1), image), (forward,))
+    assert torch.autograd.gradcheck(lambda f: loss(torch.cat([f, displacements[:, 2:]], 1), image), (forward,))
 
 
 def test_true_displacement_costs_less_than_none():
@@ -148,3 +150,62 @@ def test_refuses_other_numbers_of_channels():
 def test_refuses_an_epsilon_of_zero():
     with pytest.raises(ValueError, match="found 0"):
         ElastographyLoss(epsilon=0)
+
+
+def test_is_the_distance_by_hand():
+    displacement, target = torch.zeros(1, 2, 2, 2), torch.zeros(1, 2, 2, 2)
+    target[0, :, 0, 0] = torch.tensor([3.0, 4.0])  # distance 5 at one of four pixels
+    assert float(end_point_loss([displacement], target, [1.0])) == pytest.approx(5 / 4, abs=1e-3)
+
+
+def test_levels_are_compared_with_local_means_of_the_target():
+    target = torch.arange(16.0).reshape(1, 1, 4, 4).expand(1, 2, 4, 4)
+    displacement = torch.tensor([[2.5, 4.5], [10.5, 12.5]]).reshape(1, 1, 2, 2).expand(1, 2, 2, 2)
+    assert float(end_point_loss([displacement], target, [7.0])) == pytest.approx(0, abs=1e-2)
+
+
+def test_levels_are_weighted():
+    target = torch.zeros(1, 2, 4, 4)
+    displacements = [torch.full((1, 2, 2, 2), 1.0), torch.full((1, 2, 4, 4), 2.0)]
+    assert float(end_point_loss(displacements, target, [0.5, 3.0])) == pytest.approx(
+        2**0.5 * (0.5 * 1 + 3 * 2), rel=1e-5
+    )
+
+
+def test_module_takes_one_flow_as_the_finest_level():
+    torch.manual_seed(0)
+    displacement, target = torch.randn(2, 2, 2, 4, 4)
+    assert torch.equal(EndPointLoss()(displacement, target), end_point_loss([displacement], target, [1.0]))
+
+
+def test_gradient_of_the_end_point_loss():
+    torch.manual_seed(0)
+    displacement = torch.randn(1, 2, 2, 3, dtype=torch.float64, requires_grad=True)
+    target = torch.randn(1, 2, 4, 6, dtype=torch.float64)
+    assert torch.autograd.gradcheck(lambda f: end_point_loss([f], target, [2.0]), (displacement,))
+
+
+def test_refuses_another_number_of_weights():
+    with pytest.raises(ValueError, match=r"one a level \(1\), found 2"):
+        end_point_loss([torch.zeros(1, 2, 2, 2)], torch.zeros(1, 2, 4, 4), [1.0, 1.0])
+
+
+def test_slope_loss_by_hand():
+    # Full grid of 8 rows, displacement of 4: axial errors of 0, 1, 1, 5 pixels change by 1 and 4 over 2 rows.
+    displacement = torch.zeros(1, 2, 4, 1)
+    displacement[0, 1, :, 0] = torch.tensor([0.0, 1.0, 1.0, 5.0])
+    displacement[0, 0] = 7
+    assert float(slope_loss(displacement, torch.zeros(1, 2, 8, 2), rows=2)) == pytest.approx((1 + 4) / 2 / 4)
+
+
+def test_slope_loss_ignores_a_constant_error():
+    target = torch.randn(1, 2, 16, 4, generator=torch.Generator().manual_seed(0))
+    assert float(slope_loss(target + 3, target, rows=4)) == pytest.approx(0, abs=1e-6)
+
+
+def test_module_adds_the_weighted_slope_of_the_finest_level():
+    generator = torch.Generator().manual_seed(1)
+    target = torch.randn(1, 2, 16, 4, generator=generator)
+    displacements = [torch.randn(1, 2, 4, 1, generator=generator), torch.randn(1, 2, 8, 2, generator=generator)]
+    expected = end_point_loss(displacements, target, [0.3, 0.7]) + 5 * slope_loss(displacements[-1], target, 3)
+    assert torch.allclose(EndPointLoss([0.3, 0.7], slope_weight=5.0, slope_rows=3)(displacements, target), expected)

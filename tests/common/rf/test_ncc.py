@@ -71,8 +71,18 @@ def test_constant_frame_has_no_correlation():
 def test_local_correlation_by_definition():
     first, second = np.random.default_rng(0).normal(size=(2, 20, 12))
     a, b = first[5:10, 4:7], second[5:10, 4:7]
-    expected = (a * b).sum() / np.sqrt((a**2).sum() * (b**2).sum())
+    expected = np.corrcoef(a.ravel(), b.ravel())[0, 1]
     assert local_correlation(first, second, (5, 3))[7, 5] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("level", [0.0, 7.0, 30_000.0])
+def test_a_constant_band_is_not_correlated(level):
+    first, second = np.random.default_rng(0).normal(size=(2, 300, 12))
+    second = first + 0.1 * second
+    first[100:200] = second[100:200] = level
+    correlation = local_correlation(first, second, (31, 3))
+    assert not correlation[116:184].any()
+    assert correlation[:80].min() > 0.9 and correlation[220:].min() > 0.9
 
 
 def test_refuses_frames_of_different_size():

@@ -5,14 +5,14 @@ import torch
 from ignite.engine import Engine
 from monai.engines.utils import IterationEvents
 
-from common.rf import ClipGradients, ElastographyLoss, PrepareFlowBatch, SkippedPairs
+from common.rf import ClipGradients, ElastographyLoss, PreparePairBatch, SkippedPairs
 
 
 def test_label_is_the_entry_asked_for():
-    batch = {"image": torch.zeros(1, 6, 4, 4), "flow": torch.ones(1, 2, 4, 4)}
-    image, label = PrepareFlowBatch("flow")(batch, "cpu", False)
-    assert torch.equal(image, batch["image"]) and torch.equal(label, batch["flow"])
-    image, label = PrepareFlowBatch("image")(batch, "cpu", non_blocking=False)
+    batch = {"image": torch.zeros(1, 6, 4, 4), "displacement": torch.ones(1, 2, 4, 4)}
+    image, label = PreparePairBatch("displacement")(batch, "cpu", False)
+    assert torch.equal(image, batch["image"]) and torch.equal(label, batch["displacement"])
+    image, label = PreparePairBatch("image")(batch, "cpu", non_blocking=False)
     assert label is image
 
 
@@ -27,13 +27,13 @@ def test_long_gradients_are_shortened_and_short_ones_kept(gradient, expected):
     assert float(network.weight.grad.norm()) == pytest.approx(expected, rel=1e-4)
 
 
-def run(flows, caplog):
+def run(displacements, caplog):
     loss = ElastographyLoss()
     engine = Engine(lambda engine, batch: float(loss(batch, torch.zeros(1, 2, 4, 4))))
     handler = SkippedPairs(loss)
     handler.attach(engine)
     with caplog.at_level(logging.INFO):
-        engine.run(flows)
+        engine.run(displacements)
     return handler, engine
 
 

@@ -4,8 +4,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.ndimage import maximum_filter1d
 
-from common.rf import LoadRfPaird, RfSettings, rf_datalist, track_by_correlation
+from common.rf import (
+    LoadRfPaird,
+    RfSettings,
+    axial_strain,
+    ncc_displacement,
+    refined_displacement,
+    rf_datalist,
+    track_by_correlation,
+    trusted_strain,
+)
 
 ARM = Path(__file__).resolve().parents[3] / "../shared/data/arm_rf"
 pytestmark = [
@@ -30,3 +40,22 @@ def test_first_two_frames_match_after_a_few_samples_of_motion(sequence):
     track = track_by_correlation(pair["pre"][0].numpy(), pair["post"][0].numpy(), search=(30, 0))
     assert np.median(track.correlation) > 0.8
     assert 0.1 < abs(np.median(track.axial)) < 15
+
+
+def bands(displacement):
+    """Standard deviation over depth of the strain's mean over lines, its running mean taken out."""
+    rows = axial_strain(displacement)[0, 200:1600].mean(1).numpy()
+    return (rows - np.convolve(rows, np.ones(201) / 201, "same"))[100:-100].std()
+
+
+@pytest.mark.parametrize("sequence", ["299", "300", "304"])
+def test_refinement_takes_bands_out_and_marks_where_there_is_no_echo(sequence):
+    item = rf_datalist(ARM, "all", sequences=sequence, settings=SETTINGS)[0]
+    pair = LoadRfPaird(SETTINGS)(item)
+    track = ncc_displacement(pair["pre"], pair["post"])
+    refined = refined_displacement(pair["pre"], pair["post"], track)
+    assert bands(refined) < 0.7 * bands(track)
+    found = trusted_strain(pair["pre"], pair["post"], refined)
+    assert found.reliable[100:1700].mean() > 0.95
+    empty = maximum_filter1d(pair["pre"][0].abs().numpy(), 9, axis=0) == 0
+    assert empty.mean() > 0.005 and not found.reliable[empty].any()

@@ -1,7 +1,20 @@
+import math
+
 import numpy as np
 import pytest
+import torch
 
-from common.rf import contrast_to_noise, error_statistics, strain_ratio, strain_signal_to_noise, window_metrics
+from common.rf import (
+    ElastographyLoss,
+    ElastographyRow,
+    MeanOf,
+    contrast_to_noise,
+    end_point_row,
+    error_statistics,
+    strain_ratio,
+    strain_signal_to_noise,
+    window_metrics,
+)
 
 
 def test_contrast_to_noise_by_hand():
@@ -50,3 +63,37 @@ def test_refuses_windows_outside_the_image(bounds):
 def test_refuses_missing_windows():
     with pytest.raises(ValueError, match="expected 'target' and 'background'"):
         window_metrics(np.zeros((20, 10)), {"target": [0, 2, 0, 2]})
+
+
+def test_end_point_row_is_the_mean_absolute_error_by_direction():
+    pred, displacement = torch.zeros(4, 4, 2), torch.zeros(2, 4, 2)
+    displacement[0], displacement[1, 0, 0] = -3, 8
+    row = end_point_row({"case": "a", "displacement": displacement}, {"pred": pred})
+    assert (row["case"], row["lateral_error"], row["axial_error"]) == ("a", 3.0, 1.0)
+
+
+@pytest.mark.parametrize("rows", [6, 7, 120])
+def test_strain_error_ignores_an_offset_and_is_the_slopes_in_percent(rows):
+    displacement = torch.zeros(2, rows, 3)
+    displacement[1] = 0.02 * torch.arange(rows)[:, None]
+    for offset, slope, expected in ((5.0, 0.02, 0.0), (0.0, 0.03, 1.0), (-1.0, 0.005, 1.5)):
+        pred = torch.zeros(4, rows, 3)
+        pred[1] = offset + slope * torch.arange(rows)[:, None]
+        row = end_point_row({"case": "a", "displacement": displacement}, {"pred": pred})
+        assert row["strain_error"] == pytest.approx(expected, abs=1e-4)
+
+
+def test_elastography_row_holds_the_terms_of_the_loss():
+    generator = torch.Generator().manual_seed(0)
+    image, pred = torch.rand(6, 8, 8, generator=generator), 0.3 * torch.randn(4, 8, 8, generator=generator)
+    loss = ElastographyLoss(axial_weight=0.9)
+    terms = loss.terms(pred[None], image[None])
+    row = ElastographyRow(loss)({"case": "a", "image": image}, {"pred": pred})
+    assert row["data_term"] == pytest.approx(float(terms.data))
+    assert row["loss"] == pytest.approx(float(terms.data + terms.first_order + terms.second_order))
+    assert row["reliable_fraction"] == pytest.approx(float(terms.reliable_fraction))
+
+
+def test_mean_of_a_column():
+    assert MeanOf("a")([{"a": 1.0}, {"a": 4.0}]) == 2.5
+    assert math.isnan(MeanOf("a")([]))

@@ -1,0 +1,111 @@
+"""How far to trust displacement and strain: the agreement of the frames after the displacement."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.ndimage import map_coordinates, maximum_filter1d, minimum_filter1d, uniform_filter1d
+from torch import Tensor
+
+from .levelling import level_amplitude, measure_speckle
+from .loss import reliable_pixels
+from .ncc import local_correlation
+from .strain import axial_strain
+
+# Correlation of the frames below which a pixel's displacement is not believed.
+LEAST_QUALITY = 0.6
+# Fraction of samples at one extreme value from which on a frame counts as saturated.
+_SATURATED = 0.005
+
+
+# Samples in a row that are equal only where there is no signal, or too much of it.
+_CONSTANT_SAMPLES = 5
+
+
+class TrustedStrain(NamedTuple):
+    """Strain where it can be believed.
+
+    Attributes:
+        strain: (H, W), no unit, compression negative; NaN where the frames do not agree.
+        quality: (H, W) in [0, 1], see :func:`quality_map`.
+        reliable: (H, W), whether the strain of a pixel is believed.
+    """
+
+    strain: NDArray
+    quality: NDArray
+    reliable: NDArray
+
+
+def match_map(first: NDArray, second: NDArray, displacement: NDArray) -> NDArray:
+    """Return (H, W) in [-1, 1]: how well `first` and `second` match after the displacement (2, H, W) of one direction.
+
+    It is the local correlation of the levelled frames, over ten periods by three lines, so that a bright reflector does
+    not vouch for its neighbours. It is 0 where the displacement leads out of the frame and where there is no signal: a
+    dead or constant band.
+
+    Args:
+        first, second: RF frames (H, W).
+        displacement: lateral (lines) and axial (samples).
+    """
+    speckle = measure_speckle(first)
+    places = np.indices(first.shape, dtype=np.float32) + displacement[::-1]
+    fetched = map_coordinates(level_amplitude(second, speckle), places, order=3, cval=0.0)
+    correlation = local_correlation(level_amplitude(first, speckle), fetched, speckle.window)
+    # A window that reaches into living tissue says nothing for a dead pixel beside it.
+    inner = (np.clip(np.rint(at), 0, side - 1).astype(int) for at, side in zip(places, first.shape, strict=True))
+    alive = _alternates(first) & _alternates(second)[tuple(inner)]
+    return correlation * alive
+
+
+def quality_map(pre: Tensor, post: Tensor, displacement: Tensor) -> NDArray:
+    """Return (H, W) in [0, 1]: :func:`match_map` of the forward displacement, 0 where both ways disagree by a pixel.
+
+    Args:
+        pre, post: RF frames (1, H, W).
+        displacement: (4, H, W) forward and backward, lines and samples.
+    """
+    first, second = (frame[0].detach().float().cpu().numpy() for frame in (pre, post))
+    there = displacement.detach().float().cpu()
+    agree = reliable_pixels(there[None, :2], there[None, 2:], warp_backward=True)[0, 0].numpy()
+    return np.clip(match_map(first, second, there[:2].numpy()), 0, 1) * agree
+
+
+def _alternates(frame: NDArray) -> NDArray:
+    """Return where a frame is not constant over a few samples."""
+    highest, lowest = (find(frame, _CONSTANT_SAMPLES, axis=0) for find in (maximum_filter1d, minimum_filter1d))
+    return np.asarray(highest > lowest)
+
+
+def trusted_strain(pre: Tensor, post: Tensor, displacement: Tensor, window: int = 43) -> TrustedStrain:
+    """Return the axial strain, and where it is believed: its pixel, and most of its window, have enough quality.
+
+    Args:
+        pre, post, displacement: see :func:`quality_map`.
+        window: samples of the strain fit.
+    """
+    quality = quality_map(pre, post, displacement)
+    good = (quality >= LEAST_QUALITY).astype(float)
+    reliable = (good > 0) & (uniform_filter1d(good, window, axis=0) >= 0.5)
+    strain = axial_strain(displacement.detach().float().cpu(), window)[0].numpy()
+    return TrustedStrain(np.where(reliable, strain, np.nan), quality, reliable)
+
+
+def strain_remark(pre: Tensor, post: Tensor, trusted: TrustedStrain) -> str:
+    """Return what a reader must know before reading the strain; empty if there is nothing.
+
+    Args:
+        pre, post: RF frames (1, H, W).
+        trusted: their strain.
+    """
+    remarks = []
+    fraction = float(trusted.reliable.mean())
+    if fraction < 0.5:
+        remarks.append(f"frames do not match in {100 * (1 - fraction):.0f} % of the pixels: do not read this strain")
+    elif fraction < 0.9:
+        remarks.append(f"{100 * (1 - fraction):.0f} % of the pixels are left out: the frames do not match there")
+    for name, frame in (("first", pre), ("second", post)):
+        saturated = max(float((frame == extreme).float().mean()) for extreme in torch.aminmax(frame))
+        if saturated > _SATURATED:
+            remarks.append(f"{100 * saturated:.1f} % of the {name} frame's samples are saturated")
+    return "; ".join(remarks)

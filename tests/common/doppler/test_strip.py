@@ -1,0 +1,89 @@
+import numpy as np
+import pytest
+
+from common.doppler import find_strip
+from common.doppler.phantom_cart import draw_cart_screen
+from common.doppler.reader import LUMA
+from common.doppler.strip import SURE, _comb
+
+RNG = np.random.default_rng(0)
+
+
+def screen(side=1, minor=False, time_ticks=True):
+    """A bare 300 x 400 screen: baseline in row 200, columns 40 to 339; ticks of 30 rows; time ticks of 20 columns."""
+    pixels = np.zeros((300, 400), np.float32)
+    pixels[110:260, 40:340] = 0.3 * RNG.random((150, 300)) ** 3
+    pixels[200, 40:340] = 0.8
+    edge = 340 if side > 0 else 39
+    for index, row in enumerate(range(110, 261, 15 if minor else 30)):
+        length = 4 if minor and index % 2 else 8
+        columns = range(edge, edge + side * length, side)
+        pixels[row, list(columns)] = 0.9
+    if time_ticks:
+        for index, column in enumerate(range(40, 340, 20)):
+            pixels[260 - (9 if index % 5 == 0 else 4) : 260, column] = 0.9
+    return pixels
+
+
+@pytest.mark.parametrize("side", [1, -1])
+@pytest.mark.parametrize("minor", [False, True])
+def test_finds_rectangle_baseline_and_both_scales(side, minor):
+    strip = find_strip(screen(side, minor))
+    assert strip.box[0] == pytest.approx(40, abs=1) and strip.box[2] == pytest.approx(339, abs=1)
+    assert strip.box[1] == pytest.approx(110, abs=3) and strip.box[3] == pytest.approx(259, abs=1)
+    assert strip.baseline_row == pytest.approx(200, abs=0.2)
+    assert strip.px_per_tick == pytest.approx(30, abs=0.1)
+    assert strip.px_per_time_tick == pytest.approx(100, abs=0.5)
+    assert strip.confidence > 0.9
+
+
+def test_calibration_is_the_distance_of_ticks_over_their_pixels():
+    assert find_strip(screen()).calibration(20.0, 1.0) == pytest.approx((200, 20 / 30, 1 / 100), rel=5e-3)
+
+
+def test_time_is_unknown_without_time_ticks():
+    strip = find_strip(screen(time_ticks=False))
+    assert np.isnan(strip.px_per_time_tick) and strip.px_per_tick == pytest.approx(30, abs=0.1)
+
+
+def test_a_tilted_or_missing_baseline_is_none_to_rely_on():
+    tilted = screen()
+    tilted[200, 40:340] = tilted[205, 40:340]
+    for column in range(40, 340):
+        tilted[195 + column // 34, column] = 0.8
+    strip = find_strip(tilted)
+    assert strip is None or strip.confidence < SURE
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [np.zeros((200, 300)), np.ones((200, 300)), np.random.default_rng(1).random((200, 300)), np.zeros((3, 3))],
+    ids=["black", "white", "noise", "tiny"],
+)
+def test_finds_nothing_where_there_is_nothing(pixels):
+    strip = find_strip(pixels.astype(np.float32))
+    assert strip is None or strip.confidence < SURE
+
+
+def test_a_comb_keeps_its_pitch_with_a_gap_and_a_stray_mark():
+    sizes = np.zeros(200)
+    sizes[[10, 30, 50, 90, 110, 130]] = 5
+    sizes[62] = 4
+    comb = _comb(sizes)
+    assert comb.pitch_px == pytest.approx(20) and comb.found == pytest.approx(6 / 8)
+    assert _comb(np.zeros(50)) is None
+
+
+def test_what_it_is_sure_of_on_whole_screens_is_right():
+    """Never wrong by more than a row or 1 % of the scale where it is sure, and sure of most."""
+    sure = right = 0
+    for seed in range(12):
+        drawn = draw_cart_screen(np.random.default_rng([5, seed]))
+        strip = find_strip((drawn.pixels @ (LUMA / 255)).astype(np.float32))
+        if strip is None or strip.confidence < SURE:
+            continue
+        sure += 1
+        scale = drawn.tick_cm_s / strip.px_per_tick
+        is_near = abs(strip.baseline_row - drawn.layout.baseline_row) < 1.1
+        right += is_near and abs(scale / drawn.layout.cm_s_per_px - 1) < 0.01
+    assert sure >= 9 and right == sure
