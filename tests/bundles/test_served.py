@@ -64,7 +64,8 @@ def test_the_answer_is_what_inferring_writes(bundle, served, phantom, tmp_path):
 
 def test_a_mask_lies_on_the_grid_of_its_image(served, phantom, tmp_path):
     [image] = studies(LEARNS, phantom(LEARNS), tmp_path / "studies")
-    mask = sitk.ReadImage(str(ServedBundle(served(LEARNS)).infer(image, tmp_path).image))
+    (tmp_path / "answer").mkdir()
+    mask = sitk.ReadImage(str(ServedBundle(served(LEARNS)).infer(image, tmp_path / "answer").image))
     source = sitk.ReadImage(str(phantom(LEARNS) / "1ADC_ss" / image.name.replace(".nii.gz", "-ADC_ss.mha")))
     for ask in ("GetSize", "GetSpacing", "GetOrigin", "GetDirection"):
         np.testing.assert_allclose(getattr(mask, ask)(), getattr(source, ask)(), rtol=0, atol=1e-5)
