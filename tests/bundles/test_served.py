@@ -64,7 +64,8 @@ def test_the_answer_is_what_inferring_writes(bundle, served, phantom, tmp_path):
 
 def test_a_mask_lies_on_the_grid_of_its_image(served, phantom, tmp_path):
     [image] = studies(LEARNS, phantom(LEARNS), tmp_path / "studies")
-    mask = sitk.ReadImage(str(ServedBundle(served(LEARNS)).infer(image, tmp_path).image))
+    (tmp_path / "answer").mkdir()
+    mask = sitk.ReadImage(str(ServedBundle(served(LEARNS)).infer(image, tmp_path / "answer").image))
     source = sitk.ReadImage(str(phantom(LEARNS) / "1ADC_ss" / image.name.replace(".nii.gz", "-ADC_ss.mha")))
     for ask in ("GetSize", "GetSpacing", "GetOrigin", "GetDirection"):
         np.testing.assert_allclose(getattr(mask, ask)(), getattr(source, ask)(), rtol=0, atol=1e-5)
@@ -143,8 +144,9 @@ def test_other_weights_are_used_as_soon_as_they_lie_there(served, phantom, tmp_p
     bundle.versions.use(own.name)
     state = torch.load(own / "model.pt", weights_only=True)
     torch.save({**state, "final.bias": torch.full_like(state["final.bias"], -20.0)}, own / "model.pt")
-    description = json.loads((own / "model.json").read_text())
-    (own / "model.json").write_text(json.dumps({**description, "sha256": sha256_of(own / "model.pt")}))
+    for file, tie in (("model.json", "sha256"), ("threshold.json", "model_sha256")):
+        description = json.loads((own / file).read_text())
+        (own / file).write_text(json.dumps({**description, tie: sha256_of(own / "model.pt")}))
     after = bundle.infer(image, tmp_path / "after").content
     assert after["lesion_ml"] == 0
     assert after["weights"] == str(own / "model.pt")
