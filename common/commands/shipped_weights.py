@@ -1,4 +1,4 @@
-"""The weights that a bundle ships: made anew by one command, scored on a fixed cohort, and described in its metadata.
+"""The weights that a bundle ships: made again by one command, scored on a fixed cohort, and described in its metadata.
 
 `studies/weights.json` is a plan (see `plan.py`) whose steps end with the weights in `{work}/models`. Its `held_out`
 fixes the cohort that no training sees: `simulate` (phantom call of another seed), `part` (settings of that call that

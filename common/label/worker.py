@@ -34,7 +34,7 @@ class RefusedError(RuntimeError):
 
 
 class Worker:
-    """Answers one request after the other in one process, which starts anew after it was killed or has crashed.
+    """Answers one request after the other in one process, which starts again after it was killed or has crashed.
 
     Args:
         bundles: folder of each bundle by name, and the folder of the weights that were trained here.
