@@ -1,4 +1,4 @@
-"""What an evaluation writes: one row for each case, the table with intervals beside the published figures, and figures."""
+"""What an evaluation writes: one row for each case, a table with intervals beside the published figures, figures."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
