@@ -65,7 +65,9 @@ def damages(content, seed, flips=12, cuts=4, blocks=4):
     for number in range(cuts):
         yield f"cut{number:02d}", content[: int(random.integers(1, len(content)))]
     yield "lastbyte", content[:-1]
-    starts = [[int(v) for v in random.choice(len(content) // BLOCK, 2, replace=False) * BLOCK] for _ in range(2 * blocks)]
+    starts = [
+        [int(v) for v in random.choice(len(content) // BLOCK, 2, replace=False) * BLOCK] for _ in range(2 * blocks)
+    ]
     for number, (start, _) in enumerate(starts[:blocks]):
         yield f"zeros{number:02d}", content[:start] + bytes(BLOCK) + content[start + BLOCK :]
     for number, (one, two) in enumerate(starts[blocks:]):
@@ -101,8 +103,12 @@ def tables(output):
 
 
 def difference(row, expected):
-    """Return the columns in which two rows differ in more than rounding, in words; empty if in none."""
-    return ", ".join(f"{key} {row.get(key)} for {value}" for key, value in expected.items() if not _equal(row[key], value))
+    """Return the columns in which two rows differ in more than rounding, in words; empty if in none.
+
+    The column `mask` holds the name of a file of the case.
+    """
+    columns = [key for key in expected if key != "mask"]
+    return ", ".join(f"{key} {row[key]} for {expected[key]}" for key in columns if not _equal(row[key], expected[key]))
 
 
 def _equal(one, other):
@@ -160,5 +166,3 @@ def show(request, tallies):
     lines.append(f"{'all':{width}}  {total[0]:5}  {total[1]:5}")
     for line in lines:
         reporter.write_line(line)
-
-
