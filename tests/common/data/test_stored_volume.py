@@ -84,5 +84,5 @@ def test_refuses_voxels_outside_of_the_folder_of_the_header(tmp_path, place):
 
 def test_refuses_a_path_on_which_the_reading_library_ends_the_process(tmp_path):
     path = nrrd(tmp_path).rename(tmp_path / os.fsdecode(b"\xff.nrrd"))
-    with pytest.raises(UnusableFileError, match="expected a path in UTF-8.*rename it"):
+    with pytest.raises(UnusableFileError, match=r"expected a path in UTF-8.*rename it"):
         stored_volume(path)
