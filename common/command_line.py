@@ -15,8 +15,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from .data.output import check_apart
 from .errors import DivergedError, FailedCasesError
+from .files import check_apart
 
 PACKAGE = Path(__file__).resolve().parent
 OF_MONAI = ("run_id", "init_id", "final_id", "meta_file", "config_file", "logging_file", "args_file", "tracking")

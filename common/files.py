@@ -10,6 +10,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from .errors import OutputFolderError
+
 PARTIAL = ".partial"  # folder of files that are being written: no pattern of ours looks into it
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -39,6 +41,16 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         shutil.rmtree(own, ignore_errors=True)
         with suppress(OSError):  # another process is writing beside this one
             folder.rmdir()
+
+
+def check_apart(folder: Path, source: Path) -> None:
+    """Raise an OutputFolderError if results in `folder` would mix with what is read from `source`."""
+    own, read = folder.resolve(), source.resolve()
+    if source.exists() and (own == read or own in read.parents or read in own.parents):
+        raise OutputFolderError(
+            f"output_dir {folder}: expected a folder apart from the input, found that it is, holds or lies in "
+            f"{source}; results would mix with the images"
+        )
 
 
 def write_json(path: str | os.PathLike[str], content: Any) -> None:

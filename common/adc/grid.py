@@ -14,7 +14,7 @@ Values = NDArray[np.float64]
 # a voxel changes an interpolated value by a hundredth of the step to its neighbour, far below the noise of either map.
 SAME_GRID_VOXELS = 1e-2
 # Voxels of MR are tenths of a millimetre to a centimetre; what is outside is in another unit than mm.
-PLAUSIBLE_SPACING_MM = (0.05, 20.0)
+PLAUSIBLE_SPACING_MM = (0.05, 30.0)
 # Cosine of the angle between two axes: lengths and volumes that take them for perpendicular are right within 0.5 %.
 MOST_SHEAR = 0.01
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ..errors import OutputFolderError
-from ..files import PARTIAL
+from ..files import PARTIAL, check_apart
 
 PREVIOUS = "previous"
 _WRITTEN, _LOCK = ".written.jsonl", ".lock"
@@ -29,16 +29,6 @@ def safe_name(case: str) -> str:
     if name and name == case:
         return name
     return f"{name or 'case'}-{hashlib.sha256(case.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
-
-
-def check_apart(folder: Path, source: Path) -> None:
-    """Raise an OutputFolderError if results in `folder` would mix with what is read from `source`."""
-    own, read = folder.resolve(), source.resolve()
-    if source.exists() and (own == read or own in read.parents or read in own.parents):
-        raise OutputFolderError(
-            f"output_dir {folder}: expected a folder apart from the input, found that it is, holds or lies in "
-            f"{source}; results would mix with the images"
-        )
 
 
 class OutputFolder:

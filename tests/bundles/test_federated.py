@@ -1,5 +1,6 @@
-"""The rounds between hospitals that the card of hie_ladp_seg shows, run as they stand there."""
+"""The federated rounds that docs/federated.md of hie_ladp_seg shows, run as they stand there."""
 
+import hashlib
 import json
 import re
 import warnings
@@ -15,12 +16,12 @@ BUNDLE = "hie_ladp_seg"
 
 
 def recipe():
-    """The card's code below its first three lines, which say where the data are."""
-    card = (root(BUNDLE) / "docs" / "README.md").read_text()
-    code = re.search(r"<!-- federated rounds -->\n```python\n(.*?)```", card, re.DOTALL).group(1)
+    """The page's code below its first three lines, which say where the data are."""
+    page = (root(BUNDLE) / "docs" / "federated.md").read_text()
+    code = re.search(r"<!-- federated rounds -->\n```python\n(.*?)```", page, re.DOTALL).group(1)
     first, rest = code.split("\n\n", 1)
     assert [line.split(" = ")[0] for line in first.splitlines()] == ["bundle, work", "cohorts", "rounds, settings"]
-    return compile(rest, "card of hie_ladp_seg", "exec")
+    return compile(rest, "docs/federated.md of hie_ladp_seg", "exec")
 
 
 @pytest.fixture
@@ -50,6 +51,9 @@ def test_the_averaged_model_scores_on_both_cohorts_and_is_used_like_any_other(ru
     names = run(cohorts)
     assert names["scores"].keys() == cohorts.keys()
     assert all(0 <= score["volume_dice"] <= 1 for score in names["scores"].values())
+    checksum = hashlib.sha256((tmp_path / "work" / "model.pt").read_bytes()).hexdigest()
+    for file, key in {"model.json": "sha256", "threshold.json": "model_sha256"}.items():
+        assert json.loads((tmp_path / "work" / file).read_text())[key] == checksum
     for name, cohort in cohorts.items():
         assert len((tmp_path / "work" / name / "log" / "history.csv").read_text().splitlines()) == 1 + names["rounds"]
         settings = overrides(BUNDLE, cohort, tmp_path, model_dir=str(tmp_path / "work"), output_dir=str(tmp_path / "e"))

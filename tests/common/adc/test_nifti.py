@@ -85,7 +85,7 @@ def test_units_of_a_header_are_applied(tmp_path):
     in_metres = np.diag([1e-3, 1e-3, 1e-3, 1]) @ SFORM
     path = nifti(tmp_path / "a.nii", in_metres, codes=(1, 0), units="meter")
     np.testing.assert_allclose(read_grid(path).affine, SFORM, atol=1e-4)
-    with pytest.raises(UnusableFileError, match=r"expected voxels of 0.05 to 20 mm, found 0.0007 x 0.0009 x 0.0021 mm"):
+    with pytest.raises(UnusableFileError, match=r"expected voxels of 0.05 to 30 mm, found 0.0007 x 0.0009 x 0.0021 mm"):
         read_grid(nifti(tmp_path / "b.nii", in_metres, codes=(1, 0)))
 
 

@@ -177,7 +177,7 @@ def changed(path, *replacements):
         (b"DimSize = 4 5 6", b"DimSize = 40000 40000 4", "40000 x 40000 x 4"),
         (b"DimSize = 4 5 6", b"DimSize = 4 5 -6", "-6"),
         (b"ElementSpacing = 2", b"ElementSpacing = 0", "found 0 x 3 x 4 mm"),
-        (b"ElementSpacing = 2", b"ElementSpacing = nan", "expected voxels of 0.05 to 20 mm"),
+        (b"ElementSpacing = 2", b"ElementSpacing = nan", "expected voxels of 0.05 to 30 mm"),
         (b"ElementSpacing", b"ElementSpacinh", "expected ElementSpacing in its header"),
         (b"TransformMatrix", b"TransformMatrjx", "expected TransformMatrix in its header"),
         (b"Offset", b"Offsat", "expected Offset in its header"),
