@@ -418,7 +418,7 @@ def test_weights(tally, tmp_path, bundle, name):
             is_named = any(part in text for text in causes for part in (name, *settings))
             tally.count(trial, True, "" if is_named else f"neither file nor setting is named: {causes}")
         else:
-            same = all(torch.equal(found[0][key], value) for key, value in state.items())
+            same = list(found[0]) == list(state) and all(torch.equal(found[0][key], state[key]) for key in state)
             problem = "" if same and found[1:] == (settings, threshold) else f"loaded as {found[1:]}"
             tally.count(trial, False, problem, changed=name != "model.pt" and same)
         shutil.rmtree(folder)
