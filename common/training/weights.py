@@ -176,8 +176,9 @@ def load_weights(network: nn.Module, path: str | os.PathLike[str]) -> nn.Module:
         others = f"{len(more)} that it does not have, such as {more[0]}" if more else ""
         raise UnusableFileError(
             f"{path}: expected the {len(own)} tensors of this network, found "
-            f"{' and '.join(filter(None, (found, others)))}; pass the network_def settings that the weights were trained "
-            f"with, which stand in {Path(path).with_suffix('.json').name} beside them if this package trained them"
+            f"{' and '.join(filter(None, (found, others)))}; pass the network_def settings that the weights were "
+            f"trained with, which stand in {Path(path).with_suffix('.json').name} beside them if this package trained "
+            "them"
         )
     bare_network(network).load_state_dict({key: state[key] for key in own})
     return network
