@@ -70,7 +70,7 @@ class FailureLog:
 
 
 def reason_of(error: BaseException | str) -> str:
-    """Return the message of `error`; of an error inside a MONAI transform the one that the transform raised."""
+    """Return the message of `error` as one line; of an error inside a MONAI transform the one that it raised."""
     while isinstance(error, RuntimeError) and str(error).startswith("applying transform") and error.__cause__:
         error = error.__cause__
-    return str(error) or type(error).__name__
+    return " ".join(str(error).splitlines()) or type(error).__name__

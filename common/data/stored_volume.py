@@ -41,11 +41,19 @@ def stored_volume(path: Path) -> StoredVolume | None:
 
     Raises:
         UnusableFileError: if the header does not end, lacks a field that the size depends on, or claims more than
-            MOST_AXES axes (the library that reads the file crashes on hundreds of them).
+            MOST_AXES axes (the library that reads the file crashes on hundreds of them, as on a path that is not in
+            UTF-8), or names a file outside of its folder.
     """
     suffix = path.suffix.lower()
     if suffix not in (".mha", ".mhd", ".nrrd", ".nhdr"):
         return None
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise UnusableFileError(
+            f"{path}: expected a path in UTF-8, without which the library that reads {suffix} ends the process, found "
+            "other bytes; rename it"
+        ) from error
     with path.open("rb") as stream:
         head = stream.read(_LARGEST_HEADER_BYTES)
     return _metaimage(path, head) if suffix in (".mha", ".mhd") else _nrrd(path, head)
@@ -112,6 +120,8 @@ def _place(path: Path, name: str, header_bytes: int) -> tuple[Path | None, int]:
     if name.upper() == "LOCAL":
         return path, header_bytes
     several = name.upper().startswith("LIST") or "%" in name
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        raise _damaged(path, f"voxels in {name[:80]}, outside of its folder")
     return None if several else path.parent / name, 0
 
 

@@ -13,6 +13,7 @@ from ..errors import UnusableFileError
 
 LARGEST_TABLE_BYTES = 64_000_000
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab"}
+_SHOWN = 60
 REMEDY = "save it again as CSV in UTF-8"
 
 _BYTE_ORDER_MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
@@ -75,13 +76,14 @@ def number(value: Any, name: str, low: float = -math.inf, high: float = math.inf
     """
     text = "" if value is None else str(value).strip()
     wanted = f"expected {name} as a number" + _range(low, high)
+    found = repr(text if len(text) <= _SHOWN else f"{text[:_SHOWN]}...")
     if not _NUMBER.fullmatch(text):
-        raise UnusableFileError(f"{wanted}, found {text!r}")
+        raise UnusableFileError(f"{wanted}, found {found}")
     if _GROUPED.fullmatch(text) and low <= float(text.replace(",", "")) <= high:
         raise UnusableFileError(f"{wanted}, found {text!r}, which has two meanings; write it with a decimal point")
     result = float(text.replace(",", "."))
     if not (math.isfinite(result) and low <= result <= high):
-        raise UnusableFileError(f"{wanted}, found {text!r}")
+        raise UnusableFileError(f"{wanted}, found {found}")
     return result
 
 

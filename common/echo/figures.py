@@ -104,7 +104,8 @@ def draw_clip(path: Path, clip: Tensor, title: str) -> None:
     """Write frames of a (C, T, H, W) clip in a row; the black ones that fill a short video's clip are left out."""
     from matplotlib.figure import Figure
 
-    lines = [part for line in title.splitlines() for part in textwrap.wrap(line, TITLE_LETTERS)]
+    shown = title.encode("utf-8", "backslashreplace").decode()  # names of files hold bytes that no font has
+    lines = [part for line in shown.splitlines() for part in textwrap.wrap(line, TITLE_LETTERS)]
     figure = Figure(figsize=(1.5 * SHOWN_FRAMES, 1.95 + 0.15 * len(lines)), layout="constrained")
     frames = list(dict.fromkeys(_spread(recorded_frames(clip))))
     for axes, frame in zip(figure.subplots(1, len(frames), squeeze=False)[0], frames, strict=True):

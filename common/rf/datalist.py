@@ -153,12 +153,16 @@ def _folder_pairs(
     if len(frames) < 2:
         frames = []
     sequence = name or root.resolve().name
+    # Among files of several frames a damaged one may be either: it keeps its place, and fails under its own name.
+    doubtful = {path for path in frames if counts[path] is None and max(filter(None, counts.values())) > 1}
     items = [
         _item(f"{sequence}_{a + 1}_{b + 1}", sequence, [str(frames[a]), str(frames[b])], [0, 0])
         for a, b in _chosen(len(frames), pairs)
+        if not doubtful & {frames[a], frames[b]}
     ]
+    paired = {item[end] for item in items for end in ("pre", "post")}
     for path in files:
-        if path not in frames:
+        if str(path) not in paired:
             items += _file_pairs(path, f"{name}_{path.stem}" if name else path.stem, pairs, settings)
     return items
 

@@ -164,17 +164,21 @@ def load_weights(network: nn.Module, path: str | os.PathLike[str]) -> nn.Module:
 
     Raises:
         FileNotFoundError: if there is no such file.
-        UnusableFileError: if the file does not fit the network, naming what is missing or has another shape.
+        UnusableFileError: if the file does not fit the network, naming what is missing, too much or of another shape.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"{path}: expected trained weights, found no file; run `training` of this bundle first")
     state, own = load_state(path), bare_network(network).state_dict()
     wrong = [key for key, value in own.items() if key not in state or state[key].shape != value.shape]
-    if wrong:
+    more = sorted(set(state) - set(own))
+    if wrong or more:
+        found = f"{len(wrong)} missing or of another shape, in {unfilled_parts(own, state)}" if wrong else ""
+        others = f"{len(more)} that it does not have, such as {more[0]}" if more else ""
         raise UnusableFileError(
-            f"{path}: expected the {len(own)} tensors of this network, found {len(wrong)} missing or of another "
-            f"shape, in {unfilled_parts(own, state)}; pass the network_def settings that the weights were trained "
-            f"with, which stand in {Path(path).with_suffix('.json').name} beside them if this package trained them"
+            f"{path}: expected the {len(own)} tensors of this network, found "
+            f"{' and '.join(filter(None, (found, others)))}; pass the network_def settings that the weights were "
+            f"trained with, which stand in {Path(path).with_suffix('.json').name} beside them if this package trained "
+            "them"
         )
     bare_network(network).load_state_dict({key: state[key] for key in own})
     return network

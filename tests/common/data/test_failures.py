@@ -1,6 +1,7 @@
 import pytest
 
 from common.data import FailureLog
+from common.data.failures import reason_of
 from common.errors import FailedCasesError
 from common.files import read_csv
 
@@ -58,3 +59,9 @@ def test_a_new_run_forgets_the_failures_of_an_interrupted_one(tmp_path):
     log.finish()
     assert [path.name for path in tmp_path.glob("[!.]*")] == ["previous"]
     assert read_csv(tmp_path / "previous" / "failed.csv") == [{"case": "old", "reason": "killed later"}]
+
+
+def test_a_reason_is_one_line():
+    assert reason_of(ValueError("got 0 bytes from\n - could the file be damaged?")) == (
+        "got 0 bytes from  - could the file be damaged?"
+    )

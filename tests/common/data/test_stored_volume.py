@@ -1,3 +1,5 @@
+import os
+
 import pytest
 
 from common.data.integrity import check_compressed
@@ -71,3 +73,16 @@ def test_refuses_a_header_that_cannot_be(tmp_path, settings, reason):
 
 def test_other_names_have_no_such_header(tmp_path):
     assert stored_volume(tmp_path / "a.nii.gz") is None
+
+
+@pytest.mark.parametrize("place", ["/dev/zero", "../a.raw", "deeper/../../a.raw"])
+def test_refuses_voxels_outside_of_the_folder_of_the_header(tmp_path, place):
+    path = nrrd(tmp_path, encoding="raw", more=f"data file: {place}\n")
+    with pytest.raises(UnusableFileError, match=r"a\.nrrd: expected .* outside of its folder"):
+        stored_volume(path)
+
+
+def test_refuses_a_path_on_which_the_reading_library_ends_the_process(tmp_path):
+    path = nrrd(tmp_path).rename(tmp_path / os.fsdecode(b"\xff.nrrd"))
+    with pytest.raises(UnusableFileError, match=r"expected a path in UTF-8.*rename it"):
+        stored_volume(path)

@@ -160,3 +160,10 @@ def test_refuses_a_value_outside_of_its_range():
     with pytest.raises(UnusableFileError, match="a number of at most 5"):
         number("6", "x", high=5)
     assert math.isclose(number("1e300", "x"), 1e300)
+
+
+@pytest.mark.parametrize("text", ["9" * 5000, "x" * 5000])
+def test_a_long_cell_is_named_by_its_beginning(text):
+    with pytest.raises(UnusableFileError) as caught:
+        number(text, "pitch", 0, 1)
+    assert f"{text[0] * 60}..." in str(caught.value) and len(str(caught.value)) < 200

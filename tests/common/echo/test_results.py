@@ -41,8 +41,8 @@ def test_gives_every_reason_in_json_table_and_picture(tmp_path, monkeypatch):
     assert titles[0].endswith("\nNOT PLAUSIBLE: " + "; ".join(reasons))
 
 
-@pytest.mark.parametrize("case", ["a", "$x$ and $y"])
-def test_draws_long_titles_and_names_with_dollars(tmp_path, case):
+@pytest.mark.parametrize("case", ["a", "$x$ and $y", "\udcff"])
+def test_draws_long_titles_names_with_dollars_and_those_that_are_not_utf_8(tmp_path, case):
     written(tmp_path, [50.0, 80.0], ["a reason of many words " * 12], case)
     assert next((tmp_path / "out").glob("*.png")).stat().st_size > 1000
     figures.draw_clip(tmp_path / "b.png", torch.rand(3, 4, 16, 16), case)

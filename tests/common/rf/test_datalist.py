@@ -140,6 +140,25 @@ def test_files_of_two_frames_in_one_folder_are_a_pair_each(tmp_path):
     assert cases(rf_pairs(tmp_path)) == ["s_a", "s_b", "s_deeper_a"]
 
 
+def test_damaged_files_among_files_of_two_frames_are_listed_under_their_own_names(tmp_path):
+    random = np.random.default_rng(0)
+    np.save(tmp_path / "good.npy", random.normal(size=(2, 20, 4)))
+    np.save(tmp_path / "one.npy", random.normal(size=(20, 4)))
+    for name in ("cut", "lost"):
+        (tmp_path / f"{name}.npy").write_bytes(b"damaged")
+    assert sorted(cases(rf_pairs(tmp_path))) == ["cut", "good", "lost", "one"]
+
+
+def test_no_pair_is_made_across_a_damaged_file_that_may_be_a_frame(tmp_path):
+    random = np.random.default_rng(0)
+    np.save(tmp_path / "s.npy", random.normal(size=(2, 20, 4)))
+    for number in (1, 2, 4):
+        np.save(tmp_path / f"frame{number}.npy", random.normal(size=(20, 4)))
+    (tmp_path / "frame3.npy").write_bytes(b"damaged")
+    folder = tmp_path.name
+    assert sorted(cases(rf_pairs(tmp_path))) == ["frame3", "frame4", "s", f"{folder}_1_2"]
+
+
 def test_entries_that_are_no_rf_are_named(tmp_path, caplog):
     sequence(tmp_path / "s", 2)
     for name in ("scan.rf", "s/notes.docx", ".DS_Store", "s/._frame1.raw"):

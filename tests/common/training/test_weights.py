@@ -76,6 +76,12 @@ def test_weights_of_another_network_are_refused_whole(tmp_path):
     assert same(target, network(2))
 
 
+def test_weights_of_a_deeper_network_are_refused(tmp_path):
+    save_state(nn.Sequential(*network(1), nn.Linear(3, 3)), tmp_path / "model.pt")
+    with pytest.raises(UnusableFileError, match=r"found 2 that it does not have, such as 3\.bias"):
+        load_weights(network(2), tmp_path / "model.pt")
+
+
 def test_training_starts_from_the_tensors_that_fit_and_says_how_many(tmp_path, caplog):
     caplog.set_level("INFO")
     save_state(network(1, out=5), tmp_path / "pretrained.pt")
