@@ -1,4 +1,4 @@
-"""Training steps with the deterministic preprocessing cached, against preparing every slice anew."""
+"""Training steps with the deterministic preprocessing cached, against preparing every slice again."""
 
 import time
 
