@@ -1,6 +1,7 @@
 """Files that are either whole or not there: written under a temporary name, then renamed."""
 
 import csv
+import hashlib
 import json
 import os
 import shutil
@@ -10,8 +11,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from .errors import OutputFolderError
+from .errors import OutputFolderError, UnusableFileError
 
+DIGEST = "content_sha256"
 PARTIAL = ".partial"  # folder of files that are being written: no pattern of ours looks into it
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -59,6 +61,41 @@ def write_json(path: str | os.PathLike[str], content: Any) -> None:
         temporary.write_text(json.dumps(_plain(content), indent=2, allow_nan=False) + "\n", encoding="utf-8")
 
 
+def write_sealed_json(path: str | os.PathLike[str], content: Mapping[str, Any]) -> None:
+    """Write `content` as :func:`write_json` does, with a digest of it that :func:`read_sealed_json` checks.
+
+    The digest comes first, so that its line can be removed by hand.
+    """
+    write_json(path, {DIGEST: _digest(_plain(content)), **content})
+
+
+def read_sealed_json(path: str | os.PathLike[str], expected: str, remedy: str) -> Any:
+    """Return the content of a JSON file without its digest; a file that has none is taken as it is.
+
+    Args:
+        path: the file.
+        expected: what it holds, for the error.
+        remedy: what gives a good file, for the error.
+
+    Raises:
+        UnusableFileError: if it is no JSON, or its content is not that of its digest.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise UnusableFileError(f"{path}: expected {expected}, found a damaged file; {remedy}") from error
+    if not isinstance(content, dict) or DIGEST not in content:
+        return content
+    stated = content.pop(DIGEST)
+    if stated != _digest(content):
+        raise UnusableFileError(
+            f"{path}: expected {expected} as they were written, found that their {DIGEST} does not fit: the file is "
+            f"damaged or was edited; {remedy}. If you edited it on purpose, remove its line {DIGEST}, or leave it as "
+            "it was and set the value on the command line"
+        )
+    return content
+
+
 def write_csv(path: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]], columns: Sequence[str] = ()) -> None:
     """Write `rows` as CSV with a header, also when there are none; `columns` defaults to the keys of all rows.
 
@@ -90,6 +127,11 @@ def read_csv(path: str | os.PathLike[str]) -> list[dict[str, str]]:
     """Return the rows of a table of :func:`write_csv`; what users write is read by `common.data.tables.read_table`."""
     with open(path, newline="", encoding="utf-8") as stream:
         return list(csv.DictReader(stream))
+
+
+def _digest(content: Any) -> str:
+    """Return the SHA-256 of JSON content, whatever its layout and the order of its keys."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def _umask() -> int:

@@ -1,7 +1,6 @@
 """Weights from a file into a network, with a count of what arrived."""
 
 import hashlib
-import json
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -12,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import UnusableFileError
-from ..files import replacing, write_json
+from ..files import read_sealed_json, replacing, write_sealed_json
 from .processes import bare_network
 
 logger = logging.getLogger(__name__)
@@ -106,7 +105,7 @@ def save_state(
         network: any module.
         path: file to write, whole or not at all; its folder is made.
         half: store floating-point tensors in half precision.
-        description: written as JSON of the same name, with the SHA-256.
+        description: written as JSON of the same name, with the SHA-256 of the weights and a digest of its own.
     """
     state = {key: value.detach().cpu() for key, value in bare_network(network).state_dict().items()}
     if half:
@@ -115,7 +114,7 @@ def save_state(
         torch.save(state, temporary)
         sha256 = sha256_of(temporary)
         if description is not None:
-            write_json(Path(path).with_suffix(".json"), {**description, "sha256": sha256})
+            write_sealed_json(Path(path).with_suffix(".json"), {**description, "sha256": sha256})
     return sha256
 
 
@@ -147,10 +146,11 @@ def _check_sha256(path: Path) -> None:
     beside = path.with_suffix(".json")
     if not (path.is_file() and beside.is_file()):
         return
-    try:
-        stated = json.loads(beside.read_text(encoding="utf-8")).get("sha256")
-    except (ValueError, AttributeError) as error:
-        raise UnusableFileError(f"{beside}: expected the description of {path.name}, found a damaged file") from error
+    expected, remedy = f"the description of {path.name}", "download the bundle again, or train again"
+    description = read_sealed_json(beside, expected, remedy)
+    if not isinstance(description, dict):
+        raise UnusableFileError(f"{beside}: expected {expected}, found {type(description).__name__}; {remedy}")
+    stated = description.get("sha256")
     if stated is not None and stated != sha256_of(path):
         raise UnusableFileError(
             f"{path}: expected the file that {beside.name} describes (SHA-256 {stated[:12]}...), found another or a "
