@@ -55,6 +55,30 @@ def test_mat_7_3_holds_axes_in_reverse(tmp_path):
     np.testing.assert_array_equal(read_rf(tmp_path / "a.mat").frames, FRAMES)
 
 
+@pytest.mark.parametrize("kind", ["link", "storage", "virtual"])
+def test_mat_7_3_that_takes_its_frames_from_another_file_is_refused(tmp_path, kind):
+    stored = np.ascontiguousarray(FRAMES.T)  # (7, 30, 2)
+    stored.tofile(tmp_path / "bytes")
+    save_v73(tmp_path / "b.mat", rf=stored.T)
+    with h5py.File(tmp_path / "a.mat", "w", userblock_size=512) as file:
+        if kind == "link":
+            file["rf"] = h5py.ExternalLink(str(tmp_path / "b.mat"), "/rf")
+        elif kind == "storage":
+            file.create_dataset("rf", stored.shape, "f4", external=[(str(tmp_path / "bytes"), 0, stored.nbytes)])
+        else:
+            layout = h5py.VirtualLayout(stored.shape, "f4")
+            layout[:] = h5py.VirtualSource(str(tmp_path / "b.mat"), "rf", stored.shape)
+            file.create_virtual_dataset("rf", layout)
+    with h5py.File(tmp_path / "a.mat") as file:
+        np.testing.assert_array_equal(file["rf"], stored)  # the library follows
+    sign_v73(tmp_path / "a.mat")
+    for read in (read_rf, frame_shape):
+        with pytest.raises(
+            UnusableFileError, match=r"a\.mat: rf is .* another file; save the values in the file itself"
+        ):
+            read(tmp_path / "a.mat")
+
+
 def test_mat_5_sequence_has_frames_last(tmp_path):
     savemat(tmp_path / "a.mat", {"BfData": np.moveaxis(FRAMES, 0, -1)})
     np.testing.assert_array_equal(read_rf(tmp_path / "a.mat").frames, FRAMES)
