@@ -93,6 +93,20 @@ def log_start(path: str | os.PathLike[str], own: Mapping[str, Tensor], found: Ma
     logger.info(f"started from {path}: {fitting} of {len(own)} tensors{note}")
 
 
+def write_checkpoint(content: Mapping[str, Any], temporary: Path, path: str | os.PathLike[str]) -> None:
+    """Write a checkpoint to `temporary`, the file that becomes `path`.
+
+    Raises:
+        OSError: if it cannot be written whole; torch has other errors for that.
+    """
+    try:
+        torch.save(content, temporary)
+    except RuntimeError as error:
+        raise OSError(
+            f"{path}: expected to write a checkpoint, found less on disk ({error}); is the disk full?"
+        ) from error
+
+
 def save_state(
     network: nn.Module,
     path: str | os.PathLike[str],
@@ -111,7 +125,7 @@ def save_state(
     if half:
         state = {key: value.half() if value.is_floating_point() else value for key, value in state.items()}
     with replacing(path) as temporary:
-        torch.save(state, temporary)
+        write_checkpoint(state, temporary, path)
         sha256 = sha256_of(temporary)
         if description is not None:
             write_sealed_json(Path(path).with_suffix(".json"), {**description, "sha256": sha256})

@@ -14,6 +14,7 @@ from common.files import (
     write_json,
     write_sealed_json,
 )
+from tests.full_disk import full_disk
 
 
 def test_a_failure_keeps_the_old_file_and_leaves_no_partial_one(tmp_path):
@@ -73,6 +74,32 @@ def test_rows_are_added_one_by_one_below_one_header(tmp_path):
     for case in ("a", "b"):
         append_csv(tmp_path / "a.csv", {"case": case, "value": 1}, ["case", "value"])
     assert read_csv(tmp_path / "a.csv") == [{"case": "a", "value": "1"}, {"case": "b", "value": "1"}]
+
+
+def test_a_row_that_does_not_fit_on_the_disk_leaves_the_rows_before_it_whole(tmp_path):
+    rows = [{"case": name, "value": name * 30} for name in "abc"]
+    append_csv(tmp_path / "a.csv", rows[0], ["case", "value"])
+    before = (tmp_path / "a.csv").read_bytes()
+    with (
+        full_disk(len(before) + 9),
+        pytest.raises(OSError, match="expected to write a whole file, found no more room on the disk"),
+    ):
+        append_csv(tmp_path / "a.csv", rows[1], ["case", "value"])
+    assert (tmp_path / "a.csv").read_bytes() == before
+    append_csv(tmp_path / "a.csv", rows[2], ["case", "value"])
+    assert read_csv(tmp_path / "a.csv") == [rows[0], rows[2]]
+    with full_disk(3), pytest.raises(OSError, match="expected to write a whole file, found no more room on the disk"):
+        append_csv(tmp_path / "b.csv", rows[0], ["case", "value"])
+    assert not (tmp_path / "b.csv").exists()
+
+
+@pytest.mark.parametrize("write", [write_json, write_sealed_json], ids=lambda write: write.__name__)
+def test_json_that_does_not_fit_on_the_disk_leaves_the_old_one(tmp_path, write):
+    write(tmp_path / "a.json", {"a": 1})
+    before = (tmp_path / "a.json").read_bytes()
+    with full_disk(10), pytest.raises(OSError, match="expected to write a whole file, found no more room on the disk"):
+        write(tmp_path / "a.json", {"b": "x" * 100})
+    assert (tmp_path / "a.json").read_bytes() == before and len(list(tmp_path.iterdir())) == 1
 
 
 SEALED = {"threshold": 0.25, "size": [4, 5], "name": "é", "nothing": float("nan"), "deep": {"b": np.float32(2), "a": 1}}
