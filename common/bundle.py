@@ -1,6 +1,5 @@
 """Where a bundle stands, and how its configs are run in this process."""
 
-import json
 import logging
 import shlex
 from collections.abc import Mapping, Sequence
@@ -9,6 +8,7 @@ from typing import Any
 
 from .command_line import check_command_line
 from .errors import UnusableFileError
+from .files import read_sealed_json
 
 BUNDLES_FOLDER = "bundles"
 
@@ -51,13 +51,14 @@ def trained_settings(weights: str | Path) -> dict[str, Any]:
         weights: state dict; it or the JSON beside it may be missing.
 
     Raises:
-        UnusableFileError: if the JSON is damaged.
+        UnusableFileError: if the JSON is damaged, or was edited without removing its digest.
     """
     path = Path(weights).with_suffix(".json") if Path(weights).name else Path()
     if not path.is_file():
         return {}
+    content = read_sealed_json(path, "JSON with settings", "download the bundle again, or train again")
     try:
-        settings = dict(json.loads(path.read_text(encoding="utf-8"))["settings"])
+        settings = dict(content["settings"])
     except (ValueError, KeyError, TypeError) as error:
         raise UnusableFileError(f"{path}: expected JSON with settings, found {error!r}; train again") from error
     logger.info(f"{weights} was trained with {settings}")

@@ -59,7 +59,7 @@ def textured(value, shape=(8, 6)):
     return pixels
 
 
-def write_stack(folder, slices=3, frames=4, gap_mm=10.0, orientation=AXIAL, **fields):
+def write_stack(folder, slices=3, frames=4, gap_mm=10.0, orientation=AXIAL, shape=(8, 6), **fields):
     """Write a stack; the first pixel of frame t of slice s is 100 * (s + 1) + t, the trigger time 20 + 30 t ms."""
     normal = np.cross(orientation[:3], orientation[3:])
     for s in range(slices):
@@ -67,7 +67,7 @@ def write_stack(folder, slices=3, frames=4, gap_mm=10.0, orientation=AXIAL, **fi
             number = s * frames + t + 1
             write_frame(
                 folder / f"IM-0001-{number:04d}.dcm",
-                textured(100 * (s + 1) + t),
+                textured(100 * (s + 1) + t, shape),
                 [round(float(v), 6) for v in s * gap_mm * normal],
                 20 + 30 * t,
                 number,

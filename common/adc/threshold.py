@@ -1,6 +1,5 @@
 """The threshold of a lesion's probability: the one with the best Dice over cases, kept beside the model, and used."""
 
-import json
 import os
 from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from ..errors import UnusableFileError
-from ..files import write_json
+from ..files import read_sealed_json, write_sealed_json
 from ..training.weights import sha256_of
 
 THRESHOLD_COUNT = 200
@@ -81,7 +80,8 @@ class KeepThreshold:
 
     def __call__(self, sha256: str) -> None:
         """Write for the model with this SHA-256."""
-        write_json(self.path, {"threshold": float(self.evaluator.state.metrics[self.metric]), "model_sha256": sha256})
+        threshold = float(self.evaluator.state.metrics[self.metric])
+        write_sealed_json(self.path, {"threshold": threshold, "model_sha256": sha256})
 
 
 def load_threshold(path: str | os.PathLike[str], weights: str | os.PathLike[str] | None = None) -> float:
@@ -93,17 +93,13 @@ def load_threshold(path: str | os.PathLike[str], weights: str | os.PathLike[str]
 
     Raises:
         FileNotFoundError: if there is no such file.
-        UnusableFileError: if it holds no threshold between 0 and 1, or that of another model.
+        UnusableFileError: if it holds no threshold between 0 and 1, or that of another model; if it
+            is damaged, or was edited without removing its digest.
     """
     file = Path(path)
     if not file.is_file():
         raise FileNotFoundError(f"{path}: expected the threshold of a training, found no file; train, or set one")
-    try:
-        content = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UnusableFileError(
-            f"{path}: expected a threshold as JSON, found a damaged file; train, or set one"
-        ) from error
+    content = read_sealed_json(file, "a threshold as JSON", "train, or set one (--threshold)")
     stored = content if isinstance(content, dict) else {}
     if not _is_threshold(stored.get("threshold")):
         raise UnusableFileError(f"{path}: expected a threshold in [0, 1], found {stored.get('threshold')!r}")

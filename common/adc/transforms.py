@@ -22,6 +22,7 @@ CLIPPED_Z = 10.0
 # Z = (ADC - mean) / std rises with ADC in each voxel, and falls with it over a brain only if its sign is wrong.
 LEAST_CORRELATION = -0.2
 CORRELATED_VOXELS = 1000
+LEAST_SIDE_VOXELS = 16  # of a slice: a newborn's brain is 80 mm wide and more, a voxel 1 to 3 mm
 
 
 class CheckAdcPaird(MapTransform):
@@ -101,12 +102,17 @@ class NormalizeAdcPaird(MapTransform):
 
 
 def _checked(data: Tensor) -> Tensor:
-    """Return a pair of maps (2, X, Y, Z) without infinities."""
+    """Return a pair of maps (2, X, Y, Z) without infinities, large enough for a brain."""
     name = _name(data)
     if data.ndim != 4 or data.shape[0] != 2:
         raise UnusableFileError(
             f"{name}: expected 2 channels (ADC, Z) of a 3D volume, found shape {tuple(data.shape)}; "
             "give the ADC map and its Z map, or one 4D file of the two"
+        )
+    if sorted(data.shape[1:])[1] < LEAST_SIDE_VOXELS:
+        raise UnusableFileError(
+            f"{name}: expected slices of at least {LEAST_SIDE_VOXELS} x {LEAST_SIDE_VOXELS} voxels, found "
+            f"{' x '.join(map(str, data.shape[1:]))}; export the whole map"
         )
     finite = torch.isfinite(data)
     background = ~finite | (data == 0)

@@ -11,12 +11,14 @@ from monai.config.type_definitions import KeysCollection
 from monai.data.meta_tensor import MetaTensor
 from monai.transforms.transform import MapTransform, Transform
 
+from ..errors import UnusableFileError
 from .dicom import read_dicom_slice
 from .nifti import read_nifti_slice
 from .reader import read_cine
 from .volume import CineSlice
 
 _FEW_FRAMES = 8
+LEAST_SIDE_PX = 24  # scanners give 128 and more
 
 
 class LoadCineSliced(MapTransform):
@@ -33,7 +35,7 @@ class LoadCineSliced(MapTransform):
         allow_missing_keys: skip the keys that are not there.
 
     Raises:
-        UnusableFileError: (when called) if a file is damaged or the pixels cannot serve.
+        UnusableFileError: (when called) if a file is damaged or too small, or the pixels cannot serve.
     """
 
     def __init__(
@@ -54,8 +56,19 @@ class LoadCineSliced(MapTransform):
             image = d[key]
             whole = isinstance(image, str)
             found = read_nifti_slice(image, number) if whole else read_dicom_slice(image, number, phases)
-            d[key] = cine_slice_tensor(found, str(image if whole else image[0]))
+            name = str(image if whole else image[0])
+            _check_size(found, name)
+            d[key] = cine_slice_tensor(found, name)
         return d
+
+
+def _check_size(cine: CineSlice, source: Any) -> None:
+    height, width = cine.frames.shape[1:]
+    if min(height, width) < LEAST_SIDE_PX:
+        raise UnusableFileError(
+            f"{source}: expected slices of at least {LEAST_SIDE_PX} x {LEAST_SIDE_PX} pixels, found {width} x {height};"
+            " export the whole image."
+        )
 
 
 def cine_slice_tensor(cine: CineSlice, name: str) -> MetaTensor:
@@ -80,9 +93,11 @@ class LoadCinePatient(Transform):
 
         Raises:
             NoDataError: if there is no file.
-            UnusableFileError: if no slice is usable.
+            UnusableFileError: if no slice is usable, or they are too small to show a heart.
         """
         cine = read_cine(item["image"])
+        for found in cine.slices:
+            _check_size(found, item["image"])
         notes = cine.notes + [f"slice {found.number}: {note}" for found in cine.slices for note in found.notes]
         fewest = min(len(found.frames) for found in cine.slices)
         notes += (

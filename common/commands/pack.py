@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -51,7 +52,9 @@ def pack(bundles: Sequence[str], output: Path, without_weights: bool = False, fo
         if not without_weights:
             _check_weights(root)
     paths = [_pack(root, output) for root in roots]
-    _write_sums(output / SUMS, ((path.name, path.read_bytes()) for path in sorted(output.glob("*.zip"))))
+    zips = ((path.name, path.read_bytes()) for path in sorted(output.glob("*.zip")))
+    with replacing(output / SUMS) as temporary:
+        temporary.write_text(_sums(zips), encoding="utf-8")
     return paths
 
 
@@ -77,14 +80,12 @@ def _texts(root: Path) -> dict[str, str]:
 
 def _pack(root: Path, output: Path) -> Path:
     version = json.loads((root / "configs" / "metadata.json").read_text(encoding="utf-8"))["version"]
-    target = output / f"{root.name}.zip"
-    sums = output / f"{root.name}_v{version}.contents.sha256"
-    with replacing(target) as temporary:
-        with zipfile.ZipFile(temporary, "w") as archive:
-            _write_sums(sums, _added(archive, bundle_contents(root)))
-        packed = temporary.read_bytes()
-    with replacing(output / f"{root.name}_v{version}.zip") as temporary:
-        temporary.write_bytes(packed)
+    target, versioned = output / f"{root.name}.zip", output / f"{root.name}_v{version}.zip"
+    sums = versioned.with_suffix(".contents.sha256")
+    with replacing(target) as packed, replacing(versioned) as copy, replacing(sums) as listed:
+        with zipfile.ZipFile(packed, "w") as archive:
+            listed.write_text(_sums(_added(archive, bundle_contents(root))), encoding="utf-8")
+        shutil.copyfile(packed, copy)
     return target
 
 
@@ -99,10 +100,8 @@ def _added(archive: zipfile.ZipFile, contents: Iterator[tuple[str, bytes]]) -> I
         yield path, data
 
 
-def _write_sums(path: Path, files: Iterator[tuple[str, bytes]]) -> None:
-    lines = [f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in files]
-    with replacing(path) as temporary:
-        temporary.write_text("".join(lines), encoding="utf-8")
+def _sums(files: Iterator[tuple[str, bytes]]) -> str:
+    return "".join(f"{hashlib.sha256(data).hexdigest()}  {name}\n" for name, data in files)
 
 
 def _check_weights(root: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ..errors import OutputFolderError
-from ..files import PARTIAL, check_apart
+from ..files import PARTIAL, append_text, check_apart
 
 PREVIOUS = "previous"
 _WRITTEN, _LOCK = ".written.jsonl", ".lock"
@@ -80,10 +80,9 @@ class OutputFolder:
         if name not in self._written:
             if path.exists():
                 raise OutputFolderError(f"{path}: expected to write a new file, found one of yours; use another folder")
-            self._written.add(name)
             self.folder.mkdir(parents=True, exist_ok=True)
-            with (self.folder / _WRITTEN).open("a", encoding="utf-8") as stream:
-                stream.write(json.dumps(name) + "\n")
+            append_text(self.folder / _WRITTEN, json.dumps(name) + "\n")
+            self._written.add(name)
         return path
 
     def _set_aside(self) -> None:

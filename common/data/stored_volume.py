@@ -72,7 +72,7 @@ def _metaimage(path: Path, head: bytes) -> StoredVolume:
         raise _damaged(path, f"ElementType = {fields.get('ElementType', 'nothing')}")
     channels = _whole(path, {"n": fields.get("ElementNumberOfChannels", "1")}, "n")[0]
     skipped = max(_whole(path, {"HeaderSize": fields.get("HeaderSize", "0")}, "HeaderSize")[0], 0)
-    data, offset = _place(path, end.group(1).decode("latin-1"), end.end())
+    data, offset = _place(path, end.group(1).decode("latin-1"), end.end(), head)
     binary = fields.get("BinaryData", "True")[:1] in "Tt1"
     return StoredVolume(
         (channels, *sizes),
@@ -86,7 +86,7 @@ def _metaimage(path: Path, head: bytes) -> StoredVolume:
 def _nrrd(path: Path, head: bytes) -> StoredVolume:
     end = re.search(rb"\r?\n\r?\n", head)
     header = head[: end.start()] if end else head
-    fields = {name.lower(): value for name, value in _fields(header, r"^([\w ]+):[= ]\s*(.*?)\s*$").items()}
+    fields = {name.lower(): value for name, value in _fields(header, r"^([\w ]+): \s*(.*?)\s*$").items()}
     detached = fields.get("data file", fields.get("datafile"))
     if not head.startswith(b"NRRD") or (end is None and detached is None):
         raise _damaged(path, "no complete NRRD header")
@@ -98,7 +98,7 @@ def _nrrd(path: Path, head: bytes) -> StoredVolume:
     if kind not in _NRRD_BYTES:
         raise _damaged(path, f"type: {fields.get('type', 'nothing')}")
     encoding = fields.get("encoding", "").lower()
-    data, offset = _place(path, detached or "LOCAL", end.end() if end else 0)
+    data, offset = _place(path, detached or "LOCAL", end.end() if end else 0, head)
     # A skip counts decompressed bytes or lines of text: such a file, of which no writer is known, has its size checked.
     plain = encoding in ("raw", "gz", "gzip") and not {"byte skip", "line skip", "byteskip", "lineskip"} & set(fields)
     return StoredVolume(sizes, _NRRD_BYTES[kind], encoding in ("gz", "gzip"), data if plain else None, offset)
@@ -115,14 +115,17 @@ def _whole(path: Path, fields: dict[str, str], name: str) -> tuple[int, ...]:
     return tuple(int(word) for word in words)
 
 
-def _place(path: Path, name: str, header_bytes: int) -> tuple[Path | None, int]:
+def _place(path: Path, name: str, header_bytes: int, head: bytes) -> tuple[Path | None, int]:
     """Return the file that holds the voxels and the byte where they begin; None for a list or a pattern of files."""
     if name.upper() == "LOCAL":
         return path, header_bytes
-    several = name.upper().startswith("LIST") or "%" in name
-    if Path(name).is_absolute() or ".." in Path(name).parts:
-        raise _damaged(path, f"voxels in {name[:80]}, outside of its folder")
-    return None if several else path.parent / name, 0
+    is_list = name.upper().startswith("LIST")
+    if is_list and path.stat().st_size > len(head):
+        raise _damaged(path, f"a list of files of more than {_LARGEST_HEADER_BYTES // 1024} KiB")
+    for file in (line.strip() for line in head.decode("latin-1").splitlines()) if is_list else [name]:
+        if Path(file).is_absolute() or ".." in Path(file).parts:
+            raise _damaged(path, f"voxels in {file[:80]}, outside of its folder")
+    return None if is_list or "%" in name else path.parent / name, 0
 
 
 def _damaged(path: Path, found: str) -> UnusableFileError:

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from ..data.ultrasound_dicom import read_ultrasound, read_ultrasound_header
 from ..errors import UnusableFileError
-from .calibration import Box, DopplerCalibration, check_calibration, spectral_calibration
+from .calibration import SMALLEST_TRACE_PX, Box, DopplerCalibration, check_calibration, spectral_calibration
 from .labels import WAVES
 from .strip import SURE, find_strip
 
@@ -123,6 +123,11 @@ def _check_picture(picture: Any, path: str | os.PathLike[str]) -> None:
         raise UnusableFileError(
             f"{path}: expected a picture of at most {LARGEST_PICTURE_PX:,} pixels, found {picture.width:,} x "
             f"{picture.height:,}; crop it to the trace."
+        )
+    if min(picture.width, picture.height) < SMALLEST_TRACE_PX:
+        raise UnusableFileError(
+            f"{path}: expected a picture of at least {SMALLEST_TRACE_PX} x {SMALLEST_TRACE_PX} pixels, found "
+            f"{picture.width} x {picture.height}; save the screen in its own size."
         )
     if getattr(picture, "n_frames", 1) != 1:
         raise UnusableFileError(

@@ -12,6 +12,7 @@ from ..errors import UnusableFileError
 # Grey levels from 0 to 255. A pixel above LIT shows something, one above WHITE is saturated.
 BLACK, LIT, WHITE, CHANGE = 10, 10, 250, 3
 LEAST_FRAMES = 5
+LEAST_SIDE_PX = 24  # the smallest public recordings have 112
 # Rows and columns that tell enough; larger frames are looked at in every n-th.
 ENOUGH_PIXELS = 200
 # Fractions of the pixels (or, of moving ones, of those that are lit): refused beyond the first, doubtful the second.
@@ -74,8 +75,14 @@ def check_content(frames: NDArray[np.uint8], path: str | os.PathLike[str]) -> li
         path: file that the errors name.
 
     Raises:
-        UnusableFileError: if they are black, nearly empty, saturated, of one grey level, or still.
+        UnusableFileError: if they are smaller than LEAST_SIDE_PX, black, nearly empty, saturated, of one grey level,
+            or still.
     """
+    if min(frames.shape[1:3]) < LEAST_SIDE_PX:
+        raise UnusableFileError(
+            f"{path}: expected a picture of at least {LEAST_SIDE_PX} x {LEAST_SIDE_PX} pixels, found "
+            f"{frames.shape[2]} x {frames.shape[1]}; export the recording in its own size."
+        )
     step = max(1, min(frames.shape[1:3]) // ENOUGH_PIXELS)
     frames = frames[:, ::step, ::step]
     grey = frames.mean(axis=3, dtype=np.float32)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import h5py
 
+from ..data.hdf5 import check_self_contained
 from ..errors import UnusableFileError
 
 HEADER_BYTES = 2**20
@@ -54,22 +55,4 @@ def check_contents(path: Path) -> None:
     if head.startswith(b"NRRD") and DETACHED_NRRD.search(head):
         raise UnusableFileError(f"{path.name}: expected the values in the file itself, found a header of another file")
     if h5py.is_hdf5(path):
-        _check_hdf5(path)
-
-
-def _check_hdf5(path: Path) -> None:
-    """Refuse links and storage in other files; following none of them."""
-    with h5py.File(path) as file:
-        waiting: list[h5py.Group] = [file]
-        seen = set()
-        while waiting:
-            group = waiting.pop()
-            for key in group:
-                if isinstance(group.get(key, getlink=True), h5py.ExternalLink):
-                    raise UnusableFileError(f"{path.name}: {key} is a link to another file")
-                item = group.get(key)
-                if isinstance(item, h5py.Dataset) and (item.external or item.is_virtual):
-                    raise UnusableFileError(f"{path.name}: {key} is kept in another file")
-                if isinstance(item, h5py.Group) and (address := h5py.h5o.get_info(item.id).addr) not in seen:
-                    seen.add(address)
-                    waiting.append(item)
+        check_self_contained(path)

@@ -46,7 +46,16 @@ def start(
         settings = settings._replace(origins=(*settings.origins, f"http://{host}:{port}"))
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
     (state / "main.py").write_text(MAIN, encoding="utf-8")
-    words = [sys.executable, "-m", "monailabel.main", "start_server", "--app", str(state), "--studies", str(studies)]
+    words = [
+        sys.executable,
+        "-m",
+        "common.label.connections",
+        "start_server",
+        "--app",
+        str(state),
+        "--studies",
+        str(studies),
+    ]
     words += ["--uvicorn_app", APPLICATION, "--limit_concurrency", str(CONNECTIONS)]
     words += ["--host", host, "--port", str(port), "--conf", "bundles", str(bundles.resolve())]
     words += ["--conf", "models", ",".join(models)] if models else []

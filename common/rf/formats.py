@@ -119,13 +119,24 @@ def _chosen(path: Path, arrays: Mapping[str, StoredArray], settings: RfSettings)
             return found
     candidates = [name for name, array in arrays.items() if array.is_frame and name not in _ANSWERS]
     if len(candidates) == 1:
-        return (candidates[0],)
+        return (_no_half(path, candidates[0], arrays),)
     if candidates:
         raise UnusableFileError(
             f"{path}: several arrays could be the RF ({_listed(candidates)}); name one, or two that are a frame each, "
             f"as in --rf_variable {candidates[0]}"
         )
     raise UnusableFileError(f"{path}: expected a numeric array of 2 or 3 axes, the file holds {held}")
+
+
+def _no_half(path: Path, name: str, arrays: Mapping[str, StoredArray]) -> str:
+    """Return the name of the only candidate, unless it is half a pair: a MAT 5 file does not say its length."""
+    known = {one for names in KNOWN_VARIABLES if len(names) == 2 for one in names}
+    if name.split(".")[-1] in known and len(arrays[name].shape) == 2:
+        raise UnusableFileError(
+            f"{path}: expected two frames, found {name} alone, as in a file that was cut off; copy it again, or set "
+            f"--rf_variable {name} if each file holds one frame"
+        )
+    return name
 
 
 def _by_name(arrays: Mapping[str, StoredArray], names: Sequence[str]) -> tuple[str, ...] | None:

@@ -12,6 +12,9 @@ from ..errors import UnusableFileError
 from .formats import RfRecord, read_rf
 from .settings import RfSettings
 
+# A millimetre of tissue at 40 MHz, and a beam beside others; recordings have thousands of samples and a hundred lines.
+LEAST_SAMPLES, LEAST_LINES = 64, 8
+
 
 class LoadRfPaird(Transform):
     """Read both frames of a pair.
@@ -41,8 +44,8 @@ class LoadRfPaird(Transform):
         """Return the item with both frames.
 
         Raises:
-            UnusableFileError: if a file cannot serve, has no such frame, the frames differ in size, are equal, or one
-                is constant.
+            UnusableFileError: if a file cannot serve, has no such frame, the frames are too small, differ in size, are
+                equal, or one is constant.
         """
         before = read_rf(data["pre"], self.settings)
         after = before if data["post"] == data["pre"] else read_rf(data["post"], self.settings)
@@ -77,6 +80,12 @@ class LoadRfPaird(Transform):
         frame = record.frames[index][self.depth]
         if frame.size == 0:
             raise UnusableFileError(f"{path}: no sample is left of {record.frames.shape[1]} by depth_samples")
+        if frame.shape[0] < LEAST_SAMPLES or frame.shape[1] < LEAST_LINES:
+            raise UnusableFileError(
+                f"{path}: expected RF of at least {LEAST_SAMPLES} samples x {LEAST_LINES} lines, found "
+                f"{frame.shape[0]} samples x {frame.shape[1]} lines; record a larger field, or check --rf_variable, "
+                "--axial_first and --depth_samples"
+            )
         if frame.min() == frame.max():
             raise UnusableFileError(f"{path}: frame {index + 1} is constant ({frame.flat[0]}); record it again")
         return frame

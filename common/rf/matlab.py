@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.hdf5 import check_own_values, check_self_contained
 from ..data.integrity import LARGEST_BYTES, check_claimed_size
 from ..errors import UnusableFileError
 from .stored import StoredArray
@@ -25,7 +26,7 @@ def mat_arrays(path: Path) -> dict[str, StoredArray]:
     Entries of one cell that are frames of one size are one array with the frames last.
 
     Raises:
-        UnusableFileError: if the file is damaged, or claims or hides more than memory holds.
+        UnusableFileError: if the file is damaged, claims or hides more than memory holds, or takes values from others.
     """
     with path.open("rb") as stream:
         header = stream.read(128)
@@ -110,6 +111,7 @@ def _are_frames(cells: Sequence[tuple[tuple[int, ...], str]]) -> bool:
 def _mat_7_3(path: Path) -> dict[str, StoredArray]:
     import h5py
 
+    check_self_contained(path)
     with h5py.File(path, "r") as file:
         return dict(_group_arrays(path, file, ""))
 
@@ -149,6 +151,7 @@ def _cell_arrays(path: Path, cells: Sequence[Any], name: str) -> Iterator[tuple[
 
 def _dataset(path: Path, entry: Any) -> StoredArray:
     """Return a dataset; MATLAB writes its columns first, so that HDF5 shows the axes in reverse."""
+    check_own_values(path, entry)
     kind = "complex128" if entry.dtype.names == ("real", "imag") else str(entry.dtype)
     key, shape = entry.name, entry.shape or ()
     return StoredArray(tuple(shape[::-1]), kind, lambda: _dataset_values(path, key))

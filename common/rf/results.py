@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ..data.failures import FailureLog
+from ..data.integrity import check_compressed
 from ..errors import UnusableFileError
 from ..evaluation.case_results import CaseResults
 from ..evaluation.familiarity import FamiliarityCheck
@@ -173,4 +174,12 @@ def _write_image(path: Path, values: NDArray, spacing: tuple[float, float], orig
     image.SetSpacing(spacing)
     image.SetOrigin(origin)
     with replacing(path) as temporary:
-        SimpleITK.WriteImage(image, str(temporary))
+        try:
+            SimpleITK.WriteImage(image, str(temporary))
+            check_compressed(temporary)
+            written = SimpleITK.ReadImage(str(temporary))
+        except (RuntimeError, UnusableFileError) as error:
+            raise OSError(f"{path}: expected to write a whole file, found less on disk; is it full?") from error
+        stored, wanted = (np.nan_to_num(SimpleITK.GetArrayViewFromImage(one)) for one in (written, image))
+        if not np.array_equal(stored, wanted):  # SimpleITK does not report every NIfTI that it cannot write whole
+            raise OSError(f"{path}: expected to write a whole file, found less on disk; is it full?")

@@ -13,6 +13,7 @@ from torch import nn
 from ..errors import UnusableFileError
 from ..files import replacing
 from .processes import bare_network, is_main_process
+from .weights import write_checkpoint
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ class ResumeSaver:
         if scaler is not None:
             state["scaler"] = scaler.state_dict()
         with replacing(self.path) as temporary:
-            torch.save(state, temporary)
+            write_checkpoint(state, temporary, self.path)
 
 
 class ResumeLoader:

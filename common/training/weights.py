@@ -1,7 +1,6 @@
 """Weights from a file into a network, with a count of what arrived."""
 
 import hashlib
-import json
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -12,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import UnusableFileError
-from ..files import replacing, write_json
+from ..files import read_sealed_json, replacing, write_sealed_json
 from .processes import bare_network
 
 logger = logging.getLogger(__name__)
@@ -94,6 +93,20 @@ def log_start(path: str | os.PathLike[str], own: Mapping[str, Tensor], found: Ma
     logger.info(f"started from {path}: {fitting} of {len(own)} tensors{note}")
 
 
+def write_checkpoint(content: Mapping[str, Any], temporary: Path, path: str | os.PathLike[str]) -> None:
+    """Write a checkpoint to `temporary`, the file that becomes `path`.
+
+    Raises:
+        OSError: if it cannot be written whole; torch has other errors for that.
+    """
+    try:
+        torch.save(content, temporary)
+    except RuntimeError as error:
+        raise OSError(
+            f"{path}: expected to write a checkpoint, found less on disk ({error}); is the disk full?"
+        ) from error
+
+
 def save_state(
     network: nn.Module,
     path: str | os.PathLike[str],
@@ -106,16 +119,16 @@ def save_state(
         network: any module.
         path: file to write, whole or not at all; its folder is made.
         half: store floating-point tensors in half precision.
-        description: written as JSON of the same name, with the SHA-256.
+        description: written as JSON of the same name, with the SHA-256 of the weights and a digest of its own.
     """
     state = {key: value.detach().cpu() for key, value in bare_network(network).state_dict().items()}
     if half:
         state = {key: value.half() if value.is_floating_point() else value for key, value in state.items()}
     with replacing(path) as temporary:
-        torch.save(state, temporary)
+        write_checkpoint(state, temporary, path)
         sha256 = sha256_of(temporary)
         if description is not None:
-            write_json(Path(path).with_suffix(".json"), {**description, "sha256": sha256})
+            write_sealed_json(Path(path).with_suffix(".json"), {**description, "sha256": sha256})
     return sha256
 
 
@@ -147,10 +160,11 @@ def _check_sha256(path: Path) -> None:
     beside = path.with_suffix(".json")
     if not (path.is_file() and beside.is_file()):
         return
-    try:
-        stated = json.loads(beside.read_text(encoding="utf-8")).get("sha256")
-    except (ValueError, AttributeError) as error:
-        raise UnusableFileError(f"{beside}: expected the description of {path.name}, found a damaged file") from error
+    expected, remedy = f"the description of {path.name}", "download the bundle again, or train again"
+    description = read_sealed_json(beside, expected, remedy)
+    if not isinstance(description, dict):
+        raise UnusableFileError(f"{beside}: expected {expected}, found {type(description).__name__}; {remedy}")
+    stated = description.get("sha256")
     if stated is not None and stated != sha256_of(path):
         raise UnusableFileError(
             f"{path}: expected the file that {beside.name} describes (SHA-256 {stated[:12]}...), found another or a "

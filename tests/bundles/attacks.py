@@ -1,11 +1,14 @@
 """Ways to damage a file, and what an inference over damaged files must not do; for test_attack.py."""
 
+import json
 import math
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import SimpleITK as sitk
+from PIL import Image
 
 from common.errors import FailedCasesError
 from common.files import read_csv
@@ -151,6 +154,22 @@ def unclear(reason, named):
 def contents(folder):
     """Return every file below a folder with its bytes, to see whether a run has touched it."""
     return {str(path): path.read_bytes() for path in sorted(Path(folder).rglob("*")) if path.is_file()}
+
+
+def broken_files(folder):
+    """Return the files of a folder, as its user's patterns find them, that are not whole."""
+    broken = []
+    for path in folder.glob("*.*"):
+        try:
+            if path.suffix == ".json":
+                json.loads(path.read_text())
+            elif path.suffix == ".png":
+                Image.open(path).load()
+            elif path.suffix == ".mha":
+                sitk.ReadImage(str(path))
+        except Exception as error:
+            broken.append(f"{path.name}: {error}")
+    return broken
 
 
 def show(request, tallies):

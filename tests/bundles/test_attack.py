@@ -5,7 +5,6 @@ cases, the user's files and what lies outside the output folder are as they were
 """
 
 import csv
-import json
 import resource
 import shutil
 import struct
@@ -17,7 +16,6 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 import torch
-from PIL import Image
 from scipy.io import loadmat, savemat
 
 from common.adc import simulate_neonatal_adc
@@ -33,6 +31,7 @@ from tests.bundles.attack_tables import HALVES, LEADING_OUT, NAMES, NO_NUMBERS, 
 from tests.bundles.attacks import (
     SEED,
     Tally,
+    broken_files,
     contents,
     damages,
     difference,
@@ -420,7 +419,7 @@ def test_weights(tally, tmp_path, bundle, name):
         else:
             same = list(found[0]) == list(state) and all(torch.equal(found[0][key], state[key]) for key in state)
             problem = "" if same and found[1:] == (settings, threshold) else f"loaded as {found[1:]}"
-            tally.count(trial, False, problem, changed=name != "model.pt" and same)
+            tally.count(trial, False, problem)
         shutil.rmtree(folder)
     tally.check()
 
@@ -476,19 +475,3 @@ def kill_a_run(words, folder, table, seconds):
     time.sleep(seconds)
     process.kill()
     process.wait()
-
-
-def broken_files(folder):
-    """Return the files of a folder, as its user's patterns find them, that are not whole."""
-    broken = []
-    for path in folder.glob("*.*"):
-        try:
-            if path.suffix == ".json":
-                json.loads(path.read_text())
-            elif path.suffix == ".png":
-                Image.open(path).load()
-            elif path.suffix == ".mha":
-                sitk.ReadImage(str(path))
-        except Exception as error:
-            broken.append(f"{path.name}: {error}")
-    return broken

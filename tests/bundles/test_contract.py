@@ -9,6 +9,7 @@ import pytest
 import torch
 from monai.bundle import ConfigParser, verify_net_in_out
 
+from common.files import DIGEST, read_sealed_json
 from common.label.served import ServedBundle
 from tests.bundles import harness
 from tests.bundles.harness import BUNDLES, REPOSITORY, overrides, root, smallest, workflow
@@ -251,5 +252,7 @@ def test_there_is_at_least_one_bundle():
 @each_bundle
 @pytest.mark.parametrize("name", ["model", "pretrained"])
 def test_shipped_weights_are_those_that_their_description_names(bundle, name):
-    description = json.loads((root(bundle) / "models" / f"{name}.json").read_text())
+    path = root(bundle) / "models" / f"{name}.json"
+    description = read_sealed_json(path, "a description", "")
+    assert DIGEST in path.read_text()
     assert description["sha256"] == hashlib.sha256((root(bundle) / "models" / f"{name}.pt").read_bytes()).hexdigest()

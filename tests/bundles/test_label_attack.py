@@ -1,11 +1,14 @@
 """Hostile requests to a real server on 127.0.0.1: refused by 4xx, nothing written or told, and the server lives."""
 
+import contextlib
 import http.server
 import json
 import socket
 import subprocess
 import threading
+import time
 from itertools import product
+from pathlib import Path
 from urllib.parse import quote_plus
 
 import pytest
@@ -183,6 +186,86 @@ print(json.dumps({
     "confused": head + "." + b64(hmac.new(pem, head.encode(), hashlib.sha256).digest()),
 }))
 """
+
+
+@pytest.fixture
+def connected(server):
+    """Opens a connection on which something is said; all are closed in the end."""
+    with contextlib.ExitStack() as opened:
+
+        def connect(said=b"", buffer=None):
+            connection = opened.enter_context(socket.socket())
+            if buffer:
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
+            connection.connect(("127.0.0.1", int(server.url.rpartition(":")[2])))
+            connection.sendall(said)
+            connection.settimeout(1)
+            return connection
+
+        yield connect
+
+
+def is_closed(connection):
+    try:
+        while connection.recv(2**16):
+            pass
+        return True
+    except TimeoutError:
+        return False
+    except OSError:
+        return True
+
+
+WHOLE = f"GET /info/ HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode()
+SILENT = {
+    "nothing": b"",
+    "half a word": b"GE",
+    "half a header": WHOLE[:-20],
+    "no token": b"GET /info/ HTTP/1.1\r\nHost: 127.0.0.1\r\n",
+}
+
+
+def test_connections_that_say_nothing_keep_nobody_out_for_long(server, connected):
+    silent = [connected(WHOLE) for _ in range(16)]
+    for connection in silent:  # answered, and the next request does not end
+        assert connection.recv(2**16).startswith(b"HTTP/1.1 200")
+        connection.send(WHOLE[:-2])
+    silent += [connected(said) for said in SILENT.values() for _ in range(16)]
+    began = time.monotonic()
+    assert server.ask("GET", "/info/").status == 503  # all 64 are taken
+    while server.ask("GET", "/info/").status == 503:
+        assert time.monotonic() - began < 30
+        for connection in silent[32:48]:  # a word a second is no request either
+            with contextlib.suppress(OSError):
+                connection.send(b"X")
+        time.sleep(1)
+    time.sleep(2)
+    assert all(map(is_closed, silent))
+    assert server.ask("GET", "/info/").status == 200
+
+
+def test_a_client_that_reads_no_answer_is_left(server, connected):
+    length = len(server.ask("GET", "/info/").body)
+    deaf = connected(buffer=4096)
+    deaf.settimeout(5)
+    with contextlib.suppress(TimeoutError):
+        for _ in range(30_000_000 // length):  # more than the buffers of any system hold
+            deaf.sendall(WHOLE)
+    began = time.monotonic()
+    while established(server, deaf):
+        assert time.monotonic() - began < 90
+        time.sleep(1)
+    assert server.ask("GET", "/info/").status == 200
+
+
+def established(server, connection):
+    """Whether the server's end of a connection is open."""
+    own, port = connection.getsockname()[1], int(server.url.rpartition(":")[2])
+    ends = (line.split()[1:4] for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+    return any(
+        (int(local.split(":")[1], 16), int(remote.split(":")[1], 16), state) == (port, own, "01")
+        for local, remote, state in ends
+    )
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ import torch
 from common.bundle import run_bundle
 from common.commands.pack import pack
 from common.errors import UnusableFileError
+from common.files import read_sealed_json
 from common.label.served import ServedBundle
 from common.label.training import Score, train, training_settings, validation_score
 from common.label.worker import RefusedError, Worker
@@ -145,7 +146,7 @@ def test_other_weights_are_used_as_soon_as_they_lie_there(served, phantom, tmp_p
     state = torch.load(own / "model.pt", weights_only=True)
     torch.save({**state, "final.bias": torch.full_like(state["final.bias"], -20.0)}, own / "model.pt")
     for file, tie in (("model.json", "sha256"), ("threshold.json", "model_sha256")):
-        description = json.loads((own / file).read_text())
+        description = read_sealed_json(own / file, "a description", "")
         (own / file).write_text(json.dumps({**description, tie: sha256_of(own / "model.pt")}))
     after = bundle.infer(image, tmp_path / "after").content
     assert after["lesion_ml"] == 0

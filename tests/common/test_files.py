@@ -1,9 +1,20 @@
+import hashlib
 import json
 
 import numpy as np
 import pytest
 
-from common.files import append_csv, read_csv, replacing, write_csv, write_json
+from common.errors import UnusableFileError
+from common.files import (
+    append_csv,
+    read_csv,
+    read_sealed_json,
+    replacing,
+    write_csv,
+    write_json,
+    write_sealed_json,
+)
+from tests.full_disk import full_disk
 
 
 def test_a_failure_keeps_the_old_file_and_leaves_no_partial_one(tmp_path):
@@ -63,3 +74,80 @@ def test_rows_are_added_one_by_one_below_one_header(tmp_path):
     for case in ("a", "b"):
         append_csv(tmp_path / "a.csv", {"case": case, "value": 1}, ["case", "value"])
     assert read_csv(tmp_path / "a.csv") == [{"case": "a", "value": "1"}, {"case": "b", "value": "1"}]
+
+
+def test_a_row_that_does_not_fit_on_the_disk_leaves_the_rows_before_it_whole(tmp_path):
+    rows = [{"case": name, "value": name * 30} for name in "abc"]
+    append_csv(tmp_path / "a.csv", rows[0], ["case", "value"])
+    before = (tmp_path / "a.csv").read_bytes()
+    with (
+        full_disk(len(before) + 9),
+        pytest.raises(OSError, match="expected to write a whole file, found no more room on the disk"),
+    ):
+        append_csv(tmp_path / "a.csv", rows[1], ["case", "value"])
+    assert (tmp_path / "a.csv").read_bytes() == before
+    append_csv(tmp_path / "a.csv", rows[2], ["case", "value"])
+    assert read_csv(tmp_path / "a.csv") == [rows[0], rows[2]]
+    with full_disk(3), pytest.raises(OSError, match="expected to write a whole file, found no more room on the disk"):
+        append_csv(tmp_path / "b.csv", rows[0], ["case", "value"])
+    assert not (tmp_path / "b.csv").exists()
+
+
+@pytest.mark.parametrize("write", [write_json, write_sealed_json], ids=lambda write: write.__name__)
+def test_json_that_does_not_fit_on_the_disk_leaves_the_old_one(tmp_path, write):
+    write(tmp_path / "a.json", {"a": 1})
+    before = (tmp_path / "a.json").read_bytes()
+    with full_disk(10), pytest.raises(OSError, match="expected to write a whole file, found no more room on the disk"):
+        write(tmp_path / "a.json", {"b": "x" * 100})
+    assert (tmp_path / "a.json").read_bytes() == before and len(list(tmp_path.iterdir())) == 1
+
+
+SEALED = {"threshold": 0.25, "size": [4, 5], "name": "é", "nothing": float("nan"), "deep": {"b": np.float32(2), "a": 1}}
+CANONICAL = '{"deep":{"a":1,"b":2.0},"name":"\\u00e9","nothing":null,"size":[4,5],"threshold":0.25}'
+
+
+def test_a_sealed_json_carries_the_sum_of_its_canonical_content_on_its_first_line(tmp_path):
+    write_sealed_json(tmp_path / "a.json", SEALED)
+    expected = hashlib.sha256(CANONICAL.encode()).hexdigest()
+    assert (tmp_path / "a.json").read_text().splitlines()[1] == f'  "content_sha256": "{expected}",'
+    assert read_sealed_json(tmp_path / "a.json", "values", "write them again") == json.loads(CANONICAL)
+
+
+def test_no_flipped_bit_of_a_sealed_json_changes_a_value_without_a_word(tmp_path):
+    write_sealed_json(tmp_path / "a.json", SEALED)
+    content, refused = (tmp_path / "a.json").read_bytes(), 0
+    for bit in range(8 * len(content)):
+        damaged = bytearray(content)
+        damaged[bit // 8] ^= 1 << bit % 8
+        (tmp_path / "a.json").write_bytes(damaged)
+        try:
+            found = read_sealed_json(tmp_path / "a.json", "values", "write them again")
+        except UnusableFileError as error:
+            refused += 1
+            assert str(error).startswith(f"{tmp_path}/a.json: expected values") and "write them again" in str(error)
+        else:
+            assert {key: found[key] for key in json.loads(CANONICAL)} == json.loads(CANONICAL)
+    assert refused > 7 * len(content)
+
+
+def test_a_json_that_was_edited_on_purpose_is_read_without_its_first_line(tmp_path):
+    write_sealed_json(tmp_path / "a.json", SEALED)
+    lines = (tmp_path / "a.json").read_text().replace("0.25", "0.5").splitlines()
+    (tmp_path / "a.json").write_text("\n".join(lines))
+    with pytest.raises(UnusableFileError, match="If you edited it on purpose, remove its line content_sha256"):
+        read_sealed_json(tmp_path / "a.json", "values", "write them again")
+    (tmp_path / "a.json").write_text("\n".join(lines[:1] + lines[2:]))
+    assert read_sealed_json(tmp_path / "a.json", "values", "write them again")["threshold"] == 0.5
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", "3", '{"a": 1}'])
+def test_json_without_a_digest_is_read_as_it_is(tmp_path, text):
+    (tmp_path / "a.json").write_text(text)
+    assert read_sealed_json(tmp_path / "a.json", "values", "write them again") == json.loads(text)
+
+
+@pytest.mark.parametrize("content", [b"{", b"\xff{}", b"", b"[" * 100_000], ids=["cut", "no text", "empty", "deep"])
+def test_json_that_cannot_be_read_is_named(tmp_path, content):
+    (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(UnusableFileError, match=r"a\.json: expected values, found a damaged file; write them again"):
+        read_sealed_json(tmp_path / "a.json", "values", "write them again")

@@ -75,6 +75,19 @@ def test_threshold_is_that_of_the_kept_model_and_names_it(tmp_path):
     assert written[-1]["model_sha256"] == json.loads((tmp_path / "model.json").read_text())["sha256"]
 
 
+def test_a_changed_threshold_is_refused_until_its_digest_is_removed(tmp_path):
+    evaluator = Engine(lambda *_: None)
+    evaluator.state.metrics = {"threshold": 0.25}
+    KeepThreshold(evaluator, tmp_path / "threshold.json")("0" * 64)
+    assert load_threshold(tmp_path / "threshold.json") == 0.25
+    lines = (tmp_path / "threshold.json").read_text().replace("0.25", "0.21").splitlines()
+    (tmp_path / "threshold.json").write_text("\n".join(lines))
+    with pytest.raises(UnusableFileError, match=r"threshold\.json: .* set the value on the command line"):
+        load_threshold(tmp_path / "threshold.json")
+    (tmp_path / "threshold.json").write_text("\n".join(lines[:1] + lines[2:]))
+    assert load_threshold(tmp_path / "threshold.json") == 0.21
+
+
 def test_probability_that_reaches_the_threshold_is_lesion():
     data = {"pred": torch.tensor([0.29, 0.3, 0.31]), "case": "a"}
     result = StoredThresholdd("pred", threshold=0.3)(data)

@@ -7,7 +7,7 @@ from monai.transforms import Compose
 from common.adc import CheckAdcPaird, LoadVolumed, NormalizeAdcPaird, neonatal_case
 from common.errors import UnusableFileError
 
-SHAPE = (6, 7, 5)
+SHAPE = (16, 17, 5)
 
 
 def maps(seed=0, dtype=np.float32):
@@ -140,7 +140,7 @@ def test_other_channel_numbers_are_refused(tmp_path):
     adc, _, _ = maps()
     for count in (1, 3):
         paths = [write(tmp_path / f"{n}.mha", adc) for n in range(count)]
-        assert f"expected 2 channels (ADC, Z) of a 3D volume, found shape ({count}, 6, 7, 5)" in reason(
+        assert f"expected 2 channels (ADC, Z) of a 3D volume, found shape ({count}, 16, 17, 5)" in reason(
             {"image": paths}
         )
 
@@ -151,7 +151,7 @@ def test_different_grids_and_missing_maps_are_refused(tmp_path):
     other = write(tmp_path / "z.mha", zmap, spacing=(0.7, 0.7, 2.0))
     assert "spacing off by 0.2 mm" in reason({"image": [first, other]})
     smaller = write(tmp_path / "z2.mha", zmap[:-1])
-    assert "size (5, 7, 5) instead of (6, 7, 5)" in reason({"image": [first, smaller]})
+    assert "size (15, 17, 5) instead of (16, 17, 5)" in reason({"image": [first, smaller]})
     assert "missing Z map of case 7" in reason({"image": [first, "missing Z map of case 7"]})
 
 
@@ -162,7 +162,7 @@ def test_labels_of_other_values_shapes_and_grids_are_refused(tmp_path):
     bad = {"image": image, "label": write(tmp_path / "l.mha", label * 2)}
     assert "l.mha: expected a label of 0 and 1, found [0.0, 2.0]" in reason(bad)
     bad = {"image": image, "label": write(tmp_path / "l.mha", label[:, :-1])}
-    assert "expected a label of (6, 7, 5), found (6, 6, 5)" in reason(bad)
+    assert "expected a label of (16, 17, 5), found (16, 16, 5)" in reason(bad)
     bad = {"image": image, "label": write(tmp_path / "l.mha", label, spacing=(0.7, 0.8, 2.2))}
     assert "l.mha: expected the grid of" in reason(bad)
 
@@ -196,4 +196,17 @@ def test_unusual_but_right_cases_pass(tmp_path, lesion, dtype):
 def test_volume_of_one_slice_passes(tmp_path):
     adc, zmap, _ = maps()
     paths = [write(tmp_path / f"{n}.mha", m[..., 2:3]) for n, m in (("adc", adc), ("z", zmap))]
-    assert load({"image": paths})["image"].shape == (2, 6, 7, 1)
+    assert load({"image": paths})["image"].shape == (2, 16, 17, 1)
+
+
+@pytest.mark.parametrize(
+    ("shape", "is_small"), [((4, 4, 3), True), ((15, 40, 12), True), ((5, 16, 20), False)], ids=str
+)
+def test_slices_too_small_for_a_brain_are_refused_whatever_their_axis(shape, is_small):
+    random = np.random.RandomState(1)
+    image = torch.from_numpy(np.stack([random.uniform(900, 1800, shape), random.uniform(-4, 2, shape)]))
+    if is_small:
+        with pytest.raises(UnusableFileError, match=f"at least 16 x 16 voxels, found {' x '.join(map(str, shape))}"):
+            check(image)
+    else:
+        assert torch.equal(check(image), image)

@@ -1,5 +1,3 @@
-import resource
-
 import nibabel
 import numpy as np
 import pytest
@@ -16,6 +14,7 @@ from common.adc import (
     write_on_grid,
 )
 from common.errors import UnusableFileError
+from tests.full_disk import full_disk
 
 SPACING = (0.7, 0.9, 2.2)
 
@@ -229,22 +228,13 @@ def test_cut_file_is_refused(tmp_path, suffix, kept):
         read_volume(tmp_path / f"a{suffix}")
 
 
-@pytest.fixture
-def small_disk():
-    """Let no file of this process grow over 2000 bytes, as on a full disk."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (2000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 @pytest.mark.parametrize("suffix", [".mha", ".mhd", ".nrrd", ".nii", ".nii.gz"])
-def test_full_disk_is_reported_and_leaves_no_file(tmp_path, suffix, small_disk):
+def test_full_disk_is_reported_and_leaves_no_file(tmp_path, suffix):
     image = sitk.GetImageFromArray(np.zeros((16, 16, 16), np.uint8))
     source = tmp_path / f"a{'.nii.gz' if suffix == '.nii' else suffix}"
     sitk.WriteImage(image, str(source), useCompression=True)
     before = set(tmp_path.iterdir())
-    with pytest.raises(OSError, match=r"m\..*: expected to write a whole file, found less on disk"):
+    with full_disk(), pytest.raises(OSError, match=r"m\..*: expected to write a whole file, found less on disk"):
         write_on_grid(voxels((16, 16, 16)), tmp_path / f"m{suffix}", source)
     assert set(tmp_path.iterdir()) == before
 

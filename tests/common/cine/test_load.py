@@ -17,6 +17,7 @@ from common.cine import (
 from common.errors import UnusableFileError
 from tests.dicom_frames import textured, write_frame, write_stack
 
+SHAPE = (26, 24)
 SAMPLE = Path(__file__).parents[2] / "data" / "sunnybrook_sample"
 
 
@@ -42,10 +43,10 @@ def test_reads_a_real_slice():
 
 def write_uneven(folder):
     """Write four slices: one of uneven frames, one whole, one with a constant frame, one whole."""
-    write_stack(folder, slices=4, frames=8)
+    write_stack(folder, slices=4, frames=8, shape=SHAPE)
     for t, time in enumerate((0, 30, 60, 90, 120, 180, 240, 300)):
-        write_frame(folder / f"IM-0001-{t + 1:04d}.dcm", textured(t), (0, 0, 0), time, t)
-    write_frame(folder / "IM-0001-0020.dcm", np.zeros((8, 6)), (0, 0, 20), 110, 20)
+        write_frame(folder / f"IM-0001-{t + 1:04d}.dcm", textured(t, SHAPE), (0, 0, 0), time, t)
+    write_frame(folder / "IM-0001-0020.dcm", np.zeros(SHAPE), (0, 0, 20), 110, 20)
 
 
 def test_each_slice_keeps_its_number_and_what_was_done_is_told(tmp_path):
@@ -61,7 +62,7 @@ def test_each_slice_keeps_its_number_and_what_was_done_is_told(tmp_path):
 
 
 def test_few_frames_are_told(tmp_path):
-    write_stack(tmp_path, slices=2, frames=3)
+    write_stack(tmp_path, slices=2, frames=3, shape=SHAPE)
     slices = LoadCinePatient()({"case": "anna", "image": str(tmp_path)})
     assert json.loads(slices[0]["notes"]) == ["only 3 frames of the beat; the network was made for about 40"]
 
@@ -73,6 +74,16 @@ def test_training_items_carry_the_phases_of_uneven_frames(tmp_path):
     expected = torch.tensor([0, 30, 60, 90, 120, 180, 240, 300], dtype=torch.float64) / 360
     assert torch.allclose(loaded["image"].meta["phases"], expected) and "phases" not in loaded
     assert torch.allclose(whole[0]["image"].meta["phases"], expected)
+
+
+def test_slices_too_small_to_show_a_heart_are_refused(tmp_path):
+    write_stack(tmp_path / "anna", slices=2, frames=8, shape=(30, 23))
+    [item, *_] = cine_datalist(tmp_path, "all", labelled=False)
+    for load, data in ((LoadCineSliced("image"), item), (LoadCinePatient(), {"case": "a", "image": tmp_path / "anna"})):
+        with pytest.raises(
+            UnusableFileError, match=r"anna.*: expected slices of at least 24 x 24 pixels, found 23 x 30"
+        ):
+            load(data)
 
 
 def test_input_stays_and_missing_keys_follow_the_option():

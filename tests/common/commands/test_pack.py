@@ -12,6 +12,7 @@ from common.bundle import installed_bundles_folder
 from common.commands.carried_package import carried_name
 from common.commands.pack import pack
 from common.errors import NoWeightsError
+from tests.full_disk import full_disk
 
 BUNDLE = "elasto_flow"
 VERSION = json.loads((installed_bundles_folder() / BUNDLE / "configs" / "metadata.json").read_text())["version"]
@@ -82,6 +83,19 @@ def test_sums_name_every_zip_and_every_file_of_it(bundles, tmp_path):
     ]
     contents = (tmp_path / f"{BUNDLE}_v{VERSION}.contents.sha256").read_text().splitlines()
     assert contents == [f"{hashlib.sha256(data).hexdigest()}  {name}" for name, data in packed(path).items()]
+
+
+@pytest.mark.parametrize("limit", [0, 3000, 30_000])
+def test_a_zip_that_does_not_fit_on_the_disk_leaves_the_old_one_with_its_sums(bundles, tmp_path, limit):
+    pack([BUNDLE], tmp_path, folder=bundles)
+    before = {path.name: path.read_bytes() for path in tmp_path.glob("*.*")}
+    (bundles / BUNDLE / "models" / "model.pt").write_bytes(os.urandom(50_000))
+    with (
+        full_disk(limit),
+        pytest.raises(OSError, match="expected to write a whole file, found no more room on the disk"),
+    ):
+        pack([BUNDLE], tmp_path, folder=bundles)
+    assert {path.name: path.read_bytes() for path in tmp_path.glob("*.*")} == before
 
 
 def test_a_bundle_without_weights_is_refused_with_the_command_that_makes_them(bundles, tmp_path):

@@ -6,6 +6,7 @@ import pytest
 from common.data.output import OutputFolder, safe_name
 from common.errors import OutputFolderError
 from common.files import replacing
+from tests.full_disk import full_disk
 
 
 def write(output, name, text="x"):
@@ -108,3 +109,16 @@ def test_safe_names_are_safe_plain_ones_stay_and_no_two_fall_together():
     assert len(set(safe)) == len(names)
     for name in safe:
         assert name == os.path.basename(name) and name[0].isalnum() and len(name) < 120 and name.isascii()
+
+
+def test_a_name_that_does_not_fit_on_the_disk_spoils_no_other(tmp_path):
+    folder = OutputFolder(tmp_path)
+    folder.open()
+    folder.file("a.json").write_text("a")
+    with full_disk(14), pytest.raises(OSError, match="no more room on the disk"):
+        folder.file("b.json")
+    for name in ("b.json", "c.json"):
+        folder.file(name).write_text(name)
+    folder.close()
+    folder.open()
+    assert {path.name for path in (tmp_path / "previous").glob("*.json")} == {"a.json", "b.json", "c.json"}

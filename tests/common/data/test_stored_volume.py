@@ -1,6 +1,7 @@
 import os
 
 import pytest
+import SimpleITK as sitk
 
 from common.data.integrity import check_compressed
 from common.data.stored_volume import stored_volume
@@ -80,6 +81,45 @@ def test_refuses_voxels_outside_of_the_folder_of_the_header(tmp_path, place):
     path = nrrd(tmp_path, encoding="raw", more=f"data file: {place}\n")
     with pytest.raises(UnusableFileError, match=r"a\.nrrd: expected .* outside of its folder"):
         stored_volume(path)
+
+
+LISTS = {
+    ".mhd": "ObjectType = Image\nNDims = 3\nDimSize = 4 4 2\nElementType = MET_UCHAR\nElementDataFile = LIST\n",
+    ".nrrd": "NRRD0004\ntype: uchar\ndimension: 3\nsizes: 4 4 2\nencoding: raw\ndata file: LIST\n",
+}
+
+
+@pytest.mark.parametrize("suffix", LISTS)
+@pytest.mark.parametrize("place", ["{}/secret", "../secret", "b/../../secret"])
+def test_refuses_a_list_of_files_of_which_one_is_outside_of_the_folder(tmp_path, suffix, place):
+    (tmp_path / "data" / "b").mkdir(parents=True)
+    for name in ("secret", "data/a.raw"):
+        (tmp_path / name).write_bytes(bytes([7]) * 16)
+    path = tmp_path / "data" / f"a{suffix}"
+    path.write_text(f"{LISTS[suffix]}a.raw\na.raw\n")
+    assert check_compressed(path) is None and (sitk.GetArrayFromImage(sitk.ReadImage(str(path))) == 7).all()
+    path.write_text(f"{LISTS[suffix]}a.raw\n{place.format(tmp_path)}\n")
+    assert (sitk.GetArrayFromImage(sitk.ReadImage(str(path))) == 7).all()  # the library follows it
+    with pytest.raises(UnusableFileError, match=rf"a{suffix}: expected .* outside of its folder"):
+        stored_volume(path)
+
+
+def test_refuses_a_list_of_files_that_is_too_long_to_be_checked(tmp_path):
+    path = tmp_path / "a.mhd"
+    path.write_text(LISTS[".mhd"] + "a.raw\n" * 20_000 + "/etc/passwd\n")
+    with pytest.raises(UnusableFileError, match=r"a\.mhd: expected .* found a list of files of more than 64 KiB"):
+        stored_volume(path)
+
+
+def test_a_remark_does_not_hide_the_field_that_names_the_voxels(tmp_path):
+    (tmp_path / "data").mkdir()
+    for name in ("secret", "data/a.raw"):
+        (tmp_path / name).write_bytes(bytes([7]) * 32)
+    header = LISTS[".nrrd"].replace("LIST", str(tmp_path / "secret"))
+    (tmp_path / "data" / "a.nrrd").write_text(f"{header}data file:=a.raw\n")  # := is a key of the user
+    assert (sitk.GetArrayFromImage(sitk.ReadImage(str(tmp_path / "data" / "a.nrrd"))) == 7).all()
+    with pytest.raises(UnusableFileError, match=r"a\.nrrd: expected .* outside of its folder"):
+        stored_volume(tmp_path / "data" / "a.nrrd")
 
 
 def test_refuses_a_path_on_which_the_reading_library_ends_the_process(tmp_path):

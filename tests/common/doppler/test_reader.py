@@ -36,8 +36,17 @@ def test_reads_every_kind_of_picture(tmp_path, colour, mode):
 
 def test_a_grey_16_bit_picture_keeps_its_full_range(tmp_path):
     values = np.array([[0, 65535], [32768, 13107]], np.uint16)
-    Image.fromarray(values).save(tmp_path / "a.png")
-    np.testing.assert_allclose(read_doppler(tmp_path / "a.png").pixels, [[0, 1], [32768 / 65535, 0.2]], atol=1e-7)
+    Image.fromarray(np.tile(values, (8, 9))).save(tmp_path / "a.png")
+    expected = np.tile([[0, 1], [32768 / 65535, 0.2]], (8, 9))
+    np.testing.assert_allclose(read_doppler(tmp_path / "a.png").pixels, expected, atol=1e-7)
+
+
+@pytest.mark.parametrize("size", [(15, 40), (40, 15), (10, 10)])
+def test_a_picture_too_small_for_a_trace_is_refused(tmp_path, size):
+    Image.new("L", size, 128).save(tmp_path / "a.png")
+    for read in (read_doppler, check_doppler):
+        with pytest.raises(UnusableFileError, match=f"at least 16 x 16 pixels, found {size[0]} x {size[1]}"):
+            read(tmp_path / "a.png")
 
 
 def test_dicom_comes_with_trace_and_calibration_from_its_last_frame(tmp_path):
@@ -99,13 +108,13 @@ def test_refuses_several_pictures_in_one_file(tmp_path, colour):
 
 
 def test_refuses_twelve_bits_in_sixteen(tmp_path):
-    Image.fromarray(np.array([[0, 4095], [17, 90]], np.uint16)).save(tmp_path / "a.png")
+    Image.fromarray(np.tile(np.array([[0, 4095], [17, 90]], np.uint16), (8, 8))).save(tmp_path / "a.png")
     with pytest.raises(UnusableFileError, match="whole range of 16 bits, found 0 to 4095; save the picture with 8"):
         read_doppler(tmp_path / "a.png")
 
 
 def test_refuses_numbers_that_are_no_brightness(tmp_path):
-    Image.fromarray(np.array([[0, 1e9], [17, -3]], np.float32)).save(tmp_path / "a.tif")
+    Image.fromarray(np.tile(np.array([[0, 1e9], [17, -3]], np.float32), (8, 8))).save(tmp_path / "a.tif")
     with pytest.raises(UnusableFileError, match=r"found -3 to 1e\+09"):
         read_doppler(tmp_path / "a.tif")
 

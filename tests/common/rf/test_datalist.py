@@ -103,14 +103,14 @@ def test_csv_that_is_not_one_of_pairs(tmp_path, text, match):
 
 @pytest.mark.parametrize("frame", ["-1", "x", "1.5", "7"])
 def test_a_frame_that_is_none_takes_its_own_pair_down_only(tmp_path, frame):
-    np.save(tmp_path / "a.npy", np.random.default_rng(0).normal(size=(2, 20, 4)))
+    np.save(tmp_path / "a.npy", np.random.default_rng(0).normal(size=(2, 70, 9)))
     (tmp_path / "pairs.csv").write_text(
         f"case,pre,post,pre_frame,post_frame\nx,a.npy,a.npy,{frame},1\ny,a.npy,a.npy,,\n"
     )
     bad, good = rf_pairs(tmp_path)
     with pytest.raises(UnusableFileError, match=r"a\.npy: expected"):
         LoadRfPaird()(bad)
-    assert LoadRfPaird()(good)["pre"].shape == (1, 20, 4)
+    assert LoadRfPaird()(good)["pre"].shape == (1, 70, 9)
 
 
 def test_two_single_frame_files_in_one_folder_are_a_pair(tmp_path):

@@ -55,6 +55,61 @@ def test_mat_7_3_holds_axes_in_reverse(tmp_path):
     np.testing.assert_array_equal(read_rf(tmp_path / "a.mat").frames, FRAMES)
 
 
+@pytest.mark.parametrize("kind", ["link", "storage", "virtual"])
+def test_mat_7_3_that_takes_its_frames_from_another_file_is_refused(tmp_path, kind):
+    stored = np.ascontiguousarray(FRAMES.T)  # (7, 30, 2)
+    stored.tofile(tmp_path / "bytes")
+    save_v73(tmp_path / "b.mat", rf=stored.T)
+    with h5py.File(tmp_path / "a.mat", "w", userblock_size=512) as file:
+        if kind == "link":
+            file["rf"] = h5py.ExternalLink(str(tmp_path / "b.mat"), "/rf")
+        elif kind == "storage":
+            file.create_dataset("rf", stored.shape, "f4", external=[(str(tmp_path / "bytes"), 0, stored.nbytes)])
+        else:
+            layout = h5py.VirtualLayout(stored.shape, "f4")
+            layout[:] = h5py.VirtualSource(str(tmp_path / "b.mat"), "rf", stored.shape)
+            file.create_virtual_dataset("rf", layout)
+    with h5py.File(tmp_path / "a.mat") as file:
+        np.testing.assert_array_equal(file["rf"], stored)  # the library follows
+    sign_v73(tmp_path / "a.mat")
+    for read in (read_rf, frame_shape):
+        with pytest.raises(
+            UnusableFileError, match=r"a\.mat: rf is .* another file; save the values in the file itself"
+        ):
+            read(tmp_path / "a.mat")
+
+
+def cut_lengths(content):
+    """Return the lengths at which a MAT 5 file ends between two variables, by the tags of its elements."""
+    ends = [128]
+    while ends[-1] < len(content):
+        ends.append(ends[-1] + 8 + int.from_bytes(content[ends[-1] + 4 : ends[-1] + 8], "little"))
+    return ends[1:-1]
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_mat_5_file_that_was_cut_off_never_passes_for_a_single_frame(tmp_path, compressed):
+    savemat(tmp_path / "a.mat", {"Im1": FRAMES[0], "Im2": FRAMES[1]}, do_compression=compressed)
+    content = (tmp_path / "a.mat").read_bytes()
+    [boundary] = cut_lengths(content)
+    for length in {*range(0, len(content), 37), *range(boundary - 9, boundary + 10)}:
+        (tmp_path / "a.mat").write_bytes(content[:length])
+        with pytest.raises(UnusableFileError, match=r"a\.mat: "):
+            read_rf(tmp_path / "a.mat")
+    (tmp_path / "a.mat").write_bytes(content[:boundary])
+    for read in (read_rf, frame_shape):
+        with pytest.raises(UnusableFileError, match=r"expected two frames, found Im1 alone.*--rf_variable Im1 if each"):
+            read(tmp_path / "a.mat")
+    assert frame_shape(tmp_path / "a.mat", RfSettings(variable="Im1")) == (1, 30, 7)
+
+
+def test_frames_of_one_file_each_under_another_name_are_taken(tmp_path):
+    savemat(tmp_path / "a.mat", {"rf": FRAMES[0]})
+    assert frame_shape(tmp_path / "a.mat") == (1, 30, 7)
+    savemat(tmp_path / "a.mat", {"Im1": np.moveaxis(FRAMES, 0, -1)})  # a sequence is no half of a pair
+    assert frame_shape(tmp_path / "a.mat") == (2, 30, 7)
+
+
 def test_mat_5_sequence_has_frames_last(tmp_path):
     savemat(tmp_path / "a.mat", {"BfData": np.moveaxis(FRAMES, 0, -1)})
     np.testing.assert_array_equal(read_rf(tmp_path / "a.mat").frames, FRAMES)

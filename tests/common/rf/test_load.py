@@ -6,7 +6,7 @@ from scipy.io import loadmat, savemat
 from common.errors import UnusableFileError
 from common.rf import LoadRfPaird, RfSettings, rf_pairs, simulate_rf_ultrasound
 
-FRAMES = np.random.default_rng(0).normal(size=(3, 30, 7)).astype(np.float32)
+FRAMES = np.random.default_rng(0).normal(size=(3, 90, 9)).astype(np.float32)
 
 
 @pytest.fixture
@@ -43,13 +43,13 @@ def test_exact_motion_is_in_samples_and_lines(tmp_path):
 def test_settings_reach_the_reader(tmp_path):
     FRAMES[:2].tofile(tmp_path / "a.raw")
     item = {"case": "a", "pre": str(tmp_path / "a.raw"), "post": str(tmp_path / "a.raw"), "pre_frame": 0}
-    settings = RfSettings(raw_shape=(2, 30, 7), sampling_mhz=40.0, sound_speed_m_s=1540.0, pitch_mm=0.3)
+    settings = RfSettings(raw_shape=(2, 90, 9), sampling_mhz=40.0, sound_speed_m_s=1540.0, pitch_mm=0.3)
     assert LoadRfPaird(settings)(item)["sample_mm"] == pytest.approx(1540 / 80e6 * 1e3)
 
 
 def test_frames_of_different_size_are_refused(tmp_path, sequence):
-    np.save(tmp_path / "b.npy", FRAMES[:, :20])
-    with pytest.raises(UnusableFileError, match=r"30 samples x 7 lines.*found 20 x 7"):
+    np.save(tmp_path / "b.npy", FRAMES[:, :80])
+    with pytest.raises(UnusableFileError, match=r"90 samples x 9 lines.*found 80 x 9"):
         LoadRfPaird()({**sequence, "post": str(tmp_path / "b.npy")})
 
 
@@ -60,7 +60,7 @@ def test_one_frame_is_no_pair(tmp_path):
 
 
 def test_constant_frame_is_refused(tmp_path):
-    savemat(tmp_path / "a.mat", {"Im1": FRAMES[0], "Im2": np.full((30, 7), 3.0)})
+    savemat(tmp_path / "a.mat", {"Im1": FRAMES[0], "Im2": np.full((90, 9), 3.0)})
     with pytest.raises(UnusableFileError, match="frame 2 is constant"):
         LoadRfPaird()(rf_pairs(tmp_path)[0])
 
@@ -79,12 +79,25 @@ def test_depth_that_is_no_pair_of_numbers_is_refused(depth):
 
 @pytest.mark.parametrize("depth", [None, "None", "none"])
 def test_depth_of_the_command_line_that_keeps_all(sequence, depth):
-    assert LoadRfPaird(depth_samples=depth)(sequence)["pre"].shape == (1, 30, 7)
+    assert LoadRfPaird(depth_samples=depth)(sequence)["pre"].shape == (1, 90, 9)
 
 
 def test_depth_that_leaves_nothing_is_refused(sequence):
-    with pytest.raises(UnusableFileError, match="no sample is left of 30"):
-        LoadRfPaird(depth_samples=[40, None])(sequence)
+    with pytest.raises(UnusableFileError, match="no sample is left of 90"):
+        LoadRfPaird(depth_samples=[100, None])(sequence)
+
+
+@pytest.mark.parametrize(
+    ("samples", "lines", "depth", "found"),
+    [(63, 9, None, "63 samples x 9 lines"), (64, 7, None, "64 samples x 7 lines"), (90, 9, [27, None], "63 samples")],
+)
+def test_frames_too_small_to_show_tissue_are_refused(tmp_path, samples, lines, depth, found):
+    np.save(tmp_path / "a.npy", FRAMES[:2, :samples, :lines])
+    item = rf_pairs(tmp_path)[0]
+    with pytest.raises(
+        UnusableFileError, match=rf"a\.npy: expected RF of at least 64 samples x 8 lines, found {found}"
+    ):
+        LoadRfPaird(depth_samples=depth)(item)
 
 
 def test_supervised_training_needs_the_answer(sequence):

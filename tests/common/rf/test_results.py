@@ -19,6 +19,8 @@ from common.rf import (
     simulate_rf_ultrasound,
     trusted_strain,
 )
+from common.rf.results import _write_image
+from tests.full_disk import full_disk
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +140,21 @@ def test_without_geometry_a_pair_fails_with_the_remedy_and_the_others_are_writte
     rows, failures = write(tmp_path, items, [exact(item) for item in items])
     assert len(rows) == 1
     assert "sampling_mhz" in failures[0]["reason"]
+
+
+@pytest.mark.parametrize("limit", [0, 300, 2000])
+@pytest.mark.parametrize("suffix", [".nii.gz", ".nii", ".mha"])
+def test_a_full_disk_is_reported_and_leaves_no_image(tmp_path, suffix, limit, capfd):
+    values = np.random.default_rng(0).normal(size=(2, 40, 30)).astype(np.float32)
+    values[0, :5] = np.nan
+    _write_image(tmp_path / f"whole{suffix}", values, (0.3, 0.02), (0.0, 1.0))
+    before = set(tmp_path.iterdir())
+    with (
+        full_disk(limit),
+        pytest.raises(OSError, match=rf"a{suffix}: expected to write a whole file, found less on disk"),
+    ):
+        _write_image(tmp_path / f"a{suffix}", values, (0.3, 0.02), (0.0, 1.0))
+    assert set(tmp_path.iterdir()) == before
 
 
 def test_refuses_other_image_formats(tmp_path):

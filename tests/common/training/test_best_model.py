@@ -8,6 +8,7 @@ from ignite.engine import Engine
 from torch import nn
 
 from common.bundle import trained_settings
+from common.errors import UnusableFileError
 from common.training import KeepBest, load_state
 
 
@@ -87,8 +88,24 @@ def test_says_beside_the_weights_what_they_were_trained_with(tmp_path):
     run(tmp_path, [0.5, 0.75, 0.25], keep=keep)
     content = json.loads((tmp_path / "model.json").read_text())
     assert content.pop("sha256") == hashlib.sha256((tmp_path / "model.pt").read_bytes()).hexdigest()
+    assert content.pop("content_sha256")
     assert content == {"epoch": 2, "score": 0.75, "settings": {"size": [4, 5], "norm": "batch"}}
     assert trained_settings(tmp_path / "model.pt") == {"size": [4, 5], "norm": "batch"}
+
+
+def test_a_changed_setting_is_refused_until_its_digest_is_removed(tmp_path):
+    keep = KeepBest(nn.Linear(1, 1, bias=False), tmp_path / "model.pt", "score", settings={"background": -6.0})
+    run(tmp_path, [0.5], keep=keep)
+    text = (tmp_path / "model.json").read_text().replace("-6.0", "-4.0")
+    (tmp_path / "model.json").write_text(text)
+    for read in (trained_settings, load_state):
+        with pytest.raises(UnusableFileError, match=r"model\.json: .* remove its line content_sha256"):
+            read(tmp_path / "model.pt")
+    (tmp_path / "model.json").write_text(
+        "".join(text.splitlines(keepends=True)[:1] + text.splitlines(keepends=True)[2:])
+    )
+    assert trained_settings(tmp_path / "model.pt") == {"background": -4.0}
+    assert load_state(tmp_path / "model.pt")
 
 
 def test_keeps_half_precision_if_that_is_wanted(tmp_path):

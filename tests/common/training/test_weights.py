@@ -5,6 +5,7 @@ from torch import nn
 from common.errors import UnusableFileError
 from common.training import load_state, load_weights, save_state, start_from_pretrained
 from common.training.weights import unfilled_parts
+from tests.full_disk import full_disk
 
 
 def network(seed, out=3):
@@ -128,3 +129,13 @@ def test_a_first_stage_of_which_nothing_fits_is_refused(tmp_path):
     torch.save({"other": torch.ones(1)}, tmp_path / "pretrained.pt")
     with pytest.raises(UnusableFileError, match="found none that fits"):
         start_from_pretrained(network(2), tmp_path / "pretrained.pt")
+
+
+@pytest.mark.parametrize("limit", [0, 500, 1500])
+def test_weights_that_do_not_fit_on_the_disk_leave_the_old_ones_with_their_description(tmp_path, limit):
+    save_state(network(1), tmp_path / "model.pt", description={"epoch": 1})
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with full_disk(limit), pytest.raises(OSError, match=r"model\.pt: expected to write .* is the disk full"):
+        save_state(network(2), tmp_path / "model.pt", description={"epoch": 2})
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert same(load_weights(network(3), tmp_path / "model.pt"), network(1))
