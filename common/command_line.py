@@ -40,7 +40,8 @@ def check_command_line(resolved: MutableMapping[str, Any], arguments: Sequence[s
         arguments: words of the command line, the program first; those of this process by default.
 
     Raises:
-        ValueError: for a folder that MONAI takes for something else, naming what to write.
+        ValueError: for a folder that MONAI takes for something else, naming what to write, and for None where the config
+            has a number.
         OutputFolderError: if results would be written into the input.
     """
     words = list(sys.argv if arguments is None else arguments)
@@ -55,6 +56,7 @@ def check_command_line(resolved: MutableMapping[str, Any], arguments: Sequence[s
             if not text.startswith(_RESOLVED_BY_MONAI):
                 resolved[name] = text
         elif name in config and _value(text) is None:
+            _check_none(name, config[name])
             resolved[name] = None
     _warn_of_unknown(settings, config)
     if {"dataset_dir", "output_dir"} <= settings.keys():
@@ -93,6 +95,11 @@ def _check_path(name: str, text: str) -> None:
         raise ValueError(
             f"--{name} {text}: expected a path, found what MONAI reads as expression or reference; write ./{text}"
         )
+
+
+def _check_none(name: str, default: Any) -> None:
+    if isinstance(default, (int, float)):
+        raise ValueError(f"--{name} None: expected a value such as {json.dumps(default)}, found None")
 
 
 def _warn_of_unknown(settings: Mapping[str, str], config: Mapping[str, Any]) -> None:

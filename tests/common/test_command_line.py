@@ -13,7 +13,13 @@ PROGRAM = "/anywhere/monai/bundle/__main__.py"
 
 @pytest.fixture
 def config(tmp_path):
-    content = {"dataset_dir": "d", "stride_ms": None, "train": {"loader": {"_target_": "L"}, "plain": {"a": 1}}}
+    content = {
+        "dataset_dir": "d",
+        "stride_ms": None,
+        "epochs": 20,
+        "tta": True,
+        "train": {"loader": {"_target_": "L"}, "plain": {"a": 1}},
+    }
     (tmp_path / "train.json").write_text(json.dumps(content))
     (tmp_path / "overlay.json").write_text(json.dumps({"section": "test"}))
     return tmp_path
@@ -94,6 +100,13 @@ def test_a_hash_in_a_folder_is_refused_however_it_is_written(config):
 def test_none_which_monai_drops_outranks_the_config(config, words):
     assert check(config, *words) == {"stride_ms": None}
     assert check(config, "--stride_ms", "3", "--nothing", "None") == {}
+
+
+def test_none_is_refused_where_a_number_is_expected(config):
+    with pytest.raises(ValueError, match="--epochs None: expected a value such as 20, found None"):
+        check(config, "--epochs", "None")
+    with pytest.raises(ValueError, match="--tta None: expected a value such as true, found None"):
+        check(config, "--tta", "None")
 
 
 def test_a_workflow_inside_another_one_keeps_its_own_settings(config):
