@@ -40,8 +40,7 @@ def check_command_line(resolved: MutableMapping[str, Any], arguments: Sequence[s
         arguments: words of the command line, the program first; those of this process by default.
 
     Raises:
-        ValueError: for a folder that MONAI takes for something else, naming what to write, and for None where the config
-            has a number.
+        ValueError: for a folder that MONAI takes for something else, naming what to write; for None where a number is.
         OutputFolderError: if results would be written into the input.
     """
     words = list(sys.argv if arguments is None else arguments)
