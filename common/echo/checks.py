@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.frame_timing import POSSIBLE_INTERVAL_MS
+from ..data.motion import NOISY, unrest
 from ..errors import UnusableFileError
 
 # Grey levels from 0 to 255. A pixel above LIT shows something, one above WHITE is saturated.
@@ -19,8 +20,6 @@ EMPTY = (0.01, 0.05)
 SATURATED = (0.5, 0.25)
 STILL = (0.02, 0.2)
 BLACK_FRAMES = 0.05
-# From frame to frame noise changes as much as over the whole cine (1, see _unrest), a heart less, even at 10 a second.
-NOISY, BLOCKS = 0.95, 10
 COLOURED, COLOURFUL = 40, 0.05
 # A beat at 150 a minute; from 10 frames a second on the valves' and walls' motion is lost.
 SHORTEST_BEAT_MS, SLOWEST_INTERVAL_MS = 400.0, 100.0
@@ -95,7 +94,7 @@ def check_content(frames: NDArray[np.uint8], path: str | os.PathLike[str]) -> li
     doubts += _measured(
         path, ((float(moving.mean()), STILL, np.less, "a moving heart", "of the picture moving: it stands still"),)
     )
-    if _unrest(grey) > NOISY:
+    if unrest(grey) > NOISY:
         doubts.append("it changes from frame to frame as noise does, not as a moving heart")
     black = float((grey.max(axis=(1, 2)) <= BLACK).mean())
     if black > BLACK_FRAMES:
@@ -104,18 +103,6 @@ def check_content(frames: NDArray[np.uint8], path: str | os.PathLike[str]) -> li
     if float(colour.mean()) > COLOURFUL:
         doubts.append(f"{colour.mean():.0%} of the picture is coloured, as color Doppler is")
     return doubts
-
-
-def _unrest(grey: NDArray[np.float32]) -> float:
-    """Return the mean square of the change from frame to frame over twice the variance in time, of means of blocks.
-
-    References:
-        von Neumann, Distribution of the ratio of the mean square successive difference to the variance, 1941
-    """
-    side = max(1, min(grey.shape[1:]) // BLOCKS)
-    height, width = (length // side * side for length in grey.shape[1:])
-    blocks = grey[:, :height, :width].reshape(len(grey), height // side, side, width // side, side).mean(axis=(2, 4))
-    return float(np.square(np.diff(blocks, axis=0)).mean() / max(2 * blocks.var(axis=0).mean(), 1e-6))
 
 
 _REMEDY = "choose the apical four-chamber loop, in grey levels from 0 to 255"
