@@ -13,6 +13,7 @@ from .processes import bare_network as bare_network
 from .processes import distributed_network as distributed_network
 from .processes import gather_rows as gather_rows
 from .processes import is_main_process as is_main_process
+from .processes import leave_together as leave_together
 from .progress_bar import ProgressBar as ProgressBar
 from .resume import ResumeLoader as ResumeLoader
 from .resume import ResumeSaver as ResumeSaver

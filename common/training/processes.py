@@ -30,3 +30,16 @@ def distributed_network(network: nn.Module, device: torch.device) -> nn.Module:
     """Return `network` on `device`, wrapped so that the gradients of all processes are averaged."""
     devices = [device] if device.type == "cuda" else None
     return nn.parallel.DistributedDataParallel(network.to(device), device_ids=devices)
+
+
+def leave_together(network: nn.Module) -> None:
+    """Leave the process group once all processes have come here, and end its threads.
+
+    torch's wrapper keeps the group, and with it threads that may abort a process whose interpreter is ending.
+
+    Args:
+        network: what :func:`distributed_network` gave; it can no longer be trained.
+    """
+    dist.barrier()
+    dist.destroy_process_group()
+    network.reducer = network.logger = network.process_group = None

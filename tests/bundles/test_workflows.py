@@ -4,6 +4,7 @@ import csv
 import os
 import signal
 import subprocess
+import sys
 import time
 
 import pytest
@@ -47,6 +48,30 @@ def test_two_processes_train_together(bundle, phantom, tmp_path):
     run_command(command(bundle, "training", ["train.json", "multi_gpu_train.json"], settings, launcher), tmp_path)
     assert weights(tmp_path / "models" / "model.pt")
     assert len(_losses(settings)) == settings["max_epochs"], "one process writes the history"
+
+
+ONE_OF_ONE = """
+import glob, os, sys
+from pathlib import Path
+from tests.bundles.harness import overrides, workflow
+bundle, data, work = sys.argv[1:]
+os.environ |= {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "0"}
+flow = workflow(bundle, ["train.json", "multi_gpu_train.json"], "training", **overrides(bundle, data, Path(work)))
+def threads():
+    return [name for name in (open(path).read() for path in glob.glob("/proc/self/task/*/comm")) if "gloo" in name]
+flow.initialize()
+assert threads()
+flow.run()
+flow.finalize()
+assert not threads(), threads()
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/task"), reason="reads the names of threads where Linux keeps them")
+@first_by_default
+def test_a_process_that_leaves_the_others_has_none_of_their_threads_left(bundle, phantom, tmp_path):
+    # One that still ran while the interpreter ended aborted the process in one of a hundred trainings.
+    run_command([sys.executable, "-c", ONE_OF_ONE, bundle, str(phantom(bundle)), str(tmp_path)], tmp_path)
 
 
 def test_runs_from_the_repository_root_by_the_documented_words(phantom, tmp_path):
