@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .command_line import check_command_line
+from .command_line import check_command_line as check_command_line
 from .errors import UnusableFileError
 from .files import read_sealed_json
 
@@ -20,13 +20,11 @@ def find_bundle_root(name: str) -> str:
 
     In the code that an unpacked bundle carries, that is the bundle around this file; of two copies of one version in
     one process the first, so name the other's `bundle_root`. In a checkout it is looked for from the working directory:
-    `bundles/NAME`, `NAME`, or the folder itself. All configs ask for it first, so this is also where the command line
-    is checked (:func:`check_command_line`).
+    `bundles/NAME`, `NAME`, or the folder itself.
 
     Raises:
         FileNotFoundError: if none of them holds the bundle.
     """
-    check_command_line()
     carried = Path(__file__).resolve().parents[1]  # NAME/NAME_common/vVERSION/bundle.py
     if carried.name == f"{name}_common":
         return str(carried.parent)

@@ -1,16 +1,18 @@
-"""What `python -m monai.bundle run` is told, checked: MONAI takes unknown settings and rewritten paths without a word.
+"""What `python -m monai.bundle run` is told, taken as it was typed.
 
-MONAI's command line reads values as Python: a folder `2024` becomes a number, `a,b` a tuple, `$x` an expression that is
-run, `@x` and `%x` references, and `#` begins a part of a config.
+MONAI's command line reads values as Python: a folder `2024` becomes a number, `a,b` a tuple, `None` is dropped, `$x` is
+an expression that is run, `@x` and `%x` are references, `#` begins a part of a config, and settings that no config has
+are kept without a word.
 """
 
 import difflib
 import itertools
 import json
 import logging
+import re
 import sys
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -20,56 +22,86 @@ from .files import check_apart
 
 PACKAGE = Path(__file__).resolve().parent
 OF_MONAI = ("run_id", "init_id", "final_id", "meta_file", "config_file", "logging_file", "args_file", "tracking")
+PATHS = ("bundle_root", "weights", "pretrained", "model")  # and every name that ends in _dir
+_RESOLVED_BY_MONAI = ("$", "@", "%")
 
 logger = logging.getLogger(__name__)
 
 
-def check_command_line(arguments: Sequence[str] | None = None) -> None:
+def check_command_line(resolved: MutableMapping[str, Any], arguments: Sequence[str] | None = None) -> None:
     """Check the settings of this process where it is MONAI's command line, and let our errors end it in one sentence.
 
+    The run list of a config calls this first. A workflow that runs inside another one is given its settings by that
+    one, so that only the first call of a process does anything.
+
     Args:
+        resolved: what is resolved of the config, by id (`__local_refs`); paths go in as they were typed, and settings
+            of None, which MONAI drops.
         arguments: words of the command line, the program first; those of this process by default.
 
     Raises:
-        ValueError: for a folder that MONAI would take for something else, naming what to write.
+        ValueError: for a folder that MONAI takes for something else, naming what to write; for None where a number is.
         OutputFolderError: if results would be written into the input.
     """
     words = list(sys.argv if arguments is None else arguments)
-    if not words or Path(words[0]).parts[-3:] != ("monai", "bundle", "__main__.py"):
+    if not words or Path(words[0]).parts[-3:] != ("monai", "bundle", "__main__.py") or sys.excepthook is _one_sentence:
         return
     sys.excepthook = _one_sentence
     settings = dict(_settings(words[1:]))
+    config = _merged_config(settings.get("config_file") or "")
     for name, text in settings.items():
-        if name.endswith("_dir"):
-            _check_folder(name, text)
-    _warn_of_unknown(settings)
+        if name.endswith("_dir") or name in PATHS:
+            _check_path(name, text)
+            if not text.startswith(_RESOLVED_BY_MONAI):
+                resolved[name] = text
+        elif name in config and _value(text) is None:
+            _check_none(name, config[name])
+            resolved[name] = None
+    _warn_of_unknown(settings, config)
     if {"dataset_dir", "output_dir"} <= settings.keys():
         check_apart(Path(settings["output_dir"]), Path(settings["dataset_dir"]))
 
 
 def _settings(words: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Yield name and text of each `--name value` and `--name=value`."""
-    for word, following in itertools.pairwise([*words, ""]):
-        if word.startswith("--"):
-            name, equals, text = word[2:].partition("=")
-            yield name, text if equals else following
+    """Yield name and text of each `--name value` and `--name=value`, as Fire tells them; "" where no value follows."""
+    for word, following in itertools.pairwise([*words, "--"]):
+        if _is_flag(word):
+            name, equals, text = word.lstrip("-").partition("=")
+            yield name.replace("-", "_"), text if equals else "" if _is_flag(following) else following
 
 
-def _check_folder(name: str, text: str) -> None:
+def _is_flag(word: str) -> bool:
+    return re.match("--|-[a-zA-Z]", word) is not None
+
+
+def _value(text: str) -> Any:
+    """Return what MONAI's command line makes of a word."""
     from fire.parser import DefaultParseValue
 
+    return DefaultParseValue(text)
+
+
+def _check_path(name: str, text: str) -> None:
+    if not text and name != "pretrained":  # which needs none
+        raise ValueError(f"--{name}: expected a path, found nothing; write it after --{name}")
+    if not name.endswith("_dir"):
+        return
     if "#" in text:
         raise ValueError(
             f"--{name} {text}: expected a path without #, at which MONAI cuts it; rename or link the folder"
         )
-    value = DefaultParseValue(text)
-    if not isinstance(value, str) or text[:1] in ("$", "@", "%"):
-        kind = type(value).__name__ if not isinstance(value, str) else "expression or reference"
-        raise ValueError(f"--{name} {text}: expected a path, found what MONAI reads as {kind}; write ./{text}")
+    if text.startswith(_RESOLVED_BY_MONAI):
+        raise ValueError(
+            f"--{name} {text}: expected a path, found what MONAI reads as expression or reference; write ./{text}"
+        )
 
 
-def _warn_of_unknown(settings: Mapping[str, str]) -> None:
-    config = _merged_config(settings.get("config_file", ""))
+def _check_none(name: str, default: Any) -> None:
+    if isinstance(default, (int, float)):
+        raise ValueError(f"--{name} None: expected a value such as {json.dumps(default)}, found None")
+
+
+def _warn_of_unknown(settings: Mapping[str, str], config: Mapping[str, Any]) -> None:
     known = [*config, *OF_MONAI]
     for name in settings:
         if config and not _is_known(name.lstrip("+"), config) and name not in OF_MONAI:
@@ -92,9 +124,7 @@ def _is_known(name: str, config: Mapping[str, Any]) -> bool:
 
 def _merged_config(text: str) -> dict[str, Any]:
     """Return the top level of the config files in the words of `--config_file`; nothing where one is not JSON."""
-    from fire.parser import DefaultParseValue
-
-    value = DefaultParseValue(text)
+    value = _value(text)
     merged: dict[str, Any] = {}
     for path in value if isinstance(value, (list, tuple)) else [value]:
         try:

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ..data.failures import FailureLog
 from ..evaluation.case_results import CaseResults
+from ..evaluation.familiarity import FamiliarityCheck
 from ..evaluation.rows import Row
 from .figures import draw_lesion_montage
 from .scores import lesion_size
@@ -27,10 +28,17 @@ class LesionResults(CaseResults):
         failures: where a case goes whose results cannot be written.
         decision: transform that made the mask; its `threshold` is written down.
         weights: which weights made the result.
+        familiarity: see :class:`common.evaluation.CaseResults`.
     """
 
-    def __init__(self, failures: FailureLog, decision: Any = None, weights: Any = "") -> None:
-        super().__init__(failures, COLUMNS, weights)
+    def __init__(
+        self,
+        failures: FailureLog,
+        decision: Any = None,
+        weights: Any = "",
+        familiarity: FamiliarityCheck | None = None,
+    ) -> None:
+        super().__init__(failures, COLUMNS, weights, familiarity)
         self.decision = decision
 
     def write_case(self, case: str, parts: list[Any]) -> Row:
@@ -51,7 +59,7 @@ class LesionResults(CaseResults):
         threshold = getattr(self.decision, "threshold", None)
         self.write_json(case, {**row, "probability": files["probability"].name, "threshold": threshold})
         found = f"lesion {size.volume_ml:.2f} ml, {size.percent_of_brain:.2f} % of the brain"
-        self._draw(case, item, result, f"{case}: {found}")
+        self._draw(case, item, result, self.caption(case, f"{case}: {found}"))
         return row
 
     def _draw(self, case: str, item: Any, result: Any, title: str) -> None:

@@ -46,7 +46,7 @@ def load_stack(source: Path, stack: Stack) -> Cine:
             slices.append(_load(found))
         except ValueError as fault:
             skipped.append((found.number, str(fault)))
-    return report(source, Cine(slices, sorted(skipped), stack.notes))
+    return report(source, Cine(slices, sorted(skipped), [*stack.notes]))
 
 
 def read_dicom_slice(files: Sequence[FrameFile], number: int = 0, phases: Sequence[float] | None = None) -> CineSlice:

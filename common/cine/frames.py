@@ -12,9 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pydicom
 
-from ..data.dicom import read_dicom
+from ..data.dicom import UNCOMPRESSED, left_after_header, read_dicom
 from ..errors import UnusableFileError
 
 _TAGS = {
@@ -55,11 +54,6 @@ _SHARED, _PER_FRAME = 0x52009229, 0x52009230
 # What pixel decoding needs: samples, photometric interpretation, rows, columns, bits, sign, data.
 PIXEL_TAGS = [0x00280002, 0x00280004, 0x00280006, 0x00280010, 0x00280011, 0x00280100, 0x00280101, 0x00280102]
 PIXEL_TAGS += [0x00280103, 0x00280008, 0x7FE00010]
-_UNCOMPRESSED = (
-    pydicom.uid.ImplicitVRLittleEndian,
-    pydicom.uid.ExplicitVRLittleEndian,
-    pydicom.uid.ExplicitVRBigEndian,
-)
 _EXPECTED = "expected an MR image with position, orientation and pixel spacing"
 _PIXEL_SPACING_MM = (0.1, 10.0)
 _THICKEST_MM = 100.0
@@ -237,13 +231,12 @@ def _shape(source: Path, dataset: Any) -> tuple[int, int]:
 
 def _cut_short(source: Path, dataset: Any, shape: tuple[int, int, int]) -> str | None:
     """Return a fault if the bytes after the header of an uncompressed file cannot hold the pixels."""
-    if dataset.file_meta.TransferSyntaxUID not in _UNCOMPRESSED:
+    syntax = dataset.file_meta.TransferSyntaxUID
+    if syntax not in UNCOMPRESSED:
         return None
-    with source.open("rb") as stream:
-        pydicom.dcmread(stream, stop_before_pixels=True, specific_tags=[], force=True)
-        left_over = source.stat().st_size - stream.tell()
+    left_over = left_after_header(source)
     # The element's own tag, type and length come before its value.
-    own = 8 if dataset.file_meta.TransferSyntaxUID.is_implicit_VR else 12
+    own = 8 if syntax.is_implicit_VR else 12
     wanted = own + math.prod(shape) * int(dataset.get("BitsAllocated") or 16) // 8
     return f"the file ends after {left_over} of {wanted} bytes of pixels" if left_over < wanted else None
 

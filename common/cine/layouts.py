@@ -86,7 +86,9 @@ def folder_patients(dataset_dir: Path) -> list[CinePatient]:
     """
     files = visible_files(dataset_dir, recursive=False)
     if any(map(looks_like_dicom, files)):
-        return [CinePatient(dataset_dir.resolve().name, dataset_dir, dataset_dir)]
+        patient = CinePatient(dataset_dir.resolve().name, dataset_dir, dataset_dir)
+        report_unused(dataset_dir, patient.unread())
+        return [patient]
     patients = [CinePatient(case_name(file, SUFFIXES), file, file) for file in files if is_nifti(file)]
     unused: dict[Path, str] = {}
     for folder in _visible_folders(dataset_dir):
@@ -131,7 +133,10 @@ def cine_patients(dataset_dir: str | Path) -> list[CinePatient]:
         patients = find(source)
         if patients:
             used = [patient.root for patient in patients] + list(contour_folders(source).values())
-            report_unused(source, {path: _why_unused(path, layout) for path in _unused(source, used)})
+            unused = {path: _why_unused(path, layout) for path in _unused(source, used)}
+            for patient in patients if find is not folder_patients else ():
+                unused |= patient.unread()
+            report_unused(source, unused)
             return _told_apart(patients)
     state = "no patient" if source.is_dir() else "no such folder"
     raise NoDataError(

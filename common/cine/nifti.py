@@ -66,8 +66,8 @@ def open_cine_nifti(source: Path) -> Any:
     """Return the opened image after checking that it is a cine; voxels are not read.
 
     Raises:
-        UnusableFileError: if the header is damaged, there are no four axes, fewer than two frames, or the voxels are
-            of no size that MR has.
+        UnusableFileError: if the header is damaged or says two places, there are no four axes, fewer than two frames,
+            or the voxels are of no size that MR has.
     """
     image = open_nifti(source)
     if len(image.shape) != 4 or image.shape[3] < 2:
@@ -83,6 +83,7 @@ def open_cine_nifti(source: Path) -> Any:
             f"{source}: expected voxels of {_SPACING_MM[0]:g} to {_SPACING_MM[1]:g} mm, found {sizes} in pixdim; "
             "correct the header."
         )
+    nifti_affine(image, source)
     return image
 
 

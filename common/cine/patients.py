@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ..data.listing import visible_files
 from ..errors import UnusableFileError
 from .dicom import load_stack, read_stack
 from .labels import hf_class
 from .nifti import is_nifti, read_nifti_cine
-from .reader import cine_image
+from .reader import cine_image, looks_like_dicom
 from .stacks import Stack
 
 _LOG = logging.getLogger(__name__)
+# Frames and masks that the layouts keep beside the cine, by what follows the patient's name.
+_COMPANIONS = r"(_frame\d+(_gt)?|_sa_gt)\.nii(\.gz)?"
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,22 @@ class CinePatient:
         except (ValueError, OSError) as error:
             _LOG.warning("%s: no ejection fraction from masks or contours: %s", self.case, error)
             return None
+
+    def unread(self) -> dict[Path, str]:
+        """Return the images in `root` that are neither read nor belong to the one that is, with the reason."""
+        unread: dict[Path, str] = {}
+        if self.image.is_dir():
+            entries = [path for path in self.root.iterdir() if not path.name.startswith(".")]
+            others = sorted(path for path in entries if path not in (self.image, *self.image.parents))
+            others = others if self.image != self.root else []
+            with suppress(UnusableFileError):  # the reader says why
+                unread |= cine_image(self.image)[1]
+        else:
+            belongs = re.compile(re.escape(self.root.name) + _COMPANIONS)
+            files = visible_files(self.root) if self.root.is_dir() else []
+            others = [path for path in files if path != self.image and not belongs.fullmatch(path.name)]
+        reason = f"of this patient {self.image.name} is read"
+        return unread | {path: reason for path in others if _holds_image(path)}
 
     def ejection_fraction(self) -> float | None:
         """Return the ejection fraction in percent from the table or, failing that, from masks or contours."""
@@ -112,3 +133,8 @@ class CinePatient:
 
     def _named(self, number: int) -> dict[str, Any]:
         return {"case": self.case, "slice_number": number}
+
+
+def _holds_image(path: Path) -> bool:
+    files = visible_files(path) if path.is_dir() else [path]
+    return any(is_nifti(file) or looks_like_dicom(file) for file in files)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ..data.failures import FailureLog
 from ..evaluation.case_results import CaseResults
+from ..evaluation.familiarity import FamiliarityCheck
 from ..figure import figure
 from . import scores
 from .evaluation import slice_row
@@ -31,10 +32,17 @@ class HeartFailureResults(CaseResults):
         failures: where a patient goes whose results cannot be written.
         threshold: probability of HFrEF from which a patient is called so.
         weights: which weights made the result.
+        familiarity: see :class:`common.evaluation.CaseResults`.
     """
 
-    def __init__(self, failures: FailureLog, threshold: float = 0.5, weights: Any = "") -> None:
-        super().__init__(failures, COLUMNS, weights)
+    def __init__(
+        self,
+        failures: FailureLog,
+        threshold: float = 0.5,
+        weights: Any = "",
+        familiarity: FamiliarityCheck | None = None,
+    ) -> None:
+        super().__init__(failures, COLUMNS, weights, familiarity)
         self.threshold = threshold
 
     def part(self, item: Any, result: Any) -> _Slice:
@@ -61,7 +69,7 @@ class HeartFailureResults(CaseResults):
                 "notes": slices[0].notes,
             },
         )
-        self._draw(case, slices, f"{case}: {call}, p(HFrEF) = {probability:.2f}")
+        self._draw(case, slices, self.caption(case, f"{case}: {call}, p(HFrEF) = {probability:.2f}"))
         return {
             "probability_HFrEF": round(probability, 6),
             "call": call,

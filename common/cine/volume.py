@@ -10,9 +10,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.motion import NOISY, unrest
 from ..errors import UnusableFileError
 
 _LOG = logging.getLogger(__name__)
+# Fewer frames of a beat may change as much from one to the next as noise does.
+_ENOUGH_FRAMES = 8
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,9 @@ def report(source: Path, cine: Cine) -> Cine:
     Raises:
         UnusableFileError: if no slice is left.
     """
+    # One slice beyond the heart may be still.
+    if cine.slices and all(len(part.frames) >= _ENOUGH_FRAMES and unrest(part.frames) > NOISY for part in cine.slices):
+        cine.notes.append("the frames of every slice change from one to the next as noise does, not as a beating heart")
     for note in cine.notes:
         _LOG.warning("%s: %s", source, note)
     for number, reason in cine.skipped:
@@ -84,8 +90,11 @@ def report(source: Path, cine: Cine) -> Cine:
 
 def no_usable_slice(source: Path, skipped: list[tuple[int, str]]) -> UnusableFileError:
     """Return the error that lists why every slice of `source` was left out."""
-    reasons = "; ".join(f"slice {number}: {reason}" for number, reason in skipped[:5])
-    more = f"; and {len(skipped) - 5} more" if len(skipped) > 5 else ""
+    by_reason: dict[str, list[str]] = {}
+    for number, reason in skipped:
+        by_reason.setdefault(reason, []).append(str(number))
+    reasons = "; ".join(f"slice {', '.join(by_reason[reason])}: {reason}" for reason in list(by_reason)[:5])
+    more = f"; and {len(by_reason) - 5} more reasons" if len(by_reason) > 5 else ""
     return UnusableFileError(
         f"{source}: expected at least one whole short-axis slice, found none ({reasons}{more}); export the cine series "
         "of this patient again."

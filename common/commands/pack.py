@@ -13,7 +13,15 @@ from ..files import replacing
 from .carried_package import carried_name, carried_sources, renamed
 
 WEIGHTS = "model.pt"
-MODEL_FILES = ("model.json", WEIGHTS, "model.ts", "pretrained.json", "pretrained.pt", "threshold.json")
+MODEL_FILES = (
+    "model.familiarity.pt",
+    "model.json",
+    WEIGHTS,
+    "model.ts",
+    "pretrained.json",
+    "pretrained.pt",
+    "threshold.json",
+)
 SUMS = "SHA256SUMS"
 
 _DATE = (1980, 1, 1, 0, 0, 0)  # the first that the format knows

@@ -12,6 +12,7 @@ from typing import Any
 from ..errors import UnusableFileError
 
 PREAMBLE = 128
+UNCOMPRESSED = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
 DEFLATED = "1.2.840.10008.1.2.1.99"
 LARGEST_INFLATED_BYTES = 4_000_000_000
 _CHUNK_BYTES = 1 << 20
@@ -76,6 +77,15 @@ def read_dicom(
     if damaged:
         logger.warning("%s: left out elements with damaged values: %s", path, ", ".join(damaged))
     return dataset
+
+
+def left_after_header(path: str | os.PathLike[str]) -> int:
+    """Return the bytes of a file from the element of the pixels on, without reading them; the file is not deflated."""
+    import pydicom
+
+    with silent_pydicom(), open(path, "rb") as stream:
+        pydicom.dcmread(stream, stop_before_pixels=True, specific_tags=[], force=True)
+        return os.fstat(stream.fileno()).st_size - stream.tell()
 
 
 @contextmanager

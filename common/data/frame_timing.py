@@ -56,6 +56,8 @@ def frame_timing(dataset: Any, frames: int) -> FrameTiming:
         else:
             doubts.append(f"{name} gives {interval:g} ms from frame to frame, expected {low:g} to {high:g}")
     if not found:
+        given = len(_numbers(dataset.get("FrameTimeVector")))
+        doubts += [f"FrameTimeVector has {given} values for {frames} frames"] if given not in (0, frames) else []
         return FrameTiming(doubts=tuple(doubts))
     name, interval, times = found[0]
     others = [other for other in found[1:] if other[0] != "RecommendedDisplayFrameRate"]

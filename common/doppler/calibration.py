@@ -112,6 +112,8 @@ def _spectral_region(regions: Sequence[UltrasoundRegion], path: str | os.PathLik
             "file, or save the trace as PNG and give cm_s_per_px and y_baseline in labels.csv."
         )
     spectral = [region for region in regions if region.spatial_format == SPECTRAL]
+    # An ECG may be written as a spectrum too.
+    spectral = [region for region in spectral if region.data_type in DOPPLER_SPECTRA] or spectral
     if len(spectral) != 1:
         formats = ", ".join(str(region.spatial_format) for region in regions)
         raise CalibrationError(

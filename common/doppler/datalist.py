@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..data.dicom import is_dicom
 from ..data.listing import case_name, report_unused, visible_files
 from ..data.splits import assign_splits, check_fold, wanted_splits
 from ..errors import NoDataError, UnusableFileError
@@ -146,11 +147,9 @@ def _reason_against(path: Path) -> str:
     if path.suffix.lower() in SUFFIXES:
         return ""
     try:
-        with path.open("rb") as stream:
-            is_dicom = stream.read(132)[128:] == b"DICM"
+        return "" if is_dicom(path) else f"neither DICOM nor a picture ({', '.join(PICTURE_SUFFIXES)})"
     except OSError as error:
         return f"cannot be opened ({error.strerror})"
-    return "" if is_dicom else f"neither DICOM nor a picture ({', '.join(PICTURE_SUFFIXES)})"
 
 
 def _labels(root: Path, images: Mapping[str, Path]) -> dict[str, DopplerLabel]:

@@ -7,6 +7,7 @@ from ignite.engine import Engine
 
 from ..data.failures import FailureLog
 from ..evaluation.case_results import CaseResults
+from ..evaluation.familiarity import FamiliarityCheck
 from ..evaluation.rows import Row
 from ..files import write_csv
 from .beats import Beat, Peak, pair_beats, summarise_beats
@@ -28,10 +29,11 @@ class DopplerResults(CaseResults):
     Args:
         failures: where an image goes whose results cannot be written.
         weights: which weights made the result.
+        familiarity: see :class:`common.evaluation.CaseResults`.
     """
 
-    def __init__(self, failures: FailureLog, weights: Any = "") -> None:
-        super().__init__(failures, COLUMNS, weights)
+    def __init__(self, failures: FailureLog, weights: Any = "", familiarity: FamiliarityCheck | None = None) -> None:
+        super().__init__(failures, COLUMNS, weights, familiarity)
         self.peaks: list[Row] = []
 
     def _start(self, engine: Engine) -> None:
@@ -51,7 +53,8 @@ class DopplerResults(CaseResults):
         summary = {**means, "remark": remark}
         unit = "cm/s" if is_calibrated else "px"
         self.write_json(case, {**summary, "unit": unit, "beats": [_beat(beat) for beat in beats]})
-        draw_trace(self.file(case, ".png"), _cropped(item), beats, row, _caption(case, summary, remark))
+        title = self.caption(case, _caption(case, summary, remark))
+        draw_trace(self.file(case, ".png"), _cropped(item), beats, row, title)
         self.peaks += _peak_rows(case, beats)
         return summary
 

@@ -16,7 +16,6 @@ from .evaluation import mean_label as mean_label
 from .evaluation import rows_mean_absolute_error as rows_mean_absolute_error
 from .evaluation import rows_r_squared as rows_r_squared
 from .frames import FrameSource as FrameSource
-from .frames import trained_stride_ms as trained_stride_ms
 from .hmc_qu import hmc_qu_datalist as hmc_qu_datalist
 from .loss import PredictionLoss as PredictionLoss
 from .loss import RankNContrastLoss as RankNContrastLoss

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ..data.listing import log_skipped
+from ..data.listing import log_skipped, report_unused
 from ..data.splits import in_split
 from ..data.tables import number
 from ..errors import UnusableFileError
@@ -14,6 +14,8 @@ from ..errors import UnusableFileError
 CAMUS_FOLDS = 10
 PATIENTS_PER_FOLD = 50
 LAYOUTS = ("database_nifti", "training", "")
+_PATIENT = r"patient\d+"
+_FILES = re.compile(r"Info_[24]CH\.cfg|patient\d+_[24]CH_(half_sequence|sequence|ED|ES)(_gt)?\.(nii\.gz|mhd|z?raw)")
 
 
 def camus_datalist(
@@ -39,14 +41,20 @@ def camus_datalist(
         IEEE TMI 2019, https://doi.org/10.1109/TMI.2019.2900516
     """
     root = camus_root(Path(dataset_dir))
-    items, skipped = [], {}
+    items: list[dict[str, Any]] = []
+    skipped: dict[str, str] = {}
+    unused: dict[Path, str] = {}
     folders = [path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")] if root else []
     for folder in sorted(folders):
         try:
-            items.append(_item(folder, labelled))
+            sequence, *others = _sequences(folder)
+            items.append(_item(folder, sequence, labelled))
+            unused |= dict.fromkeys(others, f"{sequence.name} beside it is used")
         except (UnusableFileError, FileNotFoundError) as error:
             skipped[folder.name] = str(error)
-    log_skipped(str(root), skipped)
+    if split != "validation":  # a training lists its parts one after the other
+        log_skipped(str(root), skipped)
+        report_unused(str(root), unused)
     return in_split(items, split, fold, CAMUS_FOLDS)
 
 
@@ -59,16 +67,22 @@ def camus_root(dataset_dir: Path) -> Path | None:
     return None
 
 
-def _item(folder: Path, labelled: bool) -> dict[str, Any]:
-    patient = re.fullmatch(r"patient(\d+)", folder.name)
-    if patient is None:
-        raise UnusableFileError("expected a folder patientNNNN")
+def is_of_camus(path: Path, dataset_dir: Path) -> bool:
+    """Return whether a file is one that CAMUS has, or lies in a folder that is left out by its own name."""
+    root = camus_root(dataset_dir)
+    folders = path.relative_to(root).parts[:-1] if root and path.is_relative_to(root) else ()
+    if not folders or re.fullmatch(_PATIENT, folders[0]) is None:
+        return bool(folders)
+    return len(folders) == 1 and _FILES.fullmatch(path.name) is not None
+
+
+def _item(folder: Path, sequence: Path, labelled: bool) -> dict[str, Any]:
     info = read_info(folder / "Info_4CH.cfg")
     item: dict[str, Any] = {
         "case": folder.name,
-        "image": str(_sequence(folder)),
+        "image": str(sequence),
         "quality": info.get("ImageQuality", "").capitalize(),
-        "fold": (int(patient[1]) - 1) // PATIENTS_PER_FOLD % CAMUS_FOLDS,
+        "fold": (int(folder.name.removeprefix("patient")) - 1) // PATIENTS_PER_FOLD % CAMUS_FOLDS,
         "frame_range": _frame_range(info, folder / "Info_4CH.cfg"),
     }
     try:
@@ -86,12 +100,15 @@ def read_info(path: Path) -> dict[str, str]:
     return {key.strip(): value.strip() for key, value in pairs}
 
 
-def _sequence(folder: Path) -> Path:
+def _sequences(folder: Path) -> list[Path]:
+    """Return the four-chamber sequences of a patient, the one to use first."""
+    if re.fullmatch(_PATIENT, folder.name) is None:
+        raise UnusableFileError("expected a folder patientNNNN")
     names = [f"{folder.name}_4CH_{part}" for part in ("half_sequence.nii.gz", "sequence.nii.gz", "sequence.mhd")]
-    for name in names:
-        if (folder / name).is_file():
-            return folder / name
-    raise UnusableFileError(f"expected {' or '.join(names)}, found none")
+    found = [folder / name for name in names if (folder / name).is_file()]
+    if not found:
+        raise UnusableFileError(f"expected {' or '.join(names)}, found none")
+    return found
 
 
 def _frame_range(info: dict[str, str], path: Path) -> tuple[int, int]:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.frame_timing import POSSIBLE_INTERVAL_MS
+from ..data.motion import NOISY, unrest
 from ..errors import UnusableFileError
 
 # Grey levels from 0 to 255. A pixel above LIT shows something, one above WHITE is saturated.
@@ -100,6 +101,8 @@ def check_content(frames: NDArray[np.uint8], path: str | os.PathLike[str]) -> li
     doubts += _measured(
         path, ((float(moving.mean()), STILL, np.less, "a moving heart", "of the picture moving: it stands still"),)
     )
+    if unrest(grey) > NOISY:
+        doubts.append("it changes from frame to frame as noise does, not as a moving heart")
     black = float((grey.max(axis=(1, 2)) <= BLACK).mean())
     if black > BLACK_FRAMES:
         doubts.append(f"{black:.0%} of its frames are black")

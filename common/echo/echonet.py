@@ -48,7 +48,6 @@ def echonet_datalist(
     rows = _rows(root / "FileList.csv")
     files = visible_files(root / "Videos", recursive=False)
     videos = {path.stem: path for path in files if path.suffix.lower() == ".avi"}
-    report_unused(root, {path: "no AVI video" for path in files if path.suffix.lower() != ".avi"})
     untraced = _untraced(root) if traced else frozenset()
     unlisted = sorted(videos.keys() - {_stem(row) for row in rows})
     items, skipped = [], dict.fromkeys(unlisted, "no row in FileList.csv")
@@ -62,13 +61,20 @@ def echonet_datalist(
             items.append(item)
         except UnusableFileError as error:
             skipped[_stem(row)] = str(error)
-    log_skipped(str(root / "FileList.csv"), skipped)
+    if split != "validation":  # a training lists its parts one after the other
+        log_skipped(str(root / "FileList.csv"), skipped)
+        report_unused(root, {path: "no AVI video" for path in files if path.suffix.lower() != ".avi"})
     return _of_split(items, split, fold, folds)
 
 
 def is_echonet(dataset_dir: Path) -> bool:
     """Return whether the folder, or its A4C folder, holds a FileList.csv beside Videos."""
     return any((root / "FileList.csv").is_file() for root in (dataset_dir, dataset_dir / "A4C"))
+
+
+def is_of_echonet(path: Path, dataset_dir: Path) -> bool:
+    """Return whether a file lies where EchoNet has its videos, used or left out by name."""
+    return path.parent == _root(dataset_dir) / "Videos"
 
 
 def _root(dataset_dir: Path) -> Path:

@@ -2,10 +2,8 @@
 
 import math
 import os
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -136,15 +134,6 @@ def milliseconds_or_none(value: float | str | None) -> float | None:
     if not (math.isfinite(number) and number > 0):
         raise ValueError(f"stride_ms: expected milliseconds over 0, or none, found {value!r}")
     return number
-
-
-def trained_stride_ms(settings: Mapping[str, Any]) -> float | None:
-    """Return the stride in milliseconds of the weights' settings.
-
-    MONAI's command line drops a setting whose value is None; None is returned where `--stride_ms` was given so.
-    """
-    given = any(word.split("=")[0] == "--stride_ms" for word in sys.argv)
-    return None if given else settings.get("stride_ms")
 
 
 def stride_in_frames(stride: int, stride_ms: float | None, frame_interval_ms: float | None) -> int:

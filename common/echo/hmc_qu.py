@@ -62,9 +62,10 @@ def hmc_qu_datalist(
             items.append(item)
         else:
             skipped[name] = "no wall masks, which the published benchmark needs (masked)"
-    named = {_key(str(row[0])) for row in rows}
-    report_unused(root, {path: "no row in A4C.xlsx" for path in files if _key(path.stem) not in named})
-    log_skipped(str(root / "A4C.xlsx"), skipped)
+    if split != "validation":  # a training lists its parts one after the other
+        named = {_key(str(row[0])) for row in rows}
+        report_unused(root, {path: "no row in A4C.xlsx" for path in files if _key(path.stem) not in named})
+        log_skipped(str(root / "A4C.xlsx"), skipped)
     labels = {str(row): item["label"] for row, item in enumerate(items)}
     splits = assign_splits(dict(zip(labels, labels, strict=True)), fold, folds, seed, labels, shuffle="all")
     return [item for row, item in enumerate(items) if splits[str(row)] in wanted]
@@ -73,6 +74,11 @@ def hmc_qu_datalist(
 def is_hmc_qu(dataset_dir: Path) -> bool:
     """Return whether the folder holds the sheet of HMC-QU."""
     return (dataset_dir / "A4C.xlsx").is_file()
+
+
+def is_of_hmc_qu(path: Path, dataset_dir: Path) -> bool:
+    """Return whether a file lies where HMC-QU has its four-chamber videos, used or left out by name."""
+    return path.parent == dataset_dir / "A4C"
 
 
 def _rows(path: Path) -> list[list[Any]]:

@@ -8,6 +8,7 @@ import torch
 
 from ..data.failures import FailureLog
 from ..evaluation.case_results import CaseResults
+from ..evaluation.familiarity import FamiliarityCheck
 from .evaluation import ejection_fraction_row
 from .figures import draw_clip
 from .scores import EF_BANDS
@@ -24,10 +25,17 @@ class EjectionFractionResults(CaseResults):
         failures: where a video goes whose results cannot be written.
         disagreement: EF points between the lowest and the highest clip from which the clips are said to disagree.
         weights: which weights made the result.
+        familiarity: see :class:`common.evaluation.CaseResults`.
     """
 
-    def __init__(self, failures: FailureLog, disagreement: float = 10.0, weights: Any = "") -> None:
-        super().__init__(failures, COLUMNS, weights)
+    def __init__(
+        self,
+        failures: FailureLog,
+        disagreement: float = 10.0,
+        weights: Any = "",
+        familiarity: FamiliarityCheck | None = None,
+    ) -> None:
+        super().__init__(failures, COLUMNS, weights, familiarity)
         self.disagreement = disagreement
 
     def write_case(self, case: str, parts: list[Any]) -> dict[str, Any]:
@@ -55,7 +63,7 @@ class EjectionFractionResults(CaseResults):
         warning = ", CLIPS DISAGREE" if video["clips_disagree"] else ""
         warning += "" if video["plausible"] else "\nNOT PLAUSIBLE: " + "; ".join(reasons)
         title = f"{case}: EF {ef:.0f} % ({min(clips):.0f} to {max(clips):.0f} over {len(clips)} clips){warning}"
-        draw_clip(self.file(case, ".png"), torch.as_tensor(item["image"][0]).cpu(), title)
+        draw_clip(self.file(case, ".png"), torch.as_tensor(item["image"][0]).cpu(), self.caption(case, title))
         return {**video, "reasons": "; ".join(reasons)}
 
 

@@ -4,6 +4,9 @@ from ..figure import NOTE as NOTE
 from ..figure import figure as figure
 from .case_results import CaseResults as CaseResults
 from .evaluation import Evaluation as Evaluation
+from .familiarity import Familiarity as Familiarity
+from .familiarity import FamiliarityCheck as FamiliarityCheck
+from .familiarity import FitFamiliarity as FitFamiliarity
 from .intervals import Interval as Interval
 from .intervals import bootstrap_interval as bootstrap_interval
 from .intervals import paired_difference as paired_difference

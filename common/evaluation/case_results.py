@@ -1,5 +1,7 @@
 """Results of an inference, case by case: a case that cannot be written goes to `failed.csv`, the others go on."""
 
+import logging
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,8 +13,13 @@ from ..data.failures import FailureLog
 from ..data.output import safe_name
 from ..figure import NOTE
 from ..files import append_csv, write_csv, write_json
+from .familiarity import FamiliarityCheck
+
+logger = logging.getLogger(__name__)
 
 TABLE = "predictions.csv"
+FAMILIARITY_COLUMNS = ("familiarity", "unlike_training")
+_NAMED = 10
 
 
 class CaseResults(ABC):
@@ -26,10 +33,19 @@ class CaseResults(ABC):
         failures: where a case goes whose results cannot be written; its folder is where results are written.
         columns: columns of `predictions.csv`.
         weights: which weights made the results, named in every JSON file.
+        familiarity: says how far each case is from the training cases; every table, JSON file and caption has it.
     """
 
-    def __init__(self, failures: FailureLog, columns: Sequence[str], weights: Any = "") -> None:
-        self.failures, self.output, self.columns, self.weights = failures, failures.output, columns, str(weights)
+    def __init__(
+        self,
+        failures: FailureLog,
+        columns: Sequence[str],
+        weights: Any = "",
+        familiarity: FamiliarityCheck | None = None,
+    ) -> None:
+        self.failures, self.output, self.weights = failures, failures.output, str(weights)
+        self.familiarity = familiarity
+        self.columns = (*columns, *(FAMILIARITY_COLUMNS if familiarity else ()))
         self.rows: dict[str, dict[str, Any]] = {}
 
     def attach(self, engine: Engine) -> None:
@@ -37,6 +53,7 @@ class CaseResults(ABC):
         engine.add_event_handler(Events.STARTED, self._start)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._add)
         engine.add_event_handler(Events.COMPLETED, self._finish)
+        engine.add_event_handler(Events.EXCEPTION_RAISED, self._stop)
 
     @abstractmethod
     def write_case(self, case: str, parts: list[Any]) -> dict[str, Any]:
@@ -63,21 +80,44 @@ class CaseResults(ABC):
         return path
 
     def write_json(self, case: str, values: Mapping[str, Any]) -> None:
-        """Write `CASE.json`: the case, `values`, the weights and what the results are not for."""
-        write_json(self.file(case, ".json"), {"case": case, **values, "weights": self.weights, "note": NOTE})
+        """Write `CASE.json`: the case, `values`, its familiarity, the weights and what the results are not for."""
+        content = {"case": case, **values, **self._familiar(case), "weights": self.weights, "note": NOTE}
+        write_json(self.file(case, ".json"), content)
+
+    def caption(self, case: str, text: str) -> str:
+        """Return the heading of the case's figure: `text`, and a line that says so if it is unlike the training."""
+        familiar = self._familiar(case)
+        if not familiar.get("unlike_training"):
+            return text
+        return f"{text}\nUNLIKE THE TRAINING DATA: familiarity {familiar['familiarity']:g}"
+
+    def _familiar(self, case: str) -> dict[str, Any]:
+        if self.familiarity is None:
+            return {}
+        scores, known = self._scores.get(case, []), self.familiarity.known
+        if known is None or not scores or None in scores:
+            return dict.fromkeys(FAMILIARITY_COLUMNS)
+        percentile = known.percentile(math.fsum(scores) / len(scores))
+        return {"familiarity": round(percentile, 2), "unlike_training": percentile > known.limit}
 
     def _start(self, engine: Engine) -> None:
         self.rows = {}
         self._parts: dict[str, list[Any]] = {}
         self._expected: dict[str, int] = {}
         self._files: dict[str, list[Path]] = {}
+        self._scores: dict[str, list[Any]] = {}
+        if self.familiarity:
+            self.familiarity.start()
         write_csv(self.output.file(TABLE), [], self.columns)
 
     def _add(self, engine: Engine) -> None:
         batch: Any = engine.state.batch
         output: Any = engine.state.output
-        for item, result in zip(batch, output, strict=True):
+        check = self.familiarity
+        scores = check.scores([item["image"] for item in batch]) if check else [None] * len(batch)
+        for item, result, score in zip(batch, output, scores, strict=True):
             case = str(item["case"])
+            self._scores.setdefault(case, []).append(score)
             self._expected[case] = max(self._expected.get(case, 0), int(item.get("parts", 1)))
             parts = self._parts.setdefault(case, [])
             with self.failures.guard(case):
@@ -88,7 +128,7 @@ class CaseResults(ABC):
     def _close(self, case: str) -> None:
         parts = self._parts.pop(case)
         try:
-            row = {"case": case, **self.write_case(case, parts)}
+            row = {"case": case, **self.write_case(case, parts), **self._familiar(case)}
         except Exception as error:  # any reason may take one case down, none may take the others with it
             self.failures.add(case, error)
             for path in self._files.pop(case, []):
@@ -102,3 +142,15 @@ class CaseResults(ABC):
             self.failures.add(case, f"expected all parts of the case, found {len(self._parts[case])} before the end")
         self._parts = {}
         write_csv(self.output.file(TABLE), [self.rows[case] for case in sorted(self.rows)], self.columns)
+        self._stop()
+        unlike = [case for case, row in sorted(self.rows.items()) if row.get("unlike_training")]
+        if unlike:
+            more = f" and {len(unlike) - _NAMED} more" if unlike[_NAMED:] else ""
+            logger.warning(
+                f"{len(unlike)} of {len(self.rows)} cases are unlike the training data: "
+                f"{', '.join(unlike[:_NAMED])}{more}"
+            )
+
+    def _stop(self, *_: Any) -> None:
+        if self.familiarity:
+            self.familiarity.stop()

@@ -12,6 +12,7 @@ from ..data.failures import FailureLog
 from ..data.integrity import check_compressed
 from ..errors import UnusableFileError
 from ..evaluation.case_results import CaseResults
+from ..evaluation.familiarity import FamiliarityCheck
 from ..figure import figure
 from ..files import replacing
 from .analytic_signal import b_mode
@@ -48,14 +49,20 @@ class ElastographyResults(CaseResults):
         window: samples of the strain fit.
         image_format: suffix of the images: ".nii.gz", ".nii" or ".mha".
         weights: which weights made the result.
+        familiarity: see :class:`common.evaluation.CaseResults`.
     """
 
     def __init__(
-        self, failures: FailureLog, window: int = 43, image_format: str = ".nii.gz", weights: Any = ""
+        self,
+        failures: FailureLog,
+        window: int = 43,
+        image_format: str = ".nii.gz",
+        weights: Any = "",
+        familiarity: FamiliarityCheck | None = None,
     ) -> None:
         if image_format not in (".nii.gz", ".nii", ".mha"):
             raise ValueError(f"image_format: expected '.nii.gz', '.nii' or '.mha', found {image_format!r}")
-        super().__init__(failures, _COLUMNS, weights)
+        super().__init__(failures, _COLUMNS, weights, familiarity)
         self.window, self.suffix = window, image_format
 
     def write_case(self, case: str, parts: list[Any]) -> dict[str, Any]:
@@ -100,7 +107,8 @@ class ElastographyResults(CaseResults):
         columns = 2 + len(strains)
         inches = float(np.clip(4.5 * extent[1] / extent[2], 1.0, 4.0)) + 1.2
         limits = colour_limits([next(iter(strains.values())).strain])
-        with figure(self.file(case, ".png"), inches * columns, 5.2, f"{case}: {remark or 'frames agree'}") as made:
+        title = self.caption(case, f"{case}: {remark or 'frames agree'}")
+        with figure(self.file(case, ".png"), inches * columns, 5.2, title) as made:
             axes = made.subplots(1, columns, squeeze=False)[0]
             shown = axes[0].imshow(background, cmap="gray", vmin=-50, vmax=0, extent=extent)
             made.colorbar(shown, ax=axes[0], shrink=0.8, label="dB")

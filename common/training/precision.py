@@ -22,16 +22,18 @@ class PrecisionInferer(SimpleInferer):
     loss and optimizer stay in float32.
 
     Args:
-        precision: "bfloat16"; "float32" is a plain call, and so is "mixed", which the engine itself sees to.
+        precision: "bfloat16", or "float32"; "mixed" is left to the engine, whose `amp` it must turn on.
 
     Raises:
-        ValueError: for another `precision`.
+        ValueError: for another `precision`, or for "mixed" where there is no GPU.
     """
 
     def __init__(self, precision: str = "float32") -> None:
         super().__init__()
         if precision not in PRECISIONS:
             raise ValueError(f"precision: expected one of {', '.join(PRECISIONS)}, found {precision!r}")
+        if precision == "mixed" and not torch.cuda.is_available():
+            raise ValueError("precision: expected bfloat16 or float32 without a GPU, found 'mixed', which needs one")
         self.bfloat16 = precision == "bfloat16"
 
     def __call__(self, inputs: Tensor, network: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -43,7 +45,7 @@ class PrecisionInferer(SimpleInferer):
             args, kwargs: for the network.
         """
         if not self.bfloat16:
-            return network(inputs, *args, **kwargs)
+            return _in_float32(network(inputs, *args, **kwargs))
         with torch.autocast(inputs.device.type, torch.bfloat16):
             answer = network(inputs, *args, **kwargs)
         return _in_float32(answer)
@@ -51,7 +53,7 @@ class PrecisionInferer(SimpleInferer):
 
 def _in_float32(answer: Any) -> Any:
     if isinstance(answer, Tensor):
-        return answer.float() if answer.dtype == torch.bfloat16 else answer
+        return answer.float() if answer.dtype in (torch.bfloat16, torch.float16) else answer
     if isinstance(answer, Mapping):
         return {key: _in_float32(value) for key, value in answer.items()}
     return type(answer)(_in_float32(value) for value in answer) if isinstance(answer, (list, tuple)) else answer

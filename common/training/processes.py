@@ -42,4 +42,5 @@ def leave_together(network: nn.Module) -> None:
     """
     dist.barrier()
     dist.destroy_process_group()
-    network.reducer = network.logger = network.process_group = None
+    for kept in ("reducer", "logger", "process_group"):
+        setattr(network, kept, None)

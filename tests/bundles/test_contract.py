@@ -118,6 +118,13 @@ def test_validation_and_inference_prepare_a_case_alike(bundle, phantom, tmp_path
     torch.testing.assert_close(torch.as_tensor(same[0]["image"]), torch.as_tensor(wanted["image"]), rtol=0, atol=1e-6)
 
 
+@each_config
+def test_run_lists_take_the_command_line_first(path):
+    config = json.loads(path.read_text())
+    for run_id in {"training", "pretraining", "evaluating", "inferring", "cross_validating"} & config.keys():
+        assert config[run_id][0] == "$@typed(__local_refs)"
+
+
 @each_bundle
 @pytest.mark.parametrize("name", ["train.json", "pretrain.json"])
 def test_the_metric_that_decides_which_model_is_kept_is_computed(bundle, name):

@@ -13,7 +13,13 @@ PROGRAM = "/anywhere/monai/bundle/__main__.py"
 
 @pytest.fixture
 def config(tmp_path):
-    content = {"dataset_dir": "d", "stride_ms": None, "train": {"loader": {"_target_": "L"}, "plain": {"a": 1}}}
+    content = {
+        "dataset_dir": "d",
+        "stride_ms": None,
+        "epochs": 20,
+        "tta": True,
+        "train": {"loader": {"_target_": "L"}, "plain": {"a": 1}},
+    }
     (tmp_path / "train.json").write_text(json.dumps(content))
     (tmp_path / "overlay.json").write_text(json.dumps({"section": "test"}))
     return tmp_path
@@ -21,40 +27,67 @@ def config(tmp_path):
 
 @pytest.fixture(autouse=True)
 def _own_hook(monkeypatch):
-    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
 
 
 def check(folder, *words, files="train.json"):
+    """What the first call in a process puts into the config."""
     paths = [str(folder / name) for name in files.split(",")]
-    check_command_line(
-        [PROGRAM, "run", "training", "--config_file", repr(paths) if len(paths) > 1 else paths[0], *words]
-    )
+    sys.excepthook, resolved = sys.__excepthook__, {}
+    file = repr(paths) if len(paths) > 1 else paths[0]
+    check_command_line(resolved, [PROGRAM, "run", "training", "--config_file", file, *words])
+    return resolved
 
 
-@pytest.mark.parametrize(
-    ("text", "kind"),
-    [
-        ("2024", "int"),
-        ("1e5", "float"),
-        ("(1)", "int"),
-        ("a,b", "tuple"),
-        ("{x}", "set"),
-        ("None", "NoneType"),
-        ("True", "bool"),
-        ("[a]", "list"),
-        ("$__import__('os')", "expression or reference"),
-        ("@x", "expression or reference"),
-        ("%x", "expression or reference"),
-    ],
-)
+NAMES = [
+    "2024",
+    "1e5",
+    "(1)",
+    "a,b",
+    "{x}",
+    "None",
+    "True",
+    "[a]",
+    "10:30",
+    "'x'",
+    "data/mine",
+    "a b",
+    "x=1",
+    "ä",
+    "0x10",
+]
+
+
+@pytest.mark.parametrize("text", [*NAMES, "./2024", "1.2.3.4", "1_000", "b'x'"])
+@pytest.mark.parametrize("name", ["dataset_dir", "output_dir", "model_dir", "weights", "bundle_root"])
+def test_a_path_is_the_word_that_was_typed(config, name, text):
+    assert check(config, f"--{name}", text) == check(config, f"--{name}={text}") == {name: text}
+    assert check(config, f"--{name.replace('_', '-')}", text) == {name: text}
+
+
+def test_a_word_like_a_flag_is_a_path_behind_an_equals_sign_only(config):
+    assert check(config, "--dataset_dir=-x") == {"dataset_dir": "-x"}
+    for words in (
+        ["--dataset_dir", "-x"],
+        ["--dataset_dir"],
+        ["--dataset_dir="],
+        ["--dataset_dir", "--stride_ms", "3"],
+    ):
+        with pytest.raises(ValueError, match="--dataset_dir: expected a path, found nothing"):
+            check(config, *words)
+
+
+@pytest.mark.parametrize("text", ["$__import__('os')", "@x", "%x"])
 @pytest.mark.parametrize("name", ["dataset_dir", "output_dir", "model_dir"])
-def test_a_folder_that_monai_takes_for_something_else_is_refused_with_what_to_write(config, name, text, kind):
+def test_a_folder_that_monai_resolves_itself_is_refused_with_what_to_write(config, name, text):
     with pytest.raises(ValueError) as raised:
         check(config, f"--{name}", text)
-    assert str(raised.value).endswith(f"found what MONAI reads as {kind}; write ./{text}")
-    check(config, f"--{name}", f"./{text}")
-    with pytest.raises(ValueError, match="expected a path"):
-        check(config, f"--{name}={text}")
+    assert str(raised.value).endswith(f"found what MONAI reads as expression or reference; write ./{text}")
+    assert check(config, f"--{name}", f"./{text}") == {name: f"./{text}"}
+
+
+def test_weights_may_be_an_expression(config):
+    assert check(config, "--pretrained", "$@model_dir + '/x.pt'") == {}
 
 
 def test_a_hash_in_a_folder_is_refused_however_it_is_written(config):
@@ -63,9 +96,29 @@ def test_a_hash_in_a_folder_is_refused_however_it_is_written(config):
             check(config, "--output_dir", text)
 
 
-@pytest.mark.parametrize("text", ["data/mine", "10:30", "a b", "-x", "x=1", "ä", "./2024", "1.2.3.4"])
-def test_a_path_is_a_path(config, text, caplog):
-    check(config, f"--dataset_dir={text}")
+@pytest.mark.parametrize("words", [["--stride_ms", "None"], ["--stride_ms=None"], ["--stride-ms", "None"]])
+def test_none_which_monai_drops_outranks_the_config(config, words):
+    assert check(config, *words) == {"stride_ms": None}
+    assert check(config, "--stride_ms", "3", "--nothing", "None") == {}
+
+
+def test_none_is_refused_where_a_number_is_expected(config):
+    with pytest.raises(ValueError, match="--epochs None: expected a value such as 20, found None"):
+        check(config, "--epochs", "None")
+    with pytest.raises(ValueError, match="--tta None: expected a value such as true, found None"):
+        check(config, "--tta", "None")
+
+
+def test_a_workflow_inside_another_one_keeps_its_own_settings(config):
+    check(config, "--output_dir", "2025")
+    inner = {}
+    check_command_line(inner, [PROGRAM, "run", "training", "--output_dir", "2025"])
+    assert inner == {}
+
+
+@pytest.mark.parametrize("text", ["data/mine", "10:30", "./2024"])
+def test_a_setting_that_is_known_is_not_warned_of(config, text, caplog):
+    check(config, f"--dataset-dir={text}")
     assert not caplog.text
 
 
@@ -100,23 +153,24 @@ def test_results_inside_the_input_are_refused_for_a_training_too(config):
 
 def test_another_program_is_left_alone():
     hook = sys.excepthook
-    check_command_line(["/x/pytest", "--dataset_dir", "2024"])
-    assert sys.excepthook is hook
+    resolved = {}
+    check_command_line(resolved, ["/x/pytest", "--dataset_dir", "2024"])
+    assert sys.excepthook is hook and resolved == {}
 
 
 SCRIPT = """
 from common.command_line import check_command_line
-check_command_line(["/anywhere/monai/bundle/__main__.py"])
+check_command_line({}, ["/anywhere/monai/bundle/__main__.py"])
 from common.data.tables import number
 try:
-    {}
+    LINE
 except Exception as error:
     raise RuntimeError("Failed to instantiate component") from error
 """
 
 
 def ended(folder, line):
-    (folder / "run.py").write_text(SCRIPT.format(line))
+    (folder / "run.py").write_text(SCRIPT.replace("LINE", line))
     words = [sys.executable, "-W", "ignore", str(folder / "run.py")]
     environment = {"PYTHONPATH": str(REPOSITORY)}
     finished = subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False, env=environment)

@@ -87,3 +87,13 @@ def test_refuses_slices_and_empty_batches():
         FlippedSliceInferer()(torch.zeros(1, 2, 8, 8), Copy())
     with pytest.raises(ValueError, match="batch_size: expected at least 1, found 0"):
         FlippedSliceInferer(batch_size=0)
+
+
+@torch.inference_mode()
+def test_bfloat16_moves_a_probability_by_its_last_digits_only():
+    torch.manual_seed(3)
+    network = TernausNet(in_channels=2, base_width=8).eval()
+    inputs = volume((1, 2, 32, 32, 3))
+    exact = FlippedSliceInferer((32, 32))(inputs, network)
+    rounded = FlippedSliceInferer((32, 32), precision="bfloat16")(inputs, network)
+    assert rounded.dtype == torch.float32 and 0 < (rounded - exact).abs().max() < 0.01

@@ -7,6 +7,8 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
+from pydicom.data import get_testdata_file
+from pydicom.encaps import encapsulate
 
 from common.cine import read_cine
 from common.cine.dicom import read_dicom_slice, read_stack
@@ -228,6 +230,26 @@ def test_jpeg_lossless_frames_equal_the_uncompressed_ones(tmp_path):
         written.save_as(tmp_path / "jpeg" / file.name)
     for plain, packed in zip(read_cine(tmp_path / "plain").slices, read_cine(tmp_path / "jpeg").slices, strict=True):
         assert np.array_equal(plain.frames, packed.frames)
+
+
+@pytest.mark.parametrize("name", ["jpeg_ls_lossless", "jp2klossless", "RLE"])
+def test_compressed_frames_equal_the_uncompressed_ones(tmp_path, name):
+    files = []
+    for slope in (1, 2):  # something moves
+        dataset = pydicom.dcmread(get_testdata_file(f"MR_small_{name}.dcm", download=False))
+        dataset.RescaleSlope = slope
+        files.append(tmp_path / f"{slope}.dcm")
+        dataset.save_as(files[-1])
+    plain = pydicom.dcmread(get_testdata_file("MR_small.dcm", download=False)).pixel_array
+    assert np.array_equal(read_dicom_slice(files).frames, [plain, 2.0 * plain])
+
+
+def test_damaged_fragments_take_down_their_slice_in_one_sentence(tmp_path):
+    dataset = pydicom.dcmread(get_testdata_file("MR_small_jpeg_ls_lossless.dcm", download=False))
+    dataset.PixelData = encapsulate([bytes(500)])
+    dataset.save_as(tmp_path / "a.dcm")
+    with pytest.raises(UnusableFileError, match=r"a.dcm: expected whole pixel data in JPEG-LS Lossless.*, found .*; "):
+        read_dicom_slice([tmp_path / "a.dcm"])
 
 
 def test_rescale_slope_and_intercept_are_applied(tmp_path):

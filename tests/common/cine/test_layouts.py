@@ -287,6 +287,45 @@ def test_patient_of_another_layout_is_named(tmp_path, caplog):
     assert any("database/extra: not part of the layout: ACDC" in line for line in unused(caplog))
 
 
+def test_images_in_a_patients_folder_that_are_not_read_are_named(tmp_path, caplog):
+    write_acdc(tmp_path / "a")
+    for name in ("extra.nii.gz", "copy/patient001_4d.nii", "patient001_frame02.nii.gz"):
+        save(tmp_path / "a" / "patient001" / name, voxels())
+    (tmp_path / "a" / "patient001" / "MANDATORY_CITATION.md").write_text("text")
+    save(tmp_path / "m" / "A1" / "A1_sa.nii.gz", voxels())
+    save(tmp_path / "m" / "A1" / "A1_sa_gt.nii.gz", voxels())
+    save(tmp_path / "m" / "A1" / "A1_la.nii.gz", voxels())
+    with caplog.at_level(logging.WARNING):
+        assert [case["case"] for folder in "am" for case in cine_cases(tmp_path / folder)] == ["patient001", "A1"]
+    assert [line.split(": not used ")[1] for line in unused(caplog)] == [
+        "patient001/copy/patient001_4d.nii: of this patient patient001_4d.nii.gz is read",
+        "patient001/extra.nii.gz: of this patient patient001_4d.nii.gz is read",
+        "A1/A1_la.nii.gz: of this patient A1_sa.nii.gz is read",
+    ]
+
+
+def test_nifti_files_beside_dicom_files_are_named_in_every_layout(tmp_path, caplog):
+    write_stack(tmp_path / "loose")
+    write_stack(tmp_path / "scd" / "SCD0000101" / "CINESAX_300")
+    write_stack(tmp_path / "scd" / "SCD0000101" / "CINELAX_301")
+    write_stack(tmp_path / "kaggle" / "train" / "1" / "study" / "sax_5")
+    folders = ["loose", "scd/SCD0000101", "scd/SCD0000101/CINESAX_300", "kaggle/train/1", "kaggle/train/1/study"]
+    for folder in folders:
+        save(tmp_path / folder / "mask.nii.gz", mask(3, 20))
+    with caplog.at_level(logging.WARNING):
+        for folder in ("loose", "scd", "kaggle"):
+            assert len(cine_cases(tmp_path / folder)) == 1
+    beside = "not a cine (4D); the DICOM files beside it are taken"
+    assert [line.split(": not used ")[1] for line in unused(caplog)] == [
+        f"mask.nii.gz: {beside}",
+        f"SCD0000101/CINESAX_300/mask.nii.gz: {beside}",
+        "SCD0000101/CINELAX_301: of this patient CINESAX_300 is read",
+        "SCD0000101/mask.nii.gz: of this patient CINESAX_300 is read",
+        f"train/1/study/mask.nii.gz: {beside}",
+        "train/1/mask.nii.gz: of this patient study is read",
+    ]
+
+
 def test_public_sunnybrook_leaves_nothing_unused(tmp_path, caplog):
     public_sunnybrook(tmp_path)
     with caplog.at_level(logging.WARNING):

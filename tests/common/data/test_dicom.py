@@ -7,6 +7,7 @@ from pydicom.data import get_testdata_file
 from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from common.data import dicom, is_dicom, read_dicom
+from common.data.dicom import left_after_header
 from common.doppler.phantom_writers import save_dicom
 from common.errors import UnusableFileError
 from tests.common.data.test_ultrasound_dicom import region, write
@@ -111,3 +112,14 @@ def test_refuses_a_deflated_file_that_fills_the_memory(path, monkeypatch):
     monkeypatch.setattr(dicom, "LARGEST_INFLATED_BYTES", 900_000)
     with pytest.raises(UnusableFileError, match=r"a\.dcm: expected at most .* GB when decompressed, found more"):
         read_dicom(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "own"), [("MR_small.dcm", 12), ("MR_small_implicit.dcm", 8), ("MR_small_bigendian.dcm", 12)]
+)
+def test_counts_what_follows_the_header(name, own):
+    """64 x 64 pixels of 2 bytes, their own tag, type and length, and the padding element at the end of these files."""
+    path = get_testdata_file(name, download=False)
+    pixels = pydicom.dcmread(path)
+    after = sum(12 + len(element.value) for element in pixels if element.tag > 0x7FE00010 and element.VR == "OB")
+    assert left_after_header(path) == 64 * 64 * 2 + own + after

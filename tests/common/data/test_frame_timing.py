@@ -54,6 +54,11 @@ def test_names_two_elements_that_disagree():
     assert frame_timing(elements(FrameTime="33.3", CineRate="30"), 10).doubts == ()
 
 
+def test_names_a_vector_of_another_length_where_nothing_else_tells_the_time():
+    timing = frame_timing(elements(FrameTimeVector=["0", "20", "20"]), 10)
+    assert timing.interval_ms is None and timing.doubts == ("FrameTimeVector has 3 values for 10 frames",)
+
+
 def test_times_that_run_backwards_are_no_times():
     timing = frame_timing(elements(FrameTimeVector=["0", "20", "-20", "80"]), 4)
     assert timing.interval_ms is None and "FrameTimeVector" in timing.doubts[0]

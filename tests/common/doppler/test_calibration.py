@@ -58,6 +58,11 @@ def test_a_box_over_the_edge_is_cut():
     assert box == (0, 280, 799, 559)
 
 
+def test_an_ecg_that_is_written_as_a_spectrum_is_no_second_trace():
+    ecg = dataclasses.replace(TRACE, data_type=10, units_x=-1, missing=("PhysicalUnitsXDirection",), min_y=570)
+    assert spectral_calibration([ecg, TRACE], SIZE, "a.dcm") == spectral_calibration([TRACE], SIZE, "a.dcm")
+
+
 @pytest.mark.parametrize(
     ("regions", "message"),
     [

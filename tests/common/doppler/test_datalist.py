@@ -7,6 +7,7 @@ from PIL import Image
 
 from common.doppler import doppler_cases, doppler_datalist
 from common.errors import NoDataError
+from tests.common.data.test_ultrasound_dicom import write
 
 PARTS = ("training", "validation", "test")
 
@@ -159,6 +160,12 @@ def test_an_empty_or_absent_folder_names_the_remedy(tmp_path, name):
 def test_refuses_settings_outside_their_range(folder, settings, message):
     with pytest.raises(ValueError, match=message):
         doppler_datalist(folder, **settings)
+
+
+def test_dicom_without_preamble_and_suffix_is_an_image(tmp_path):
+    path = write(tmp_path / "IM_0001", np.zeros((2, 20, 30), np.uint8), "MONOCHROME2")
+    path.write_bytes(path.read_bytes()[132:])
+    assert names(doppler_cases(tmp_path)) == ["IM_0001"]
 
 
 def test_what_is_neither_dicom_nor_picture_is_named_once_with_the_reason(folder, caplog):

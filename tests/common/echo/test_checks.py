@@ -68,6 +68,21 @@ def test_doubts_black_frames_colour_saturation_and_little_motion():
     assert "stands still" in check_content(frames, "a.avi")[0]
 
 
+@pytest.mark.parametrize("strength", [4, 12, 40])
+@pytest.mark.parametrize("count", [6, 12, 60])
+def test_doubts_a_still_that_only_noise_moves(strength, count):
+    noise = np.random.default_rng(2).integers(-strength, strength + 1, (count, 112, 112, 1))
+    frames = np.clip(static(heart(size=112, count=count)).astype(int) + noise, 0, 255).astype(np.uint8)
+    assert check_content(frames, "a.avi") == ["it changes from frame to frame as noise does, not as a moving heart"]
+
+
+def test_does_not_take_a_noisy_heart_for_noise():
+    noise = np.random.default_rng(3).integers(-20, 21, (12, 112, 112, 1))
+    for seed in range(6):
+        frames = np.clip(heart(seed, 112).astype(int) + noise, 0, 255).astype(np.uint8)
+        assert check_content(frames, "a.avi") == []
+
+
 def test_large_frames_are_judged_as_small_ones():
     large = np.repeat(np.repeat(heart(), 12, axis=1), 12, axis=2)
     assert check_content(large, "a.avi") == []

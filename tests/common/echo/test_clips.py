@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from common.echo import ReadClips, ReadClipsd, echo_datalist, simulate_echo, trained_stride_ms
+from common.echo import ReadClips, ReadClipsd, echo_datalist, simulate_echo
 from common.echo import video as video_module
 from common.echo.clips import square_frames
 from common.echo.frames import evenly_spread, start_positions, stride_in_frames
@@ -147,14 +147,6 @@ def test_counts_frames_where_the_stride_in_milliseconds_is_none(video, word):
 def test_names_a_stride_that_is_none(word):
     with pytest.raises(ValueError, match="stride_ms: expected milliseconds over 0, or none, found"):
         ReadClips(stride_ms=word)
-
-
-@pytest.mark.parametrize("words", [["--stride_ms", "None"], ["--stride_ms=None"]])
-def test_none_on_the_command_line_outranks_the_weights(monkeypatch, words):
-    assert trained_stride_ms({"stride_ms": 120}) == 120
-    assert trained_stride_ms({}) is None
-    monkeypatch.setattr("sys.argv", ["python", "run", *words])
-    assert trained_stride_ms({"stride_ms": 120}) is None
 
 
 def test_names_the_file_without_a_frame_rate_and_the_remedy(tmp_path):

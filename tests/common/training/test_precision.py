@@ -45,3 +45,9 @@ def test_gradients_arrive_in_the_type_of_the_weights():
     network = Seen("tensor")
     PrecisionInferer("bfloat16")(torch.rand(1, 1, 8, 8), network).sum().backward()
     assert network.layer.weight.grad.dtype == torch.float32
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="mixed precision needs a GPU, and finds one")
+def test_mixed_precision_is_refused_where_it_would_have_no_effect():
+    with pytest.raises(ValueError, match="expected bfloat16 or float32 without a GPU, found 'mixed'"):
+        PrecisionInferer("mixed")

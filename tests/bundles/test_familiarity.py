@@ -1,0 +1,55 @@
+"""Results say how far their input is from the training data, and a training on other data moves the score."""
+
+import statistics
+
+import pytest
+
+from common.files import read_csv
+from tests.bundles.harness import BUNDLES, overrides, simulate, workflow
+
+FIRST = "cmr_hf_classify"
+first_by_default = pytest.mark.parametrize(
+    "bundle", [pytest.param(name, marks=() if name == FIRST else pytest.mark.slow) for name in BUNDLES]
+)
+# How many cases are enough, and settings of one kind of data and of another.
+KINDS = {
+    "cmr_hf_classify": (20, {"field_of_view_mm": 300.0}, {"field_of_view_mm": 150.0}),
+    "doppler_keypoint": (40, {"style": "plain"}, {"style": "cart"}),
+    "echo_coreecho": (60, {"variation": 0.0}, {"variation": 1.0}),
+    "elasto_flow": (40, {"noise_db": (35.0, 40.0)}, {"noise_db": (0.0, 5.0)}),
+    "hie_ladp_seg": (30, {"spacing_mm": [3.2, 3.2, 20.0]}, {"spacing_mm": [6.0, 6.0, 20.0]}),
+}
+
+
+@pytest.fixture
+def run(tmp_path):
+    def run(bundle, configs, run_id, data, **more):
+        folder = tmp_path / "out" / data.name / run_id
+        settings = overrides(bundle, data, tmp_path, **more) | {"output_dir": str(folder)}
+        kind = "infer" if configs == ["inference.json"] else "train"
+        flow = workflow(bundle, configs, run_id, kind, **settings)
+        flow.initialize()
+        flow.run()
+        flow.finalize()
+        return folder
+
+    return run
+
+
+@first_by_default
+def test_the_score_rises_on_other_data_and_falls_again_once_it_is_fitted_to_them(bundle, run, tmp_path):
+    cases, one, other = KINDS[bundle]
+    known = simulate(bundle, tmp_path / "known", cases=cases, seed=1, **one)
+    like = simulate(bundle, tmp_path / "like", cases=8, seed=2, **one)
+    others = simulate(bundle, tmp_path / "others", cases=cases, seed=3, **other)
+    unlike = simulate(bundle, tmp_path / "unlike", cases=8, seed=4, **other)
+
+    def score(data):
+        rows = read_csv(run(bundle, ["inference.json"], "inferring", data) / "predictions.csv")
+        assert {row["unlike_training"] for row in rows} <= {"True", "False"}
+        return statistics.median(float(row["familiarity"]) for row in rows)
+
+    run(bundle, ["train.json"], "training", known)
+    assert score(like) < 95 < 99 < score(unlike)
+    run(bundle, ["train.json", "evaluate.json"], "describing", others)
+    assert score(unlike) < 95

@@ -1,0 +1,46 @@
+"""`--precision` of inference has the effect that it names, in every bundle, with the shipped weights."""
+
+import pytest
+import torch
+from monai.bundle import ConfigParser
+
+from tests.bundles.harness import BUNDLES, overrides, root
+
+each_bundle = pytest.mark.parametrize("bundle", BUNDLES)
+
+
+def answered(bundle, data, work, precision):
+    """What the network gives for the first batch, with the types in which its layers computed."""
+    parser = ConfigParser()
+    parser.read_config(str(root(bundle) / "configs" / "inference.json"))
+    folders = {name: value for name, value in overrides(bundle, data, work).items() if name.endswith("_dir")}
+    del folders["model_dir"]
+    parser.update({"bundle_root": str(root(bundle)), "precision": precision, "device": "cpu", **folders})
+    network = parser.get_parsed_content("network_def").eval()
+    parser.get_parsed_content("load")
+    seen = set()
+    for layer in network.modules():
+        if isinstance(layer, (torch.nn.Conv2d, torch.nn.Conv3d, torch.nn.Linear)):
+            layer.register_forward_hook(lambda _layer, _inputs, output: seen.add(output.dtype))
+    batch = next(iter(parser.get_parsed_content("dataloader")))
+    with torch.inference_mode():
+        return parser.get_parsed_content("inferer")(batch["image"], network), seen
+
+
+@each_bundle
+def test_bfloat16_is_what_the_network_computes_in_and_the_answer_is_float32(bundle, phantom, tmp_path):
+    exact, exactly = answered(bundle, phantom(bundle), tmp_path, "float32")
+    rounded, roughly = answered(bundle, phantom(bundle), tmp_path, "bfloat16")
+    assert exactly == {torch.float32} and torch.bfloat16 in roughly
+    assert rounded.dtype == torch.float32 and rounded.shape == exact.shape
+    assert not torch.equal(rounded, exact)
+    # bfloat16 has 8 bits of mantissa, so each layer rounds to 0.4 %.
+    assert (rounded - exact).square().mean().sqrt() < 0.02 * exact.abs().max()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="mixed precision needs a GPU, and finds one")
+@each_bundle
+def test_mixed_precision_without_a_gpu_is_refused(bundle, phantom, tmp_path):
+    with pytest.raises(Exception, match="Failed to instantiate") as raised:
+        answered(bundle, phantom(bundle), tmp_path, "mixed")
+    assert "expected bfloat16 or float32 without a GPU" in str(raised.value.__cause__)

@@ -1,0 +1,27 @@
+import numpy as np
+import pytest
+
+from common.data.motion import NOISY, unrest
+
+
+def test_is_one_minus_the_cosine_of_the_step_of_a_turning_wave():
+    """For x = cos(w t), over whole turns: mean (x[t+1] - x[t])^2 = 2 (1 - cos w) / 2, variance 1 / 2."""
+    turns, count = 4, 4000
+    phases = 2 * np.pi * np.linspace(0, 1, 12)[:, None] + np.zeros(12)
+    step = 2 * np.pi * turns / count
+    frames = np.cos(step * np.arange(count)[:, None, None] + phases).astype(np.float32)
+    assert unrest(frames) == pytest.approx(1 - np.cos(step), rel=0.01)
+
+
+@pytest.mark.parametrize("count", [5, 12, 60])
+def test_is_one_or_a_little_more_for_noise(count):
+    """The variance about a sample's own mean is smaller by (n - 1) / n."""
+    frames = np.random.default_rng(0).normal(100, 5, (count, 120, 100)).astype(np.float32)
+    assert unrest(frames) == pytest.approx(count / (count - 1), rel=0.1)
+    assert unrest(frames) > NOISY
+
+
+def test_is_zero_for_a_still_and_does_not_depend_on_brightness_or_contrast():
+    assert unrest(np.ones((5, 20, 20), np.float32)) == 0
+    frames = np.random.default_rng(1).normal(0, 1, (9, 30, 30)).astype(np.float32).cumsum(axis=0)
+    assert unrest(7 * frames + 100) == pytest.approx(unrest(frames), rel=1e-4)
