@@ -56,7 +56,7 @@ class LoadCineSliced(MapTransform):
             image = d[key]
             whole = isinstance(image, str)
             found = read_nifti_slice(image, number) if whole else read_dicom_slice(image, number, phases)
-            name = str(image if whole else image[0])
+            name = str(image if whole else image[0][0] if isinstance(image[0], tuple) else image[0])
             _check_size(found, name)
             d[key] = cine_slice_tensor(found, name)
         return d

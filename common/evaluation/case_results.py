@@ -53,7 +53,6 @@ class CaseResults(ABC):
         engine.add_event_handler(Events.STARTED, self._start)
         engine.add_event_handler(Events.ITERATION_COMPLETED, self._add)
         engine.add_event_handler(Events.COMPLETED, self._finish)
-        engine.add_event_handler(Events.EXCEPTION_RAISED, self._stop)
 
     @abstractmethod
     def write_case(self, case: str, parts: list[Any]) -> dict[str, Any]:
@@ -142,7 +141,8 @@ class CaseResults(ABC):
             self.failures.add(case, f"expected all parts of the case, found {len(self._parts[case])} before the end")
         self._parts = {}
         write_csv(self.output.file(TABLE), [self.rows[case] for case in sorted(self.rows)], self.columns)
-        self._stop()
+        if self.familiarity:
+            self.familiarity.stop()
         unlike = [case for case, row in sorted(self.rows.items()) if row.get("unlike_training")]
         if unlike:
             more = f" and {len(unlike) - _NAMED} more" if unlike[_NAMED:] else ""
@@ -150,7 +150,3 @@ class CaseResults(ABC):
                 f"{len(unlike)} of {len(self.rows)} cases are unlike the training data: "
                 f"{', '.join(unlike[:_NAMED])}{more}"
             )
-
-    def _stop(self, *_: Any) -> None:
-        if self.familiarity:
-            self.familiarity.stop()

@@ -105,10 +105,16 @@ def test_one_file_a_slice_equals_single_frame_files(tmp_path):
 
 
 def test_training_items_name_the_frames_of_a_file(tmp_path):
-    write_enhanced(tmp_path / "anna" / "a.dcm", stack(range(11, -1, -1)))
+    frames = [(np.pad(pixels, ((0, 24), (0, 18)), "edge"), *place) for pixels, *place in stack(range(11, -1, -1))]
+    write_enhanced(tmp_path / "anna" / "a.dcm", frames, Rows=32, Columns=24)
     items = cine_datalist(tmp_path, "all", labelled=False)
     assert [item["slice_number"] for item in items] == [0, 1, 2]
     assert LoadCineSliced("image")(items[1])["image"][0, 0, 0].tolist() == [400, 402, 404, 406]
+    write_enhanced(tmp_path / "anna" / "a.dcm", stack())
+    with pytest.raises(
+        UnusableFileError, match=r"^\S+/a\.dcm: expected slices of at least 24 x 24 pixels, found 6 x 8"
+    ):
+        LoadCineSliced("image")(items[1])
 
 
 def test_a_single_file_is_one_case(tmp_path):

@@ -114,3 +114,13 @@ def test_a_second_run_forgets_the_rows_of_the_first(tmp_path):
 def test_is_of_no_use_without_a_way_to_write_a_case(tmp_path):
     with pytest.raises(TypeError, match="write_case"):
         CaseResults(FailureLog(tmp_path), ["case"])
+
+
+def test_an_error_of_the_engine_ends_the_run(tmp_path):
+    def step(engine, batch):
+        raise FileNotFoundError("expected weights, found none")
+
+    engine = Engine(step)
+    Sums(FailureLog(tmp_path)).attach(engine)
+    with pytest.raises(FileNotFoundError):
+        engine.run([[("a", 1)]])
