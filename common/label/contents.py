@@ -9,8 +9,8 @@ from pathlib import Path
 
 import h5py
 
-from ..data.hdf5 import check_self_contained
 from ..errors import UnusableFileError
+from ..hdf5 import check_self_contained
 
 HEADER_BYTES = 2**20
 META_IMAGE = re.compile(rb"^\s*ElementDataFile\s*[=:][ \t]*([^\r\n]*)", re.MULTILINE | re.IGNORECASE)

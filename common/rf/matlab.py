@@ -9,9 +9,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.hdf5 import check_own_values, check_self_contained
 from ..data.integrity import LARGEST_BYTES, check_claimed_size
 from ..errors import UnusableFileError
+from ..hdf5 import check_own_values, check_self_contained
 from .stored import StoredArray
 
 _CHUNK_BYTES = 1 << 20

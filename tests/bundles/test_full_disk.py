@@ -67,11 +67,12 @@ def expected_cases(data, bundle):
 
 @pytest.mark.parametrize("bundle", harness.BUNDLES)
 def test_a_disk_that_is_full_throughout_ends_the_run_with_an_error_and_no_result(few, tmp_path, bundle):
+    data = few(bundle)
     with full_disk(30), pytest.raises((OSError, RuntimeError)) as caught:
-        infer(bundle, few(bundle), tmp_path / "output", **SETTINGS.get(bundle, {}))
+        infer(bundle, data, tmp_path / "output", **SETTINGS.get(bundle, {}))
     errors = [caught.value]
     while errors[-1].__cause__ is not None:
         errors.append(errors[-1].__cause__)
-    assert any(isinstance(error, OSError) and "no more room on the disk" in str(error) for error in errors)
+    assert any(isinstance(error, OSError) and "no more room on the disk" in str(error) for error in errors), errors
     left = [path for path in (tmp_path / "output").rglob("*") if path.is_file() and not path.name.startswith(".")]
     assert not left

@@ -3,7 +3,7 @@
 import os
 from typing import Any
 
-from ..errors import UnusableFileError
+from .errors import UnusableFileError
 
 _REMEDY = "save the values in the file itself"
 

@@ -2,8 +2,8 @@ import h5py
 import numpy as np
 import pytest
 
-from common.data.hdf5 import check_own_values, check_self_contained
 from common.errors import UnusableFileError
+from common.hdf5 import check_own_values, check_self_contained
 
 VALUES = np.arange(64.0).reshape(8, 8)
 
