@@ -17,12 +17,11 @@ def hf_class(ef_percent: float, threshold_percent: float = 50.0) -> int:
     """Return 1 (HFrEF) if the ejection fraction is below the threshold, else 0 (HFpEF).
 
     Raises:
-        ValueError: if the ejection fraction is not between -100 and 100 %, or the threshold not between 0 and 100 %.
+        ValueError: if the ejection fraction or the threshold is not between 0 and 100 %.
     """
     if not 0.0 < threshold_percent < 100.0:
         raise ValueError(f"expected an EF threshold between 0 and 100 %, found {threshold_percent}.")
-    # A wrong sign (EF < 0) can come out of measured volumes; a fraction above 1 cannot.
-    if not -100.0 <= ef_percent <= 100.0:
+    if not 0.0 <= ef_percent <= 100.0:
         raise ValueError(f"expected an ejection fraction in percent, found {ef_percent}.")
     return int(ef_percent < threshold_percent)
 
@@ -31,11 +30,12 @@ def ejection_fraction(diastolic_volume: float, systolic_volume: float) -> float:
     """Return 100 (D - S) / D in percent, for two volumes in the same unit.
 
     Raises:
-        ValueError: if the diastolic volume is not positive or the systolic one negative.
+        ValueError: if the diastolic volume is not larger than the systolic one, or that negative.
     """
-    if not (diastolic_volume > 0 and systolic_volume >= 0):
+    if not diastolic_volume > systolic_volume >= 0:
         raise ValueError(
-            f"expected a positive diastolic and a systolic volume, found {diastolic_volume} and {systolic_volume}."
+            f"expected a diastolic volume and a smaller systolic one, found {diastolic_volume:g} and "
+            f"{systolic_volume:g}; are they exchanged, or of one frame?"
         )
     return 100.0 * (diastolic_volume - systolic_volume) / diastolic_volume
 
@@ -44,7 +44,7 @@ def ejection_fraction_from_masks(diastole: np.ndarray, systole: np.ndarray) -> f
     """Return the ejection fraction in percent from two boolean masks of the cavity on the same grid of voxels.
 
     Raises:
-        ValueError: if the shapes differ or the diastolic mask is empty.
+        ValueError: if the shapes differ or the diastolic cavity is not the larger one.
     """
     if diastole.shape != systole.shape:
         raise ValueError(f"expected masks of one shape, found {diastole.shape} and {systole.shape}.")

@@ -22,7 +22,10 @@ from .sunnybrook import contour_folders, sunnybrook_patients
 
 _LOG = logging.getLogger(__name__)
 _ACDC_CAVITY, _MNMS_CAVITY = 3, 1
+_MASK_LABELS = (0, 1, 2, 3)
 _TABLES = re.compile(r"labels\.csv|.*M&Ms.*\.csv|(train|validate|test)\.csv|scd_patientdata\.csv|link\.csv")
+# Other programs write whole numbers as 1.0 where a cell of the column is empty.
+_CLASSES = {"1": 1, "0": 0, "1.0": 1, "0.0": 0, "hfref": 1, "hfpef": 0}
 _ARCHIVES = (".zip", ".tar", ".gz", ".tgz", ".7z", ".rar", ".bz2", ".xz")
 
 
@@ -208,7 +211,11 @@ def _mask(path: Path, patient: CinePatient, frame: int | None = None) -> np.ndar
     image, shape = open_nifti(path), nifti_shape(patient.image)
     if image.shape[:3] != shape[:3]:
         raise UnusableFileError(f"{path}: expected a mask of {shape[:3]} voxels like the image, found {image.shape}.")
-    return read_voxels(path, image, ... if frame is None else (..., frame))
+    voxels = read_voxels(path, image, ... if frame is None else (..., frame))
+    others = np.unique(voxels[~np.isin(voxels, _MASK_LABELS)])
+    if len(others):
+        raise UnusableFileError(f"{path}: expected a mask of the labels 0 to 3, found {others[:5].tolist()} in it.")
+    return voxels
 
 
 def _kaggle_volumes(table: Path) -> dict[str, float]:
@@ -237,7 +244,7 @@ def _apply_labels(table: Path, patients: Iterable[CinePatient]) -> None:
     for patient in patients:
         try:
             _apply_label(told.get(patient.case, {}), patient)
-        except (ValueError, KeyError) as error:
+        except UnusableFileError as error:
             _LOG.warning("%s: row of %s is not usable: %s", table, patient.case, error)
 
 
@@ -245,7 +252,9 @@ def _apply_label(row: dict[str, str], patient: CinePatient) -> None:
     if row.get("ef"):
         patient.ef = number(row["ef"], "ef in percent", 1.0, 100.0)
     elif row.get("label"):
-        label = {"1": 1, "0": 0, "hfref": 1, "hfpef": 0}[row["label"].casefold()]
+        label = _CLASSES.get(row["label"].casefold())
+        if label is None:
+            raise UnusableFileError(f"expected the label 1 (HFrEF) or 0 (HFpEF), found {row['label']!r}")
         patient.known_class = lambda _threshold: label
 
 

@@ -9,6 +9,7 @@ from ..data.listing import log_skipped, report_unused
 from ..data.splits import in_split
 from ..data.tables import number
 from ..errors import UnusableFileError
+from .echonet import EF_PERCENT
 
 # 500 patients in ten contiguous blocks of 50 numbers.
 CAMUS_FOLDS = 10
@@ -86,7 +87,7 @@ def _item(folder: Path, sequence: Path, labelled: bool) -> dict[str, Any]:
         "frame_range": _frame_range(info, folder / "Info_4CH.cfg"),
     }
     try:
-        item["label"] = number(info.get("EF", info.get("LVef")), "EF (EF or LVef)", 0, 100)
+        item["label"] = number(info.get("EF", info.get("LVef")), "EF (EF or LVef) in percent", *EF_PERCENT)
     except UnusableFileError:
         if labelled:
             raise

@@ -4,12 +4,13 @@ import os
 from pathlib import Path
 from typing import Any
 
-from ..data.listing import log_skipped, report_unused, visible_files
+from ..data.listing import case_name, log_skipped, report_unused, visible_files
 from ..data.splits import in_split, wanted_splits
 from ..data.tables import number, read_table
 from ..errors import UnusableFileError
 
 SPLITS = {"TRAIN": "training", "VAL": "validation", "TEST": "test"}
+EF_PERCENT = (1.0, 100.0)  # below are fractions
 # The published data sets leave out videos with fewer than two traced frames.
 LEAST_TRACED_FRAMES = 2
 
@@ -47,7 +48,10 @@ def echonet_datalist(
     root = _root(Path(dataset_dir))
     rows = _rows(root / "FileList.csv")
     files = visible_files(root / "Videos", recursive=False)
-    videos = {path.stem: path for path in files if path.suffix.lower() == ".avi"}
+    videos: dict[str, list[Path]] = {}
+    for path in files:
+        if path.suffix.lower() == ".avi":
+            videos.setdefault(path.stem, []).append(path)
     untraced = _untraced(root) if traced else frozenset()
     unlisted = sorted(videos.keys() - {_stem(row) for row in rows})
     items, skipped = [], dict.fromkeys(unlisted, "no row in FileList.csv")
@@ -90,21 +94,26 @@ def _rows(path: Path) -> list[dict[str, str]]:
 
 
 def _stem(row: dict[str, str]) -> str:
-    return row["FileName"].removesuffix(".avi")
+    """Return the name of a row's video, which tables give with its folder and suffix or without."""
+    return case_name(row["FileName"].replace("\\", "/"), (".avi",))
 
 
-def _item(row: dict[str, str], videos: dict[str, Path], labelled: bool, untraced: frozenset[str]) -> dict[str, Any]:
+def _item(
+    row: dict[str, str], videos: dict[str, list[Path]], labelled: bool, untraced: frozenset[str]
+) -> dict[str, Any]:
     case = _stem(row)
     if case not in videos:
         raise UnusableFileError("no video of this name in Videos")
+    if len(videos[case]) > 1:
+        raise UnusableFileError(f"expected one video of this name, found {' and '.join(p.name for p in videos[case])}")
     if case in untraced:
         raise UnusableFileError(f"fewer than {LEAST_TRACED_FRAMES} traced frames in VolumeTracings.csv")
     split = row["Split"].upper()
     if split not in ("TRAIN", "VAL", "TEST") and not split.isdigit():
         raise UnusableFileError(f"expected Split as TRAIN, VAL, TEST or the number of a fold, found {row['Split']!r}")
-    item: dict[str, Any] = {"case": case, "image": str(videos[case]), "split": split}
+    item: dict[str, Any] = {"case": case, "image": str(videos[case][0]), "split": split}
     try:
-        item["label"] = number(row["EF"], "EF", 0, 100)
+        item["label"] = number(row["EF"], "EF in percent", *EF_PERCENT)
     except UnusableFileError:
         if labelled:
             raise

@@ -48,7 +48,10 @@ def hmc_qu_datalist(
     check_fold(fold, folds)
     root = Path(dataset_dir)
     files = visible_files(root / "A4C", recursive=False)
-    videos = {_key(path.stem): path for path in files if path.suffix.lower() == ".avi"}
+    videos: dict[str, list[Path]] = {}
+    for path in files:
+        if path.suffix.lower() == ".avi":
+            videos.setdefault(_key(path.stem), []).append(path)
     items, skipped = [], {}
     rows = _rows(root / "A4C.xlsx")
     for row in rows:
@@ -102,12 +105,15 @@ def _rows(path: Path) -> list[list[Any]]:
     raise UnusableFileError(f"{path}: expected a header cell ECHO, found none; use the sheet of the data set.")
 
 
-def _item(row: list[Any], name: str, videos: dict[str, Path]) -> dict[str, Any]:
+def _item(row: list[Any], name: str, videos: dict[str, list[Path]]) -> dict[str, Any]:
     words = [str(cell or "").strip().lower() for cell in row[1 : SEGMENTS + 1]]
     if not set(words) <= LABELS.keys():
         raise UnusableFileError(f"expected six cells 'MI' or 'non-MI', found {words}")
     if _key(name) not in videos:
         raise UnusableFileError("no video of this name in A4C")
+    if len(videos[_key(name)]) > 1:
+        found = " and ".join(path.name for path in videos[_key(name)])
+        raise UnusableFileError(f"expected one video of this name, found {found}")
     try:
         first, last = int(row[REFERENCE_FRAME]), int(row[END_OF_CYCLE])
     except (TypeError, ValueError) as error:
@@ -116,7 +122,7 @@ def _item(row: list[Any], name: str, videos: dict[str, Path]) -> dict[str, Any]:
         raise UnusableFileError(f"expected a cycle of frames counted from 1, found {first} to {last}")
     return {
         "case": name,
-        "image": str(videos[_key(name)]),
+        "image": str(videos[_key(name)][0]),
         "label": max(LABELS[word] for word in words),
         "frame_range": (first - 1, last - 1),
         "masked": str(row[MASK_FLAG] or "").strip() == MASKED,

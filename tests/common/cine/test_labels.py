@@ -60,7 +60,7 @@ def test_mask_ef_counts_voxels():
     assert ejection_fraction_from_masks(diastole, systole) == pytest.approx(60.0)
     with pytest.raises(ValueError, match="one shape"):
         ejection_fraction_from_masks(diastole, systole[:3])
-    with pytest.raises(ValueError, match="positive diastolic"):
+    with pytest.raises(ValueError, match="a diastolic volume and a smaller systolic one, found 0 and 8"):
         ejection_fraction_from_masks(systole & False, systole)
 
 
@@ -76,6 +76,8 @@ def test_class_is_reduced_strictly_below_the_threshold(ef, threshold, label):
 def test_class_of_impossible_numbers_is_refused():
     with pytest.raises(ValueError, match="ejection fraction in percent"):
         hf_class(130.0)
+    with pytest.raises(ValueError, match="ejection fraction in percent"):
+        hf_class(-20.0)
     with pytest.raises(ValueError, match="ejection fraction in percent"):
         hf_class(float("nan"))
     with pytest.raises(ValueError, match="EF threshold"):

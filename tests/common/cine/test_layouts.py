@@ -47,6 +47,26 @@ def write_acdc(folder, name="patient001", systolic=5):
     save(folder / name / f"{name}_frame04_gt.nii.gz", mask(3, systolic))
 
 
+@pytest.mark.parametrize("value", [np.nan, 2.5, -1, 255])
+def test_a_mask_with_other_values_than_labels_gives_no_ejection_fraction(tmp_path, caplog, value):
+    write_acdc(tmp_path, "patient001")
+    write_acdc(tmp_path, "patient002")
+    image = mask(3, 5).astype(np.float32)
+    image[0, 0, 0] = value
+    save(tmp_path / "patient002" / "patient002_frame04_gt.nii.gz", image)
+    assert {item["case"] for item in cine_datalist(tmp_path, "all")} == {"patient001"}
+    assert f"frame04_gt.nii.gz: expected a mask of the labels 0 to 3, found [{float(value)}] in it" in caplog.text
+
+
+@pytest.mark.parametrize("systolic", [20, 25], ids=["of one size", "exchanged"])
+def test_masks_whose_systole_is_not_the_smaller_one_give_no_ejection_fraction(tmp_path, caplog, systolic):
+    write_acdc(tmp_path, "patient001")
+    write_acdc(tmp_path, "patient002", systolic=systolic)
+    assert {item["case"] for item in cine_datalist(tmp_path, "all")} == {"patient001"}
+    expected = f"expected a diastolic volume and a smaller systolic one, found 20 and {systolic}"
+    assert f"patient002: no ejection fraction from masks or contours: {expected}" in caplog.text
+
+
 @pytest.mark.parametrize("inside", ["database/training", "training", "."])
 def test_acdc_ef_comes_from_label_3_of_the_frames_in_info_cfg(tmp_path, inside):
     write_acdc(tmp_path / inside)
@@ -378,6 +398,13 @@ def test_fractions_and_what_is_no_number_are_no_ejection_fraction(tmp_path, capl
     with caplog.at_level(logging.WARNING):
         assert set(by_case(cine_datalist(tmp_path, "all"))) == {"bert"}
     assert "row of anna is not usable: expected ef in percent as a number from 1 to 100" in caplog.text
+
+
+def test_a_class_may_be_written_as_a_float_and_another_one_is_named(tmp_path, caplog):
+    any_folder(tmp_path)
+    (tmp_path / "labels.csv").write_text("patient_id,label\nanna,1.0\nbert,0.0\ncarl,2\n")
+    assert {item["case"]: item["label"] for item in cine_datalist(tmp_path, "all")} == {"anna": 1, "bert": 0}
+    assert "row of carl is not usable: expected the label 1 (HFrEF) or 0 (HFpEF), found '2'" in caplog.text
 
 
 def test_rows_of_one_patient_that_differ_are_refused(tmp_path):

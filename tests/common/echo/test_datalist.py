@@ -46,14 +46,32 @@ def test_takes_file_names_with_and_without_suffix(echonet):
     assert echonet_datalist(echonet) == before
 
 
-@pytest.mark.parametrize("ef", ["", "nan", "-3", "101", "normal"])
+@pytest.mark.parametrize("ef", ["", "nan", "-3", "101", "normal", "0", "0.55"])
 def test_leaves_out_an_impossible_ef_by_name(echonet, caplog, ef):
     name = change(echonet / "FileList.csv", 4, EF=ef)
     with caplog.at_level(logging.WARNING):
         assert len(echonet_datalist(echonet)) == 8
-    assert f"left out {name}: expected EF as a number from 0 to 100, found" in caplog.text and ef in caplog.text
+    assert (
+        f"left out {name}: expected EF in percent as a number from 1 to 100, found" in caplog.text and ef in caplog.text
+    )
     unlabelled = next(i for i in echonet_datalist(echonet, labelled=False) if i["case"] == name)
     assert "label" not in unlabelled
+
+
+@pytest.mark.parametrize("form", ["{}.AVI", "Videos/{}.avi", "Videos\\{}", "./Videos/{}.Avi"])
+def test_takes_file_names_as_other_programs_write_them(echonet, form):
+    expected = echonet_datalist(echonet, "all")
+    rows = read_csv(echonet / "FileList.csv")
+    write_csv(echonet / "FileList.csv", [{**row, "FileName": form.format(row["FileName"])} for row in rows])
+    assert echonet_datalist(echonet, "all") == expected
+
+
+def test_two_videos_of_one_name_are_named_and_neither_is_used(echonet, caplog):
+    name = read_csv(echonet / "FileList.csv")[0]["FileName"]
+    video = echonet / "Videos" / f"{name}.avi"
+    video.with_suffix(".AVI").write_bytes(video.read_bytes())
+    assert name not in {item["case"] for item in echonet_datalist(echonet, "all", traced=False)}
+    assert f"left out {name}: expected one video of this name, found {name}.AVI and {name}.avi" in caplog.text
 
 
 def test_leaves_out_rows_without_video_and_videos_without_row(echonet, caplog):
@@ -122,6 +140,7 @@ def test_orders_camus_from_diastole_to_systole(tmp_path):
         ({"ES": "99"}, "expected ED and ES in 1 to"),
         ({"ED": None}, "expected whole numbers ED, ES and NbFrame"),
         ({"EF": "no"}, "expected EF"),
+        ({"EF": "0.55"}, "expected EF (EF or LVef) in percent as a number from 1 to 100, found '0.55'"),
     ],
 )
 def test_leaves_out_a_camus_patient_with_a_wrong_info_file(tmp_path, caplog, change_to, reason):
@@ -174,6 +193,14 @@ def test_counts_hmc_qu_frames_from_one_and_any_segment_as_infarction(tmp_path):
     sheet(tmp_path / "A4C.xlsx", lambda page: [page.cell(3, n + 1, cell) for n, cell in enumerate(cells)])
     item = hmc_qu_datalist(tmp_path)[0]
     assert (item["label"], item["frame_range"]) == (1, (3, 19))
+
+
+def test_two_videos_of_hmc_qu_whose_names_differ_in_blanks_are_named_and_neither_is_used(tmp_path, caplog):
+    simulate_echo(tmp_path, cases=3, layout="hmc_qu", **TINY)
+    video = min((tmp_path / "A4C").glob("*.avi"))
+    (video.parent / f"{video.stem} .avi").write_bytes(video.read_bytes())
+    assert len(hmc_qu_datalist(tmp_path)) == 2
+    assert "expected one video of this name, found" in caplog.text and f"{video.stem} .avi" in caplog.text
 
 
 def test_takes_only_masked_hmc_qu_cases_unless_told(tmp_path):
