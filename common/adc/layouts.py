@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ..data.listing import case_name, visible_files
+from ..data.listing import case_name, listed_file, visible_files
 from ..data.tables import read_table
 from ..errors import NoDataError, UnusableFileError
 from .volumes import SUFFIXES, has_volume_suffix
@@ -90,8 +90,8 @@ def csv_datalist(dataset_dir: str | os.PathLike[str]) -> list[Item]:
     items: list[Item] = []
     for row, name in zip(rows, names, strict=True):
         maps = {"volume": row["image"]} if row.get("image") else {"ADC map": row.get("adc"), "Z map": row.get("zmap")}
-        paths = {title: [folder / cell] if cell else [] for title, cell in maps.items()}
-        item = _item(name, paths, [folder / row["label"]] if row.get("label") else [])
+        paths = {title: [listed_file(folder, cell)] if cell else [] for title, cell in maps.items()}
+        item = _item(name, paths, [listed_file(folder, row["label"])] if row.get("label") else [])
         if names.count(name) > 1:
             item["refused"] = f"{table}: expected each case once, found {names.count(name)} rows of {name}; rename them"
         items.append(item)

@@ -44,6 +44,12 @@ def case_name(path: str | os.PathLike[str], suffixes: Iterable[str]) -> str:
     return name[: -len(max(fitting, key=len))] or name if fitting else name
 
 
+def listed_file(folder: str | os.PathLike[str], cell: str) -> Path:
+    """Return the file that a cell of a table names, relative to `folder`; Windows writes backslashes into it."""
+    path = Path(folder) / cell
+    return path if path.exists() else Path(folder) / cell.replace("\\", "/")
+
+
 def printable(name: str | os.PathLike[str]) -> str:
     """Return a name for people: line ends, control characters and bytes that are not in UTF-8 become escapes."""
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in os.fspath(name))

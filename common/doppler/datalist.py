@@ -1,6 +1,7 @@
 """Datalists of Doppler images: folders of DICOM files or pictures, with labels.csv or without."""
 
 import logging
+import posixpath
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -177,11 +178,13 @@ def _matched(rows: Mapping[str, list[Row]], images: Mapping[str, Path], root: Pa
     """Return the rows by the image's path in the folder; labels may give the path, the name, or the bare stem."""
     by_alias: dict[str, set[str]] = {}
     for name in images:
-        for alias in {name, Path(name).name, case_name(name, SUFFIXES)}:
+        stem = case_name(name, SUFFIXES)
+        for alias in {name, Path(name).name, stem, Path(name).with_name(stem).as_posix()}:
             by_alias.setdefault(alias, set()).add(name)
     matched: dict[str, list[Row]] = {}
     for filename, lines in rows.items():
-        names = {filename} if filename in images else by_alias.get(filename, set())
+        given = filename if filename in images else posixpath.normpath(filename.replace("\\", "/"))
+        names = {given} if given in images else by_alias.get(given, set())
         if len(names) != 1:
             problem = "no image of this name" if not names else f"{len(names)} images of this name: give the path"
             _LOG.warning("%s: label of %s left out: %s", root / LABELS, filename, problem)

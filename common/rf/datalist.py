@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..data.listing import report_unused, visible_files
+from ..data.listing import listed_file, report_unused, visible_files
 from ..data.splits import SPLITS, assign_splits, check_fold, wanted_splits
 from ..data.stored_volume import stored_volume
 from ..data.tables import read_table
@@ -121,7 +121,7 @@ def rf_csv_pairs(path: str | Path) -> list[dict[str, Any]]:
             raise UnusableFileError(f"{path}: expected the columns case, pre, post, found {', '.join(row)}")
         case = row["case"] or f"pair_{number}"
         frames = [row.get("pre_frame") or "0", row.get("post_frame") or ("1" if row["pre"] == row["post"] else "0")]
-        files = [str(path.parent / row[name].replace("\\", "/")) for name in ("pre", "post")]
+        files = [str(listed_file(path.parent, row[name])) for name in ("pre", "post")]
         numbers = [int(frame) if frame.isdecimal() else frame for frame in frames]
         items.append(_item(case, row.get("sequence") or case, files, numbers))
     if not items:

@@ -110,6 +110,13 @@ class LoadRfPaird(Transform):
             return {}
         if record.sample_mm is None or record.pitch_mm is None:
             raise UnusableFileError(f"{data['pre']}: expected fs_hz, sound_speed_m_s and pitch_m beside axial_mm")
+        for name in ("axial_mm", "lateral_mm", "axial_strain"):
+            if known[name].shape != record.frames.shape[1:] or not np.isfinite(known[name]).all():
+                raise UnusableFileError(
+                    f"{data['pre']}: expected {name} as a finite number for each of {record.frames.shape[1]} x "
+                    f"{record.frames.shape[2]} samples, found {known[name].shape} with "
+                    f"{int((~np.isfinite(known[name])).sum())} that are NaN or infinite; simulate the pair again"
+                )
         displacement = np.stack([known["lateral_mm"] / record.pitch_mm, known["axial_mm"] / record.sample_mm])
         inclusion = np.asarray(known.get("inclusion", np.full(5, np.nan)), dtype=np.float32).ravel()
         return {

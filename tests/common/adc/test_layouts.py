@@ -1,6 +1,9 @@
+from pathlib import Path
+
 import pytest
 
 from common.adc import bonbid_datalist, challenge_datalist, neonatal_adc_datalist, two_channel_datalist
+from common.adc.layouts import csv_datalist
 from common.errors import NoDataError, UnusableFileError
 
 
@@ -99,3 +102,17 @@ def test_rows_of_files_with_one_name_are_named_by_their_folders(tmp_path):
     rows = ["p1/adc.nii.gz,p1/z.nii.gz", "p2/adc.nii.gz,p2/z.nii.gz", "../p3/adc.nii,../p3/z.nii", "p4.mha,z4.mha"]
     (tmp_path / "datalist.csv").write_text("\n".join(["adc,zmap", *rows, ""]))
     assert [item["case"] for item in neonatal_adc_datalist(tmp_path)] == ["p1_adc", "p2_adc", "p3_adc", "p4"]
+
+
+def test_a_datalist_written_on_windows_names_files_with_backslashes(tmp_path):
+    for name in ("adc.mha", "z.mha", "l.mha", "a\\b.mha"):
+        (tmp_path / "x").mkdir(exist_ok=True)
+        (tmp_path / "x" / name).touch()
+    (tmp_path / "datalist.csv").write_text(
+        "case,adc,zmap,label\np7,x\\adc.mha,.\\x\\z.mha,x\\l.mha\np8,x/a\\b.mha,x/z.mha,\n"
+    )
+    one, other = csv_datalist(tmp_path)
+    assert [Path(path) for path in (*one["image"], one["label"])] == [
+        tmp_path / "x" / n for n in ("adc.mha", "z.mha", "l.mha")
+    ]
+    assert other["image"][0] == str(tmp_path / "x" / "a\\b.mha"), "a backslash in the name itself"

@@ -218,3 +218,11 @@ def test_files_that_differ_in_the_suffix_only_are_cases_of_their_own(folder):
     assert {"7.png", "7.jpg", "8"} <= cases(doppler_cases(folder))
     (folder / "labels.csv").write_text("filename,wave,x,y\n7.png,E,1,2\n7.jpg,E,1,2\n8.png,E,1,2\n")
     assert cases(doppler_datalist(folder, "all")) == {"7.png", "7.jpg", "8"}
+
+
+@pytest.mark.parametrize("form", ["more\\10.png", "./more/10.png", ".\\more\\10.png", "more/10"])
+def test_labels_name_files_as_windows_and_shells_write_them(folder, form):
+    table = folder / "labels.csv"
+    table.write_text(table.read_text() + f"{form},A,7,6,5,20,p9\n")
+    item = next(item for item in doppler_datalist(folder, "all") if item["case"] == "more_10")
+    assert item["peaks"] == {"E": [], "A": [(7, 6)]}

@@ -41,6 +41,20 @@ def test_exact_motion_is_in_samples_and_lines(tmp_path):
     np.testing.assert_allclose(result["inclusion"], content["inclusion"][0], rtol=1e-6)
 
 
+@pytest.mark.parametrize("name", ["axial_mm", "lateral_mm", "axial_strain"])
+@pytest.mark.parametrize(
+    "damage", [lambda value: np.where(value == value.max(), np.nan, value), lambda value: value[1:]]
+)
+def test_an_exact_motion_that_is_not_whole_is_refused_by_name(tmp_path, name, damage):
+    (path,) = simulate_rf_ultrasound(tmp_path, cases=1, samples=128, lines=8)
+    content = {key: value for key, value in loadmat(path).items() if not key.startswith("_")}
+    savemat(path, {**content, name: damage(content[name])})
+    with pytest.raises(
+        UnusableFileError, match=rf"{path.name}: expected {name} as a finite number for each of 128 x 8"
+    ):
+        LoadRfPaird(needs_answer=True)(rf_pairs(tmp_path)[0])
+
+
 def test_settings_reach_the_reader(tmp_path):
     FRAMES[:2].tofile(tmp_path / "a.raw")
     item = {"case": "a", "pre": str(tmp_path / "a.raw"), "post": str(tmp_path / "a.raw"), "pre_frame": 0}
