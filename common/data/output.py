@@ -6,6 +6,8 @@ import logging
 import os
 import re
 import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -14,7 +16,9 @@ from ..errors import OutputFolderError
 from ..files import PARTIAL, append_text, check_apart
 
 PREVIOUS = "previous"
-_WRITTEN, _LOCK = ".written.jsonl", ".lock"
+LOCK = ".lock"
+_WRITTEN = ".written.jsonl"
+_NO_FOLDER = (FileExistsError, NotADirectoryError)
 _LONGEST_NAME = 100
 
 logger = logging.getLogger(__name__)
@@ -31,6 +35,57 @@ def safe_name(case: str) -> str:
     return f"{name or 'case'}-{hashlib.sha256(case.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
 
 
+def make_folder(folder: Path) -> None:
+    """Make a folder, with those above it, where there is none.
+
+    Raises:
+        OutputFolderError: if that cannot be, such as where a file has its name.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        found = "a file of this name, or on the way to it" if isinstance(error, _NO_FOLDER) else error.strerror
+        raise OutputFolderError(
+            f"{folder}: expected a folder to write to, found {found}; choose another output_dir or model_dir"
+        ) from error
+
+
+def take(lock: FileLock, folder: Path) -> None:
+    """Acquire the lock of a folder.
+
+    Raises:
+        OutputFolderError: if another process, or another run in this one, holds it.
+    """
+    try:
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise OutputFolderError(
+            f"{folder}: expected a folder that no other run writes to, found one that a running process holds "
+            f"({Path(lock.lock_file).name}); wait for it or choose another output_dir or model_dir"
+        ) from error
+
+
+@contextmanager
+def held(*locks: Path) -> Iterator[None]:
+    """Keep other runs away from the folders of these lock files, which are made.
+
+    Raises:
+        OutputFolderError: if another run holds one, or a folder cannot be made.
+    """
+    with ExitStack() as stack:
+        for path in locks:
+            make_folder(path.parent)
+            lock = FileLock(str(path))
+            take(lock, path.parent)
+            stack.callback(_drop, lock)
+        yield
+
+
+def _drop(lock: FileLock) -> None:
+    Path(lock.lock_file).unlink(missing_ok=True)  # while it is held, so that nobody else's is removed
+    lock.release()
+
+
 class OutputFolder:
     """Keeps one run's files apart from the user's own, from another run's, and from those of an earlier run.
 
@@ -41,27 +96,21 @@ class OutputFolder:
 
     def __init__(self, folder: str | os.PathLike[str], source: str | os.PathLike[str] | None = None) -> None:
         self.folder, self.source = Path(folder), None if source is None else Path(source)
-        self._lock = FileLock(str(self.folder / _LOCK), timeout=0)
+        self._lock = FileLock(str(self.folder / LOCK), timeout=0)
         self._written: set[str] = set()
 
     def open(self) -> None:
         """Take the folder: nobody else may write to it, and what an earlier run wrote goes to `previous/`.
 
         Raises:
-            OutputFolderError: if the folder is, holds or lies in `source`, or if another run writes to it.
+            OutputFolderError: if the folder is, holds or lies in `source`, cannot be made, or another run writes to it.
         """
         if self.source is not None:
             check_apart(self.folder, self.source)
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self.folder)
         if int(os.environ.get("RANK", 0)):
             return  # torchrun: the first process has taken it
-        try:
-            self._lock.acquire()
-        except Timeout as error:
-            raise OutputFolderError(
-                f"{self.folder}: expected a folder that no other run writes to, found one that a running process holds "
-                f"({_LOCK}); wait for it or choose another output_dir"
-            ) from error
+        take(self._lock, self.folder)
         shutil.rmtree(self.folder / PARTIAL, ignore_errors=True)
         self._set_aside()
         self._written = set()

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,12 @@ from monai.handlers import LrScheduleHandler, ValidationHandler
 from torch import nn
 from torch.optim import Optimizer
 
+from ..data.output import LOCK, held
 from .best_model import KeepBest
 from .epoch_seed import EpochSeed
 from .finite_weights import StopIfNotFinite
 from .history import History
+from .processes import is_main_process
 from .progress_bar import ProgressBar
 from .resume import ResumeLoader, ResumeSaver
 
@@ -75,6 +78,7 @@ class Trainer(SupervisedTrainer):
         train_handlers: Sequence[Any] = (),
         **arguments: Any,
     ) -> None:
+        self.locks = [Path(output_dir) / LOCK, Path(model).parent / f".{Path(model).name}{LOCK}"]
         kept = network if kept_network is None else kept_network
         best = KeepBest(kept, model, metric, evaluator, mode, patience, val_interval, settings, half, beside_model)
         history = History(output_dir, evaluator, optimizer, title)
@@ -104,3 +108,12 @@ class Trainer(SupervisedTrainer):
             amp=precision == "mixed",
             **arguments,
         )
+
+    def run(self) -> None:  # type: ignore[override]  # as MONAI has it
+        """Train, while no other run may write to the same files.
+
+        Raises:
+            OutputFolderError: if another training writes to them.
+        """
+        with held(*self.locks) if is_main_process() else nullcontext():
+            super().run()

@@ -34,6 +34,12 @@ def test_the_temporary_name_keeps_double_suffixes(tmp_path):
     assert [p.name for p in (tmp_path / "deep").iterdir()] == ["mask.nii.gz"]
 
 
+@pytest.mark.parametrize("value", [float("inf"), float("-inf"), np.float32("inf")])
+def test_json_writes_infinity_as_null(tmp_path, value):
+    write_json(tmp_path / "a.json", {"x": value})
+    assert json.loads((tmp_path / "a.json").read_text()) == {"x": None}
+
+
 def test_json_takes_numpy_and_writes_nan_as_null(tmp_path):
     write_json(tmp_path / "a.json", {"x": np.float32(0.5), "y": [np.int64(3), float("nan")], "z": np.arange(2)})
     assert json.loads((tmp_path / "a.json").read_text()) == {"x": 0.5, "y": [3, None], "z": [0, 1]}

@@ -122,3 +122,11 @@ def test_a_name_that_does_not_fit_on_the_disk_spoils_no_other(tmp_path):
     folder.close()
     folder.open()
     assert {path.name for path in (tmp_path / "previous").glob("*.json")} == {"a.json", "b.json", "c.json"}
+
+
+@pytest.mark.parametrize("place", ["file", "file/folder", "file/a/b"])
+def test_a_file_in_place_of_the_folder_is_named(tmp_path, place):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(OutputFolderError, match=rf"{place}: expected a folder to write to, found a file of this name"):
+        OutputFolder(tmp_path / place).open()
+    assert (tmp_path / "file").read_text() == "x"

@@ -10,7 +10,7 @@ from monai.handlers import from_engine
 from torch import nn
 from torch.utils.data import DataLoader
 
-from common.errors import DivergedError
+from common.errors import DivergedError, OutputFolderError
 from common.files import read_csv
 from common.training import Trainer
 
@@ -25,7 +25,7 @@ class Recorder:
         engine.add_event_handler(Events.EPOCH_COMPLETED, self)
 
     def __call__(self, engine):
-        self.seen.append(sorted(path.name for path in self.folder.glob("*.*")))
+        self.seen.append(sorted(path.name for path in self.folder.glob("[!.]*.*")))
 
 
 def trainer(folder, learning_rate=0.1, **arguments):
@@ -80,3 +80,36 @@ def test_a_kept_network_may_be_a_part_of_the_one_in_training(tmp_path):
     trainer(tmp_path, kept_network=part).run()
     assert set(torch.load(tmp_path / "model.pt", weights_only=True)) == {"weight", "bias"}
     assert torch.load(tmp_path / "model.pt", weights_only=True)["weight"].shape == (2, 2)
+
+
+class Meanwhile:
+    """A handler that starts another training while one runs."""
+
+    def __init__(self, other):
+        self.other, self.reason = other, ""
+
+    def attach(self, engine):
+        engine.add_event_handler(Events.EPOCH_COMPLETED(once=1), self)
+
+    def __call__(self, engine):
+        with pytest.raises(OutputFolderError) as caught:
+            self.other.run()
+        self.reason = str(caught.value)
+
+
+def test_a_second_training_into_the_same_files_is_refused_while_the_first_runs(tmp_path):
+    meanwhile = Meanwhile(trainer(tmp_path))
+    trainer(tmp_path, train_handlers=[meanwhile]).run()
+    assert f"{tmp_path}: expected a folder that no other run writes to" in meanwhile.reason
+    trainer(tmp_path).run()
+
+
+def test_a_training_that_fails_gives_its_folders_free(tmp_path):
+    with pytest.raises(DivergedError):
+        trainer(tmp_path, learning_rate=float("inf")).run()
+    trainer(tmp_path).run()
+
+
+def test_an_infinite_metric_does_not_end_a_training_with_an_error_of_json(tmp_path):
+    trainer(tmp_path, learning_rate=1e30, max_epochs=1).run()
+    assert "Infinity" not in (tmp_path / "model.json").read_text()
