@@ -23,6 +23,7 @@ _STARTS = {
     b"version https://git-lfs": "a pointer of Git LFS in its place (git lfs pull fetches the file)",
 }
 _ZIP, _TEXT = b"PK\x03\x04", bytes(range(0x20, 0x7F)) + b"\t\n\r\f"
+_ZIP_FORMATS = (".npz", ".pt", ".pth", ".ckpt", ".bin")
 _TEXT_HEADERS = (".mhd", ".mha", ".nrrd", ".nhdr")
 
 
@@ -54,7 +55,7 @@ def other_kind(path: str | os.PathLike[str]) -> str:
     for start, kind in _STARTS.items():
         if plain.startswith(start):
             return kind
-    if head.startswith(_ZIP) and not name.endswith(".npz"):
+    if head.startswith(_ZIP) and not name.endswith(_ZIP_FORMATS):
         return "a ZIP archive (unpack it)"
     is_text = not name.endswith(_TEXT_HEADERS) and not head.translate(None, _TEXT)
     return "plain text" if is_text else ""

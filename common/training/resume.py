@@ -13,7 +13,7 @@ from torch import nn
 from ..errors import UnusableFileError
 from ..files import replacing
 from .processes import bare_network, is_main_process
-from .weights import write_checkpoint
+from .weights import check_archive, write_checkpoint
 
 logger = logging.getLogger(__name__)
 
@@ -90,6 +90,7 @@ class ResumeLoader:
             UnusableFileError: if the file is damaged, of another network, or lacks an object.
         """
         try:
+            check_archive(self.path)
             state = torch.load(self.path, map_location="cpu", weights_only=True)
             for name, item in self.objects.items():
                 _bare(item).load_state_dict(state[name])

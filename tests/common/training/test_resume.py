@@ -1,3 +1,5 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
@@ -186,6 +188,18 @@ def test_refuses_a_state_that_lacks_an_object_or_is_damaged(tmp_path, content):
     loader = ResumeLoader(tmp_path / "resume.pt", {"optimizer": torch.optim.SGD(nn.Linear(1, 1).parameters())}, True)
     with pytest.raises(UnusableFileError, match=r"resume\.pt: expected the state of this training.*without --resume"):
         loader(None)
+
+
+def test_refuses_a_state_with_one_changed_bit_in_a_value(tmp_path):
+    network = nn.Linear(64, 64)
+    ResumeSaver(tmp_path / "resume.pt", {"network": network})(
+        SimpleNamespace(state=SimpleNamespace(epoch=1, iteration=3))
+    )
+    content = bytearray((tmp_path / "resume.pt").read_bytes())
+    content[content.index(network.weight.detach().numpy().tobytes()) + 1000] ^= 4
+    (tmp_path / "resume.pt").write_bytes(content)
+    with pytest.raises(UnusableFileError, match=r"resume\.pt: expected the state of this training.*found others in"):
+        ResumeLoader(tmp_path / "resume.pt", {"network": nn.Linear(64, 64)}, True)(None)
 
 
 def test_the_file_holds_plain_types_only(tmp_path):

@@ -144,3 +144,21 @@ def test_weights_that_do_not_fit_on_the_disk_leave_the_old_ones_with_their_descr
         save_state(network(2), tmp_path / "model.pt", description={"epoch": 2})
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
     assert same(load_weights(network(3), tmp_path / "model.pt"), network(1))
+
+
+def test_a_checkpoint_without_json_is_refused_with_one_changed_bit_in_a_value(tmp_path):
+    network = nn.Linear(64, 64)
+    torch.save(network.state_dict(), tmp_path / "others.pt")
+    content = bytearray((tmp_path / "others.pt").read_bytes())
+    content[content.index(network.weight.detach().numpy().tobytes()) + 1000] ^= 4
+    (tmp_path / "others.pt").write_bytes(content)
+    with pytest.raises(
+        UnusableFileError, match=r"others\.pt: expected a state dict saved by torch.save, found .*damaged"
+    ):
+        start_from_pretrained(nn.Linear(64, 64), tmp_path / "others.pt")
+
+
+def test_a_checkpoint_of_the_form_before_archives_is_read(tmp_path):
+    network = nn.Linear(2, 1)
+    torch.save(network.state_dict(), tmp_path / "old.pt", _use_new_zipfile_serialization=False)
+    assert torch.equal(load_state(tmp_path / "old.pt")["weight"], network.weight)
