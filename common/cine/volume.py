@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.motion import NOISY, unrest
+from ..data.motion import FROZEN, NOISY, longest_still, unrest
 from ..errors import UnusableFileError
 
 _LOG = logging.getLogger(__name__)
 # Fewer frames of a beat may change as much from one to the next as noise does.
 _ENOUGH_FRAMES = 8
+_FROZEN_FRAMES = 4  # fewer in a row may be repeated ones
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,11 @@ def report(source: Path, cine: Cine) -> Cine:
     # One slice beyond the heart may be still.
     if cine.slices and all(len(part.frames) >= _ENOUGH_FRAMES and unrest(part.frames) > NOISY for part in cine.slices):
         cine.notes.append("the frames of every slice change from one to the next as noise does, not as a beating heart")
+    still = [longest_still(part.frames) for part in cine.slices]
+    if still and all(
+        count >= max(_FROZEN_FRAMES, FROZEN * len(part.frames)) for count, part in zip(still, cine.slices, strict=True)
+    ):
+        cine.notes.append(f"the picture stands still for {min(still)} frames in a row of every slice, as if frozen")
     for note in cine.notes:
         _LOG.warning("%s: %s", source, note)
     for number, reason in cine.skipped:

@@ -1,11 +1,15 @@
 """Whether pictures move as something does, or as noise."""
 
+from itertools import groupby
+
 import numpy as np
 from numpy.typing import NDArray
 
 # From frame to frame noise changes as much as over the whole cine (1), a heart less, even at 10 pictures a beat.
 NOISY = 0.95
 BLOCKS = 10
+# Frames in a row that show the same, of all frames, from which on a picture has frozen.
+FROZEN = 0.25
 
 
 def unrest(frames: NDArray[np.float32]) -> float:
@@ -25,3 +29,17 @@ def unrest(frames: NDArray[np.float32]) -> float:
     means = blocks.mean(axis=(2, 4), dtype=np.float64)
     variance = float(means.var(axis=0).mean())
     return float(np.square(np.diff(means, axis=0)).mean()) / (2 * variance) if variance else 0.0
+
+
+def longest_still(frames: NDArray[np.float32], change: float = 0.0, fraction: float = 0.0) -> int:
+    """Return how many frames in a row show the same, 0 where no two do.
+
+    Args:
+        frames: (T, ...), pixel values.
+        change: difference that a pixel must exceed to move.
+        fraction: of the pixels that must move for a frame to be another one.
+    """
+    steps = np.abs(np.diff(frames.reshape(len(frames), -1), axis=0)) > change
+    moves = steps.mean(axis=1) > fraction
+    longest = max((len(list(run)) for moving, run in groupby(moves) if not moving), default=0)
+    return longest + 1 if longest else 0

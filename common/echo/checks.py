@@ -2,13 +2,12 @@
 
 import os
 from collections.abc import Callable, Sequence
-from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..data.frame_timing import POSSIBLE_INTERVAL_MS
-from ..data.motion import NOISY, unrest
+from ..data.motion import FROZEN, NOISY, longest_still, unrest
 from ..errors import UnusableFileError
 
 # Grey levels from 0 to 255. A pixel above LIT shows something, one above WHITE is saturated.
@@ -24,8 +23,7 @@ STILL = (0.02, 0.2)
 BLACK_FRAMES = 0.05
 # The brightest pixels, of 255: a range of 0 to 1 or of 12 bits, or a gain that was turned down, is none of an export.
 FAINT = (0.12, 0.35)
-# Of a frozen picture: pixels that move from frame to frame, and frames in a row.
-STILL_STEP, FROZEN = 0.002, 0.25
+STILL_STEP = 0.002  # of a frozen picture: the fraction of its pixels that move from frame to frame
 COLOURED, COLOURFUL = 40, 0.05
 # A beat at 150 a minute; from 10 frames a second on the valves' and walls' motion is lost.
 SHORTEST_BEAT_MS, SLOWEST_INTERVAL_MS = 400.0, 100.0
@@ -107,7 +105,7 @@ def check_content(frames: NDArray[np.uint8], path: str | os.PathLike[str]) -> li
     doubts += _measured(
         path, ((float(moving.mean()), STILL, np.less, "a moving heart", "of the picture moving: it stands still"),)
     )
-    longest = _longest_still(grey[:, lit])
+    longest = longest_still(grey[:, lit], CHANGE, STILL_STEP)
     if longest >= max(LEAST_FRAMES, FROZEN * len(grey)):
         doubts.append(f"it stands still from frame to frame for {longest} frames in a row")
     if _darkest_corner(grey) > float(grey.mean()) + BLACK:
@@ -121,13 +119,6 @@ def check_content(frames: NDArray[np.uint8], path: str | os.PathLike[str]) -> li
     if float(colour.mean()) > COLOURFUL:
         doubts.append(f"{colour.mean():.0%} of the picture is coloured, as color Doppler is")
     return doubts
-
-
-def _longest_still(lit: NDArray[np.float32]) -> int:
-    """Return how many frames (T, N) in a row show the same; a single one does not count."""
-    moves = (np.abs(np.diff(lit, axis=0)) > CHANGE).mean(axis=1) >= STILL_STEP
-    steps = max((len(list(run)) for moving, run in groupby(moves) if not moving), default=0)
-    return steps + 1 if steps else 0
 
 
 def _darkest_corner(grey: NDArray[np.float32]) -> float:

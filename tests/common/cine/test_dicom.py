@@ -538,7 +538,7 @@ def test_empty_folder_and_folder_of_other_files_hold_no_data(tmp_path):
 
 def test_folder_of_files_that_are_not_dicom_is_an_error(tmp_path):
     (tmp_path / "a.dcm").write_bytes(b"GIF89a" * 100)
-    with pytest.raises(UnusableFileError, match=r"a\.dcm: expected a DICOM file, found another kind"):
+    with pytest.raises(UnusableFileError, match=r"a\.dcm: expected a DICOM file, found plain text"):
         read_cine(tmp_path)
 
 

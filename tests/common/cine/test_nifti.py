@@ -110,6 +110,17 @@ def test_no_usable_slice_is_an_error_that_lists_the_reasons(tmp_path):
         read_cine(save(tmp_path / "a.nii.gz", voxels))
 
 
+def test_cine_that_freezes_says_so_and_one_whose_frames_are_doubled_does_not(tmp_path):
+    rows, columns = np.mgrid[:40, :40]
+    radius = 8 + 4 * np.cos(2 * np.pi * np.arange(12) / 12)
+    beat = 300 / (1 + np.exp(np.hypot(rows - 20, columns - 20)[..., None, None] - radius)) + np.ones((1, 1, 2, 1))
+    frozen = np.concatenate([beat[..., :4], np.repeat(beat[..., 4:5], 8, axis=3)], axis=3).astype(np.int16)
+    (note,) = read_cine(save(tmp_path / "a.nii.gz", frozen)).notes
+    assert note == "the picture stands still for 8 frames in a row of every slice, as if frozen"
+    doubled = np.repeat(beat, 2, axis=3).astype(np.int16)
+    assert not read_cine(save(tmp_path / "b.nii.gz", doubled)).notes
+
+
 def test_cine_that_only_noise_moves_says_so(tmp_path):
     generator = np.random.default_rng(3)
     still = generator.integers(0, 500, (40, 40, 2, 1)) + generator.integers(-20, 21, (40, 40, 2, 12))
