@@ -13,7 +13,7 @@ from monai.data import ImageReader
 from monai.utils.enums import MetaKeys, SpaceKeys
 from numpy.typing import NDArray
 
-from ..data.integrity import check_claimed_size, check_compressed
+from ..data.integrity import check_claimed_size, check_compressed, check_kind
 from ..data.stored_volume import stored_volume
 from ..errors import UnusableFileError
 from ..files import replacing
@@ -173,6 +173,7 @@ def _known(path: PathLike) -> Path:
         raise UnusableFileError(f"{path}: expected an image file, found none")
     if not has_volume_suffix(file):
         raise UnusableFileError(f"{path}: expected a volume in {', '.join(SUFFIXES)}, found another suffix; convert it")
+    check_kind(file, "an image file")
     return file
 
 

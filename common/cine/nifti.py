@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..data.geometry import nifti_affine
-from ..data.integrity import check_claimed_size, check_compressed
+from ..data.integrity import check_claimed_size, check_compressed, check_kind
 from ..errors import UnusableFileError
 from .volume import Cine, CineSlice, check_pixels, report
 
@@ -134,6 +134,7 @@ def _opened(source: Path) -> Any:
 @lru_cache(maxsize=256)
 def _verify(source: Path, size: int, modified_ns: int) -> None:
     """Verify a file once for all its slices; `size` and `modified_ns` tell another file of the same name."""
+    check_kind(source, "a NIfTI file")
     check_compressed(source)
 
 

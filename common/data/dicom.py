@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from ..errors import UnusableFileError
+from .integrity import check_kind
 
 PREAMBLE = 128
 UNCOMPRESSED = ("1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2")
@@ -57,6 +58,7 @@ def read_dicom(
     Raises:
         UnusableFileError: if the file is no DICOM, is cut off or damaged, or holds none of the `tags`.
     """
+    check_kind(path, "a DICOM file")
     if not is_dicom(path):
         raise UnusableFileError(f"{path}: expected a DICOM file, found another kind of file; choose the DICOM series.")
     with silent_pydicom():

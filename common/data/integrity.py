@@ -1,4 +1,4 @@
-"""Damage and bombs found at the door: checksums of compressed files, and sizes that a header only claims."""
+"""Damage and bombs found at the door: other files under an image's name, checksums, and sizes only claimed."""
 
 import gzip
 import math
@@ -14,6 +14,50 @@ from .stored_volume import stored_volume
 LARGEST_BYTES = 4_000_000_000
 _CHUNK_BYTES = 1 << 20
 _REMEDY = "copy or download the file again"
+_HEAD_BYTES = 512
+_STARTS = {
+    b"<!doctype html": "a web page",
+    b"<html": "a web page",
+    b"<?xml": "XML text, such as a server's error message",
+    b"{": "JSON text, such as a server's error message",
+    b"version https://git-lfs": "a pointer of Git LFS in its place (git lfs pull fetches the file)",
+}
+_ZIP, _TEXT = b"PK\x03\x04", bytes(range(0x20, 0x7F)) + b"\t\n\r\f"
+_TEXT_HEADERS = (".mhd", ".mha", ".nrrd", ".nhdr")
+
+
+def check_kind(path: str | os.PathLike[str], expected: str) -> None:
+    """Refuse an empty file, and what downloads and transfers leave under the name of an image, by what it is.
+
+    Args:
+        path: any file.
+        expected: what it should be, for the error.
+
+    Raises:
+        UnusableFileError: for a web page, an error message, a pointer of Git LFS, a ZIP archive or plain text.
+    """
+    found = other_kind(path)
+    if found:
+        raise UnusableFileError(f"{path}: expected {expected}, found {found}; {_REMEDY}.")
+
+
+def other_kind(path: str | os.PathLike[str]) -> str:
+    """Return what a file is that cannot be an image; empty where it may be one, or is not there."""
+    name = os.fspath(path).lower()
+    if name.endswith(".raw") or not os.path.isfile(path):  # values without a header may be anything
+        return ""
+    with open(path, "rb") as stream:
+        head = stream.read(_HEAD_BYTES)
+    if not head:
+        return "an empty file"
+    plain = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
+    for start, kind in _STARTS.items():
+        if plain.startswith(start):
+            return kind
+    if head.startswith(_ZIP) and not name.endswith(".npz"):
+        return "a ZIP archive (unpack it)"
+    is_text = not name.endswith(_TEXT_HEADERS) and not head.translate(None, _TEXT)
+    return "plain text" if is_text else ""
 
 
 def check_compressed(path: str | os.PathLike[str], limit: int = LARGEST_BYTES) -> None:

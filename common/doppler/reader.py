@@ -16,6 +16,7 @@ from monai.utils import TransformBackends
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..data.integrity import check_kind
 from ..data.ultrasound_dicom import read_ultrasound, read_ultrasound_header
 from ..errors import UnusableFileError
 from .calibration import SMALLEST_TRACE_PX, Box, DopplerCalibration, check_calibration, spectral_calibration
@@ -99,6 +100,7 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[Any]:
     """Yield the picture as Pillow opens it, pixels not yet decoded; any error that it meets becomes one sentence."""
     from PIL import Image, UnidentifiedImageError
 
+    check_kind(path, f"a picture ({', '.join(PICTURE_FORMATS)})")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the limit below is stricter

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +22,10 @@ EMPTY = (0.01, 0.05)
 SATURATED = (0.5, 0.25)
 STILL = (0.02, 0.2)
 BLACK_FRAMES = 0.05
+# The brightest pixels, of 255: a range of 0 to 1 or of 12 bits, or a gain that was turned down, is none of an export.
+FAINT = (0.12, 0.35)
+# Of a frozen picture: pixels that move from frame to frame, and frames in a row.
+STILL_STEP, FROZEN = 0.002, 0.25
 COLOURED, COLOURFUL = 40, 0.05
 # A beat at 150 a minute; from 10 frames a second on the valves' and walls' motion is lost.
 SHORTEST_BEAT_MS, SLOWEST_INTERVAL_MS = 400.0, 100.0
@@ -76,8 +81,8 @@ def check_content(frames: NDArray[np.uint8], path: str | os.PathLike[str]) -> li
         path: file that the errors name.
 
     Raises:
-        UnusableFileError: if they are smaller than LEAST_SIDE_PX, black, nearly empty, saturated, of one grey level,
-            or still.
+        UnusableFileError: if they are smaller than LEAST_SIDE_PX, black, nearly empty, faint, saturated, of one grey
+            level, or still.
     """
     if min(frames.shape[1:3]) < LEAST_SIDE_PX:
         raise UnusableFileError(
@@ -92,6 +97,7 @@ def check_content(frames: NDArray[np.uint8], path: str | os.PathLike[str]) -> li
         path,
         (
             (float(lit.mean()), EMPTY, np.less, "a picture of the heart", "lit pixels only"),
+            (float(np.percentile(grey, 99.9)) / 255, FAINT, np.less, "grey levels to 255", "of them used"),
             (float((grey > WHITE).mean()), SATURATED, np.greater, "grey levels", "saturated pixels"),
         ),
     )
@@ -101,6 +107,11 @@ def check_content(frames: NDArray[np.uint8], path: str | os.PathLike[str]) -> li
     doubts += _measured(
         path, ((float(moving.mean()), STILL, np.less, "a moving heart", "of the picture moving: it stands still"),)
     )
+    longest = _longest_still(grey[:, lit])
+    if longest >= max(LEAST_FRAMES, FROZEN * len(grey)):
+        doubts.append(f"it stands still from frame to frame for {longest} frames in a row")
+    if _darkest_corner(grey) > float(grey.mean()) + BLACK:
+        doubts.append("its corners are brighter than its picture, as if black and white were exchanged")
     if unrest(grey) > NOISY:
         doubts.append("it changes from frame to frame as noise does, not as a moving heart")
     black = float((grey.max(axis=(1, 2)) <= BLACK).mean())
@@ -110,6 +121,20 @@ def check_content(frames: NDArray[np.uint8], path: str | os.PathLike[str]) -> li
     if float(colour.mean()) > COLOURFUL:
         doubts.append(f"{colour.mean():.0%} of the picture is coloured, as color Doppler is")
     return doubts
+
+
+def _longest_still(lit: NDArray[np.float32]) -> int:
+    """Return how many frames (T, N) in a row show the same; a single one does not count."""
+    moves = (np.abs(np.diff(lit, axis=0)) > CHANGE).mean(axis=1) >= STILL_STEP
+    steps = max((len(list(run)) for moving, run in groupby(moves) if not moving), default=0)
+    return steps + 1 if steps else 0
+
+
+def _darkest_corner(grey: NDArray[np.float32]) -> float:
+    """Return the mean grey level of the darkest corner of the frames: outside a sector all four are black."""
+    rows, columns = (max(1, size // 16) for size in grey.shape[1:])
+    ends = [(slice(None, rows), slice(-rows, None)), (slice(None, columns), slice(-columns, None))]
+    return min(float(grey[:, row, column].mean()) for row in ends[0] for column in ends[1])
 
 
 _REMEDY = "choose the apical four-chamber loop, in grey levels from 0 to 255"

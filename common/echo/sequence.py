@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..data.frame_timing import POSSIBLE_INTERVAL_MS
 from ..data.geometry import nifti_affine
-from ..data.integrity import check_claimed_size, check_compressed
+from ..data.integrity import check_claimed_size, check_compressed, check_kind
 from ..errors import UnusableFileError
 from .camus import read_info
 from .frames import FrameSource, source_of
@@ -28,6 +28,7 @@ def open_sequence(path: str | os.PathLike[str]) -> FrameSource:
     Raises:
         UnusableFileError: if the file is damaged, no sequence of 2D frames, or no image.
     """
+    check_kind(path, "a NIfTI or MetaImage sequence")
     check_compressed(path)
     is_nifti = Path(path).name.lower().endswith((".nii", ".nii.gz"))
     values, spacing, step = _nifti(path) if is_nifti else _metaimage(path)

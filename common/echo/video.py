@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..data.integrity import check_kind
 from ..errors import UnusableFileError
 from .frames import FrameSource, on_even_time
 
@@ -86,6 +87,7 @@ def open_video(path: str | os.PathLike[str]) -> FrameSource:
 def _compressed(path: str | os.PathLike[str]) -> _Stream:
     import av
 
+    check_kind(path, "a video")
     try:
         with open(path, "rb") as file, _opened(file) as container:
             if not container.streams.video:

@@ -7,10 +7,12 @@ cases of the kind that the weights know lies farther away.
 """
 
 import copy
+import hashlib
+import json
 import logging
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +23,7 @@ from sklearn.covariance import ledoit_wolf_shrinkage
 from torch import Tensor, nn
 
 from ..errors import UnusableFileError
-from ..files import replacing
+from ..files import DIGEST, replacing
 from ..training.processes import bare_network, is_main_process
 from ..training.weights import load_weights, sha256_of
 from .features import FeatureTap, image_statistics
@@ -137,11 +139,11 @@ class Familiarity(NamedTuple):
         return 100 * float(student_t.cdf((score - mean) / (deviation * math.sqrt(1 + 1 / count)), count - 1))
 
     def save(self, path: str | os.PathLike[str], model_sha256: str) -> None:
-        """Write plain tensors and words to `path`, with the SHA-256 of the weights that they belong to."""
+        """Write plain tensors and words to `path`, with a digest and the SHA-256 of the weights that they belong to."""
         gaussians = [one._asdict() for one in self.gaussians]
         content = {**self._asdict(), "gaussians": gaussians, "model_sha256": model_sha256}
         with replacing(path) as temporary:
-            torch.save(content, temporary)
+            torch.save({**content, DIGEST: _digest(content)}, temporary)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], weights: str | os.PathLike[str]) -> "Familiarity | None":
@@ -155,6 +157,8 @@ class Familiarity(NamedTuple):
             return None
         try:
             content = dict(torch.load(path, map_location="cpu", weights_only=True))
+            if content.pop(DIGEST) != _digest(content):
+                raise ValueError(f"{DIGEST} does not fit")
             model_sha256 = content.pop("model_sha256")
             found = cls(**{**content, "gaussians": [Gaussian(**one) for one in content["gaussians"]]})
             found.percentile(float(found.score([one.mean[None] for one in found.gaussians])))
@@ -167,6 +171,17 @@ class Familiarity(NamedTuple):
             logger.warning(f"{path} belongs to other weights than {weights}: run `describing` (train.json) to renew it")
             return None
         return found
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of what :meth:`Familiarity.save` writes; torch.load checks none of the values."""
+    tensors = [value for one in content["gaussians"] for value in one.values()]
+    words = {name: value for name, value in content.items() if name != "gaussians"}
+    shapes = [(str(value.dtype), list(value.shape)) for value in tensors]
+    digest = hashlib.sha256(json.dumps([words, shapes], sort_keys=True).encode())
+    for value in tensors:
+        digest.update(value.contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def familiarity_file(weights: str | os.PathLike[str]) -> Path:

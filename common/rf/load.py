@@ -14,6 +14,8 @@ from .settings import RfSettings
 
 # A millimetre of tissue at 40 MHz, and a beam beside others; recordings have thousands of samples and a hundred lines.
 LEAST_SAMPLES, LEAST_LINES = 64, 8
+# Mean over standard deviation of a frame: RF swings about zero; a rectified one has 1.3, an envelope of speckle 1.9.
+LARGEST_MEAN = 0.5
 
 
 class LoadRfPaird(Transform):
@@ -45,7 +47,7 @@ class LoadRfPaird(Transform):
 
         Raises:
             UnusableFileError: if a file cannot serve, has no such frame, the frames are too small, differ in size, are
-                equal, or one is constant.
+                equal, or one is constant or does not swing about zero.
         """
         before = read_rf(data["pre"], self.settings)
         after = before if data["post"] == data["pre"] else read_rf(data["post"], self.settings)
@@ -88,6 +90,13 @@ class LoadRfPaird(Transform):
             )
         if frame.min() == frame.max():
             raise UnusableFileError(f"{path}: frame {index + 1} is constant ({frame.flat[0]}); record it again")
+        mean, deviation = float(frame.mean(dtype=float)), float(frame.std(dtype=float))
+        if abs(mean) > LARGEST_MEAN * deviation:
+            raise UnusableFileError(
+                f"{path}: expected RF, which swings about zero, found a mean of {mean:.4g} at a standard deviation of "
+                f"{deviation:.4g} in frame {index + 1}, as an envelope, a B-mode image or RF with an offset has; "
+                "export RF, or subtract the offset from it"
+            )
         return frame
 
     def _answer(self, data: Mapping[str, Any], record: RfRecord) -> dict[str, Any]:

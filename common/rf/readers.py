@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.integrity import check_claimed_size, check_compressed
+from ..data.integrity import check_claimed_size, check_compressed, check_kind
 from ..errors import UnusableFileError
 from .matlab import mat_arrays
 from .settings import RfSettings
@@ -28,6 +28,7 @@ def stored_arrays(path: Path, settings: RfSettings) -> dict[str, StoredArray]:
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
         raise UnusableFileError(f"{path}: expected one of {', '.join(_READERS)}, found {path.suffix or 'no suffix'}")
+    check_kind(path, "an RF file")
     arrays: dict[str, StoredArray] = _named(path, lambda: reader(path, settings))
     return {name: _guarded(path, array) for name, array in arrays.items()}
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..data.integrity import other_kind
 from ..errors import UnusableFileError
 from ..files import read_sealed_json, replacing, write_sealed_json
 from .processes import bare_network
@@ -53,8 +54,9 @@ def read_checkpoint(path: str | os.PathLike[str], allowed: Sequence[type] = ()) 
         with torch.serialization.safe_globals(list(allowed)):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:
+        found = other_kind(path) or "another kind of file or a damaged one"
         raise UnusableFileError(
-            f"{path}: expected a state dict saved by torch.save, found {_kind(Path(path))}; download or save it again"
+            f"{path}: expected a state dict saved by torch.save, found {found}; download or save it again"
         ) from error
     if not isinstance(content, Mapping):
         raise UnusableFileError(
@@ -147,13 +149,6 @@ def has_start(path: str | os.PathLike[str] | None, model_dir: str | os.PathLike[
 def sha256_of(path: str | os.PathLike[str]) -> str:
     """Return the SHA-256 of a file, in hexadecimal."""
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
-
-
-def _kind(path: Path) -> str:
-    head = path.read_bytes()[:512].lstrip().lower()
-    if head.startswith((b"<!doctype", b"<html", b"<?xml")):
-        return "a web page (the download gave a page instead of the file)"
-    return "another kind of file or a damaged one" if head else "an empty file"
 
 
 def _check_sha256(path: Path) -> None:

@@ -49,11 +49,19 @@ def test_finds_the_byte_order_of_a_file_that_does_not_name_it():
     assert read_dicom(path).file_meta.TransferSyntaxUID == pydicom.uid.ExplicitVRBigEndian
 
 
-@pytest.mark.parametrize("content", [b"", b"no picture at all" * 30, b"<html>" * 50, b"\x89PNG\r\n\x1a\n" + bytes(90)])
-def test_names_a_file_of_another_kind(tmp_path, content):
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"", "an empty file"),
+        (b"no picture at all" * 30, "plain text"),
+        (b"<html>" * 50, "a web page"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(90), "another kind of file; choose"),
+    ],
+)
+def test_names_a_file_of_another_kind(tmp_path, content, kind):
     (tmp_path / "a.dcm").write_bytes(content)
     assert not is_dicom(tmp_path / "a.dcm")
-    with pytest.raises(UnusableFileError, match=r"a\.dcm: expected a DICOM file, found another kind of file; choose"):
+    with pytest.raises(UnusableFileError, match=rf"a\.dcm: expected a DICOM file, found {kind}"):
         read_dicom(tmp_path / "a.dcm")
 
 

@@ -45,6 +45,25 @@ def test_refuses_what_is_no_moving_picture(frames, said):
         check_content(frames, "a.avi")
 
 
+def test_refuses_and_doubts_what_uses_few_grey_levels():
+    with pytest.raises(UnusableFileError, match=r"expected grey levels to 255, found .*% of them used"):
+        check_content(heart() // 10, "a.avi")
+    assert "of them used" in check_content(heart() // 4, "a.avi")[0]
+
+
+def test_doubts_exchanged_black_and_white_at_any_contrast():
+    for frames in (255 - heart(), 240 - heart() // 10 * 9, 128 - heart() // 2):
+        [doubt] = [doubt for doubt in check_content(frames, "a.avi") if "saturated" not in doubt]
+        assert doubt == "its corners are brighter than its picture, as if black and white were exchanged"
+
+
+def test_doubts_a_picture_that_freezes_but_not_one_whose_frames_are_doubled():
+    frames = heart(count=20)
+    frozen = np.concatenate([frames[:10], np.repeat(frames[10:11], 50, axis=0)])
+    assert check_content(frozen, "a.avi") == ["it stands still from frame to frame for 50 frames in a row"]
+    assert check_content(np.repeat(frames, 3, axis=0), "a.avi") == []
+
+
 def test_refuses_a_still_under_a_moving_cursor():
     frames = static(heart(size=112))
     for number in range(12):

@@ -1,5 +1,6 @@
 import json
 import logging
+from random import Random
 
 import pytest
 import torch
@@ -170,6 +171,36 @@ def test_a_damaged_fit_is_named(model):
     file = familiarity_file(path)
     file.write_bytes(file.read_bytes()[:200])
     with pytest.raises(UnusableFileError, match=r"model\.familiarity\.pt: expected the familiarity of model\.pt"):
+        Familiarity.load(file, path)
+
+
+def test_a_fit_with_one_changed_bit_is_named_and_never_another_number(model):
+    path, _ = model()
+    file = familiarity_file(path)
+    whole, known, random = file.read_bytes(), Familiarity.load(file, path), Random(1)
+    refused = 0
+    for _ in range(40):
+        damaged = bytearray(whole)
+        damaged[random.randrange(len(whole))] ^= 1 << random.randrange(8)
+        file.write_bytes(damaged)
+        try:
+            found = Familiarity.load(file, path)
+        except UnusableFileError as error:
+            assert "model.familiarity.pt: expected the familiarity of model.pt" in str(error)
+            refused += 1
+        else:  # the change is between the values
+            assert found[:1] + found[2:] == known[:1] + known[2:]
+            for one, other in zip(found.gaussians, known.gaussians, strict=True):
+                assert all(torch.equal(value, expected) for value, expected in zip(one, other, strict=True))
+    assert refused > 0
+
+
+@pytest.mark.parametrize("change", [{"limit": 1.0}, {"layers": ("last",)}, {"scores": (9.0, 1.0, 30)}, {"more": 1}])
+def test_a_fit_that_was_edited_is_named(model, change):
+    path, _ = model()
+    file = familiarity_file(path)
+    torch.save({**torch.load(file, weights_only=True), **change}, file)
+    with pytest.raises(UnusableFileError, match=r"familiarity of model\.pt, found a damaged file"):
         Familiarity.load(file, path)
 
 

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 from scipy.io import loadmat, savemat
+from scipy.signal import hilbert
 
 from common.errors import UnusableFileError
 from common.rf import LoadRfPaird, RfSettings, rf_pairs, simulate_rf_ultrasound
@@ -63,6 +64,28 @@ def test_constant_frame_is_refused(tmp_path):
     savemat(tmp_path / "a.mat", {"Im1": FRAMES[0], "Im2": np.full((90, 9), 3.0)})
     with pytest.raises(UnusableFileError, match="frame 2 is constant"):
         LoadRfPaird()(rf_pairs(tmp_path)[0])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda rf: np.abs(hilbert(rf, axis=1)),
+        np.abs,
+        lambda rf: 20 * np.log10(np.abs(hilbert(rf, axis=1)) / 4 + 1e-3),
+        lambda rf: (4000 * rf + 32768).astype(np.uint16),
+        lambda rf: rf - 5,
+    ],
+    ids=["envelope", "rectified", "compressed", "unsigned", "negative offset"],
+)
+def test_what_does_not_swing_about_zero_is_no_rf(tmp_path, change):
+    np.save(tmp_path / "a.npy", change(FRAMES[:2]))
+    with pytest.raises(UnusableFileError, match=r"a\.npy: expected RF, which swings about zero, found a mean of"):
+        LoadRfPaird()(rf_pairs(tmp_path)[0])
+
+
+def test_rf_with_a_small_offset_is_read(tmp_path):
+    np.save(tmp_path / "a.npy", FRAMES[:2] + 0.3)
+    assert LoadRfPaird()(rf_pairs(tmp_path)[0])["pre"].shape == (1, 90, 9)
 
 
 def test_identical_frames_are_refused(tmp_path):

@@ -48,7 +48,12 @@ def test_a_damaged_file_and_one_of_other_things_are_named(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "found"),
-    [(b"\n<html><body>404</body></html>", "a web page"), (b"", "an empty file"), (b"x", "damaged")],
+    [
+        (b"\n<html><body>404</body></html>", "a web page"),
+        (b"", "an empty file"),
+        (b"x", "plain text"),
+        (b"\x80", "damaged"),
+    ],
 )
 def test_other_files_saved_as_weights_get_one_sentence(tmp_path, content, found):
     (tmp_path / "model.pth").write_bytes(content)
