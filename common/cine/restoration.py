@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ..evaluation.intervals import bootstrap_interval
 from ..evaluation.rows import Row
 from ..evaluation.table import EvaluationRow
-from ..files import replacing
+from ..figure import figure
 from ..training.processes import is_main_process
 
 
@@ -99,17 +99,13 @@ class RestorationPicture:
         ]
         if not rows or not is_main_process():
             return
-        from matplotlib.figure import Figure
-
-        figure = Figure(figsize=(8, 2.9 * len(rows)), layout="constrained")
-        for (kind, row), line in zip(rows, figure.subplots(len(rows), 3, squeeze=False), strict=True):
-            low, high = np.quantile(row.frames[0], [0.01, 0.995])
-            for axes, picture, title in zip(line, row.frames, ("original", "corrupted", "restored"), strict=True):
-                axes.imshow(picture, cmap="gray", vmin=low, vmax=high)
-                axes.set(xticks=[], yticks=[], title=title)
-            line[0].set_ylabel(f"{kind}\n{row.title}", fontsize=8)
-        with replacing(self.folder / "restoration.png") as temporary:
-            figure.savefig(temporary, dpi=110)
+        with figure(self.folder / "restoration.png", 8, 2.9 * len(rows)) as made:
+            for (kind, row), line in zip(rows, made.subplots(len(rows), 3, squeeze=False), strict=True):
+                low, high = np.quantile(row.frames[0], [0.01, 0.995])
+                for axes, picture, title in zip(line, row.frames, ("original", "corrupted", "restored"), strict=True):
+                    axes.imshow(picture, cmap="gray", vmin=low, vmax=high)
+                    axes.set(xticks=[], yticks=[], title=title)
+                line[0].set_ylabel(f"{kind}\n{row.title}", fontsize=8)
 
 
 def _array(value: Any) -> NDArray:

@@ -3,18 +3,16 @@
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..files import replacing
+from ..figure import figure
 from .network import EjectionFractionNet
 from .scores import bland_altman, mean_absolute_error, r_squared
 
-NOTE = "research use only, not a medical device"
 SHOWN_FRAMES = 6
 TITLE_LETTERS = 110  # in a line
 TSNE_FROM_CASES = 30
@@ -22,46 +20,41 @@ TSNE_FROM_CASES = 30
 
 def draw_agreement(path: Path, predicted: NDArray, actual: NDArray) -> None:
     """Write the scatter of predicted over reference EF and the Bland-Altman plot beside it."""
-    from matplotlib.figure import Figure
-
     agreement = bland_altman(predicted, actual)
-    figure = Figure(figsize=(8.4, 4), layout="constrained")
-    scatter, difference = figure.subplots(1, 2)
-    low = min(predicted.min(), actual.min()) - 3
-    high = max(predicted.max(), actual.max()) + 3
-    for border in (40, 50):
-        scatter.axvline(border, color="0.85", linewidth=0.8)
-        scatter.axhline(border, color="0.85", linewidth=0.8)
-    scatter.plot([low, high], [low, high], color="0.6", linestyle=":")
-    scatter.scatter(actual, predicted, s=14, alpha=0.7)
-    title = (
-        f"MAE {mean_absolute_error(predicted, actual):.1f}, R2 {r_squared(predicted, actual):.2f}, n = {len(actual)}"
-    )
-    scatter.set(xlabel="reference EF (%)", ylabel="predicted EF (%)", title=title, aspect="equal")
-    scatter.set(xlim=(low, high), ylim=(low, high))
-    difference.scatter(agreement.means, agreement.differences, s=14, alpha=0.7)
-    for value, style in ((agreement.bias, "-"), (agreement.lower, "--"), (agreement.upper, "--")):
-        difference.axhline(value, color="0.4", linestyle=style, linewidth=1)
-        difference.annotate(f"{value:+.1f}", (1, value), xycoords=("axes fraction", "data"), ha="right", va="bottom")
-    difference.set(xlabel="mean of both (%)", ylabel="predicted - reference (EF points)")
-    difference.margins(y=0.12)
-    difference.set_title("bias and 95 % limits of agreement")
-    _finish(figure, path)
+    with figure(path, 8.4, 4) as made:
+        scatter, difference = made.subplots(1, 2)
+        low = min(predicted.min(), actual.min()) - 3
+        high = max(predicted.max(), actual.max()) + 3
+        for border in (40, 50):
+            scatter.axvline(border, color="0.85", linewidth=0.8)
+            scatter.axhline(border, color="0.85", linewidth=0.8)
+        scatter.plot([low, high], [low, high], color="0.6", linestyle=":")
+        scatter.scatter(actual, predicted, s=14, alpha=0.7)
+        mae, r2 = mean_absolute_error(predicted, actual), r_squared(predicted, actual)
+        title = f"MAE {mae:.1f}, R2 {r2:.2f}, n = {len(actual)}"
+        scatter.set(xlabel="reference EF (%)", ylabel="predicted EF (%)", title=title, aspect="equal")
+        scatter.set(xlim=(low, high), ylim=(low, high))
+        difference.scatter(agreement.means, agreement.differences, s=14, alpha=0.7)
+        for value, style in ((agreement.bias, "-"), (agreement.lower, "--"), (agreement.upper, "--")):
+            difference.axhline(value, color="0.4", linestyle=style, linewidth=1)
+            difference.annotate(
+                f"{value:+.1f}", (1, value), xycoords=("axes fraction", "data"), ha="right", va="bottom"
+            )
+        difference.set(xlabel="mean of both (%)", ylabel="predicted - reference (EF points)")
+        difference.margins(y=0.12)
+        difference.set_title("bias and 95 % limits of agreement")
 
 
 def draw_embedding(path: Path, features: NDArray, actual: NDArray) -> None:
     """Write the map of the cases' embeddings in two dimensions, coloured by EF; left out for fewer than 3 cases."""
-    from matplotlib.figure import Figure
-
     if len(features) < 3:
         return
     places, name = _in_the_plane(features)
-    figure = Figure(figsize=(4.8, 4), layout="constrained")
-    axes = figure.add_subplot()
-    points = axes.scatter(places[:, 0], places[:, 1], c=actual, cmap="viridis", s=22)
-    axes.set(xticks=[], yticks=[], xlabel=f"{name} 1", ylabel=f"{name} 2", title="embeddings of the cases")
-    figure.colorbar(points, label="reference EF (%)")
-    _finish(figure, path)
+    with figure(path, 4.8, 4) as made:
+        axes = made.add_subplot()
+        points = axes.scatter(places[:, 0], places[:, 1], c=actual, cmap="viridis", s=22)
+        axes.set(xticks=[], yticks=[], xlabel=f"{name} 1", ylabel=f"{name} 2", title="embeddings of the cases")
+        made.colorbar(points, label="reference EF (%)")
 
 
 def draw_grad_cam(path: Path, network: EjectionFractionNet, cases: Sequence[tuple[str, Tensor]]) -> None:
@@ -75,7 +68,6 @@ def draw_grad_cam(path: Path, network: EjectionFractionNet, cases: Sequence[tupl
     References:
         Selvaraju et al., Grad-CAM, ICCV 2017
     """
-    from matplotlib.figure import Figure
     from monai.visualize.class_activation_maps import GradCAM
 
     if not cases:
@@ -84,36 +76,28 @@ def draw_grad_cam(path: Path, network: EjectionFractionNet, cases: Sequence[tupl
     frozen = [parameter.requires_grad for parameter in network.parameters()]
     network.requires_grad_(True)
     explain = GradCAM(nn_module=network, target_layers=f"encoder.blocks3.{len(network.encoder.blocks3) - 1}")
-    figure = Figure(figsize=(1.5 * SHOWN_FRAMES, 1.7 * len(cases)), layout="constrained")
-    grid = figure.subplots(len(cases), SHOWN_FRAMES, squeeze=False)
-    for line, (case, clip) in zip(grid, cases, strict=True):
-        heat = explain(clip.to(device), class_idx=0)[0, 0]
-        heat = torch.as_tensor(heat).cpu().numpy()
-        for axes, frame in zip(line, _spread(clip.shape[2]), strict=True):
-            axes.imshow(_grey(clip[0], frame), cmap="gray")
-            axes.imshow(1 - heat[frame], cmap="inferno", alpha=0.35, vmin=0, vmax=1)
-            axes.set(xticks=[], yticks=[])
-        line[0].set_ylabel(case, fontsize=7, parse_math=False)
-    figure.suptitle("Grad-CAM of the predicted EF", fontsize=9)
+    with figure(path, 1.5 * SHOWN_FRAMES, 1.7 * len(cases), "Grad-CAM of the predicted EF") as made:
+        grid = made.subplots(len(cases), SHOWN_FRAMES, squeeze=False)
+        for line, (case, clip) in zip(grid, cases, strict=True):
+            heat = torch.as_tensor(explain(clip.to(device), class_idx=0)[0, 0]).cpu().numpy()
+            for axes, frame in zip(line, _spread(clip.shape[2]), strict=True):
+                axes.imshow(_grey(clip[0], frame), cmap="gray")
+                axes.imshow(1 - heat[frame], cmap="inferno", alpha=0.35, vmin=0, vmax=1)
+                axes.set(xticks=[], yticks=[])
+            line[0].set_ylabel(case, fontsize=7)
     for parameter, flag in zip(network.parameters(), frozen, strict=True):
         parameter.requires_grad_(flag)
-    _finish(figure, path)
 
 
 def draw_clip(path: Path, clip: Tensor, title: str) -> None:
     """Write frames of a (C, T, H, W) clip in a row; the black ones that fill a short video's clip are left out."""
-    from matplotlib.figure import Figure
-
-    shown = title.encode("utf-8", "backslashreplace").decode()  # names of files hold bytes that no font has
-    lines = [part for line in shown.splitlines() for part in textwrap.wrap(line, TITLE_LETTERS)]
-    figure = Figure(figsize=(1.5 * SHOWN_FRAMES, 1.95 + 0.15 * len(lines)), layout="constrained")
+    lines = [part for line in title.splitlines() for part in textwrap.wrap(line, TITLE_LETTERS)]
     frames = list(dict.fromkeys(_spread(recorded_frames(clip))))
-    for axes, frame in zip(figure.subplots(1, len(frames), squeeze=False)[0], frames, strict=True):
-        axes.imshow(_grey(clip, frame), cmap="gray")
-        axes.set(xticks=[], yticks=[])
-        axes.set_xlabel(f"frame {frame + 1}", fontsize=7)
-    figure.suptitle("\n".join(lines), fontsize=9, parse_math=False)
-    _finish(figure, path)
+    with figure(path, 1.5 * SHOWN_FRAMES, 1.95 + 0.15 * len(lines), "\n".join(lines)) as made:
+        for axes, frame in zip(made.subplots(1, len(frames), squeeze=False)[0], frames, strict=True):
+            axes.imshow(_grey(clip, frame), cmap="gray")
+            axes.set(xticks=[], yticks=[])
+            axes.set_xlabel(f"frame {frame + 1}", fontsize=7)
 
 
 def recorded_frames(clip: Tensor) -> int:
@@ -149,9 +133,3 @@ def _in_the_plane(features: NDArray) -> tuple[NDArray, str]:
     from sklearn.decomposition import PCA
 
     return np.asarray(PCA(2).fit_transform(features)), "PCA"
-
-
-def _finish(figure: Any, path: Path) -> None:
-    figure.supxlabel(NOTE, fontsize=7, color="0.4")
-    with replacing(path) as temporary:
-        figure.savefig(temporary, dpi=110)
