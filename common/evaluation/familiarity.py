@@ -205,6 +205,13 @@ class FamiliarityCheck:
     def start(self) -> None:
         """Read the familiarity and listen to the network."""
         self.known = Familiarity.load(familiarity_file(self.weights), self.weights)
+        absent = set(self.known.layers) - {name for name, _ in self.network.named_modules()} if self.known else set()
+        if absent:
+            logger.warning(
+                f"{familiarity_file(self.weights)} is of another network, with {', '.join(sorted(absent))}: results do "
+                "not say how far their input is from the training data"
+            )
+            self.known = None
         self._tap = FeatureTap(self.network, self.known.layers) if self.known else None
 
     def stop(self) -> None:

@@ -23,7 +23,7 @@ REASONS = {
     "slow_scale": "cm/s: tissue Doppler or a wrong scale",
     "far_reference": "expected the baseline near rows",
     "outside": "expected a spectral region of at least 16 pixels within the",
-    "postscript": "found a file of another kind",
+    "postscript": "found plain text",
     "wide_scale": "expected cm_s_per_px as a number from 0.001 to 100, found '1e7'",
     "no_dicom": "expected a DICOM file",
     "no_picture": "expected a picture (PNG, JPEG, BMP, TIFF), found a file of another kind",

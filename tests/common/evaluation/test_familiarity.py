@@ -204,6 +204,13 @@ def test_a_fit_that_was_edited_is_named(model, change):
         Familiarity.load(file, path)
 
 
+def test_the_fit_of_another_network_is_not_used(model, tmp_path, caplog):
+    path, _ = model()
+    rows, _ = run(tmp_path / "out", path, nn.Sequential(nn.Conv2d(1, 1, 3)), {"usual": image(500)})
+    assert rows["usual"]["familiarity"] == ""
+    assert "model.familiarity.pt is of another network, with first" in caplog.text
+
+
 def test_an_image_of_another_number_of_channels_is_unlike(model, tmp_path):
     path, network = model()
     check = FamiliarityCheck(network, path)
