@@ -1,8 +1,8 @@
 """What `python -m monai.bundle run` is told, taken as it was typed.
 
-MONAI's command line reads values as Python: a folder `2024` becomes a number, `a,b` a tuple, `true` stays a word, `None` is
-dropped, `$x` is an expression that is run, `@x` and `%x` are references, `#` begins a part of a config, and settings that no config has
-are kept without a word.
+MONAI's command line reads values as Python: a folder `2024` becomes a number, `a,b` a tuple, `true` stays a word,
+`None` is dropped, `$x` is an expression that is run, `@x` and `%x` are references, `#` begins a part of a config, and
+settings that no config has are kept without a word.
 """
 
 import difflib
