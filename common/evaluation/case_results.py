@@ -146,6 +146,5 @@ class CaseResults(ABC):
         unlike = [case for case, row in sorted(self.rows.items()) if row.get("unlike_training")]
         if unlike:
             more = f" and {len(unlike) - _NAMED} more" if unlike[_NAMED:] else ""
-            logger.warning(
-                f"unlike the training data: {len(unlike)} of {len(self.rows)} cases ({', '.join(unlike[:_NAMED])}{more})"
-            )
+            named = ", ".join(unlike[:_NAMED]) + more
+            logger.warning(f"unlike the training data: {len(unlike)} of {len(self.rows)} cases ({named})")
