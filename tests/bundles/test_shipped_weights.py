@@ -12,7 +12,12 @@ from tests.bundles.harness import BUNDLES, root, workflow
 MEGABYTE = 1e6
 WITH_WEIGHTS = [bundle for bundle in BUNDLES if (root(bundle) / MODEL).is_file()]
 WITH_PLAN = [bundle for bundle in BUNDLES if (root(bundle) / "studies" / "weights.json").is_file()]
-FILES = [path for bundle in BUNDLES for path in sorted((root(bundle) / "models").glob("[!.]*.pt")) if "familiarity" not in path.name]
+FILES = [
+    path
+    for bundle in BUNDLES
+    for path in sorted((root(bundle) / "models").glob("*.pt"))
+    if not path.name.endswith(".familiarity.pt")
+]
 each_file = pytest.mark.parametrize("path", FILES, ids=[f"{p.parent.parent.name}-{p.stem}" for p in FILES])
 
 
