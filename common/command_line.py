@@ -1,8 +1,8 @@
 """What `python -m monai.bundle run` is told, taken as it was typed.
 
-MONAI's command line reads values as Python: a folder `2024` becomes a number, `a,b` a tuple, `None` is dropped, `$x` is
-an expression that is run, `@x` and `%x` are references, `#` begins a part of a config, and settings that no config has
-are kept without a word.
+MONAI's command line reads values as Python: a folder `2024` becomes a number, `a,b` a tuple, `true` stays a word,
+`None` is dropped, `$x` is an expression that is run, `@x` and `%x` are references, `#` begins a part of a config, and
+settings that no config has are kept without a word.
 """
 
 import difflib
@@ -24,6 +24,7 @@ PACKAGE = Path(__file__).resolve().parent
 OF_MONAI = ("run_id", "init_id", "final_id", "meta_file", "config_file", "logging_file", "args_file", "tracking")
 PATHS = ("bundle_root", "weights", "pretrained", "model")  # and every name that ends in _dir
 _RESOLVED_BY_MONAI = ("$", "@", "%")
+_SWITCHES = {"true": True, "false": False}
 
 logger = logging.getLogger(__name__)
 
@@ -35,12 +36,13 @@ def check_command_line(resolved: MutableMapping[str, Any], arguments: Sequence[s
     one, so that only the first call of a process does anything.
 
     Args:
-        resolved: what is resolved of the config, by id (`__local_refs`); paths go in as they were typed, and settings
-            of None, which MONAI drops.
+        resolved: what is resolved of the config, by id (`__local_refs`); paths go in as they were typed, settings of
+            None, which MONAI drops, and `true` and `false`, which it takes for words.
         arguments: words of the command line, the program first; those of this process by default.
 
     Raises:
-        ValueError: for a folder that MONAI takes for something else, naming what to write; for None where a number is.
+        ValueError: for a folder or a switch that MONAI takes for something else, naming what to write; for None where
+            a number is.
         OutputFolderError: if results would be written into the input.
     """
     words = list(sys.argv if arguments is None else arguments)
@@ -57,6 +59,9 @@ def check_command_line(resolved: MutableMapping[str, Any], arguments: Sequence[s
         elif name in config and _value(text) is None:
             _check_none(name, config[name])
             resolved[name] = None
+        elif text.lower() in _SWITCHES:
+            _check_switch(name, text, config)
+            resolved[name] = _SWITCHES[text.lower()]
     _warn_of_unknown(settings, config)
     if {"dataset_dir", "output_dir"} <= settings.keys():
         check_apart(Path(settings["output_dir"]), Path(settings["dataset_dir"]))
@@ -99,6 +104,11 @@ def _check_path(name: str, text: str) -> None:
 def _check_none(name: str, default: Any) -> None:
     if isinstance(default, (int, float)):
         raise ValueError(f"--{name} None: expected a value such as {json.dumps(default)}, found None")
+
+
+def _check_switch(name: str, text: str, config: Mapping[str, Any]) -> None:
+    if name not in config and _value(text) not in (True, False):  # inside a component, which takes the word itself
+        raise ValueError(f"--{name} {text}: expected True or False, found a word; write {text.capitalize()}")
 
 
 def _warn_of_unknown(settings: Mapping[str, str], config: Mapping[str, Any]) -> None:

@@ -122,7 +122,7 @@ def _checked(data: Tensor) -> Tensor:
     image = torch.where(finite, data, 0.0)
     for channel, title in enumerate(("ADC", "Z")):
         if not image[channel].any():
-            raise UnusableFileError(f"{name}: expected a {title} map, found zeros throughout")
+            raise UnusableFileError(f"{name}: expected values in the {title} map, found zeros throughout")
     _check_values(image, name)
     return image
 

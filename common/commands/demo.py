@@ -7,11 +7,13 @@ Where the bundle has weights, the demo begins with an inference by them on a few
 import ast
 import time
 from collections.abc import Sequence
+from inspect import signature
 from pathlib import Path
+from pydoc import locate
 from typing import Any
 
 from ..bundle import installed_bundles_folder
-from .plan import MODEL, PlanRun, call_phantom, read_plan, say
+from .plan import MODEL, PlanRun, read_plan, say
 from .report import evaluation_lines, write_report
 
 FIRST_LOOK = {
@@ -26,7 +28,15 @@ FIRST_LOOK = {
 def simulate(bundle: str, directory: Path, settings: Sequence[str]) -> int:
     """Write the phantom of `bundle` to `directory`; `settings` are `--name value` pairs for it. Return the status."""
     call = read_plan(bundle, "demo")["simulate"][0]
-    call_phantom({**call, **_pairs(settings), "directory": str(directory)})
+    phantom: Any = locate(call.pop("_target_"))
+    typed, known = _pairs(settings), signature(phantom).parameters.keys() - {"directory"}
+    if unknown := typed.keys() - known:
+        names = [", ".join(f"--{name}" for name in sorted(group)) for group in (known, unknown)]
+        raise SystemExit(f"expected settings among {names[0]}, found {names[1]}")
+    try:
+        phantom(**{**call, **typed, "directory": str(directory)})
+    except ValueError as error:  # a value out of its range
+        raise SystemExit(str(error)) from error
     print(f"simulated cases for {bundle} are in {directory}")  # noqa: T201
     return 0
 

@@ -66,7 +66,8 @@ class FailureLog:
         self.output.close()
         if rows:
             named = ", ".join(row["case"] for row in rows[:10]) + (", ..." if len(rows) > 10 else "")
-            raise FailedCasesError(f"{len(rows)} cases failed, their reasons are in {self._table}: {named}")
+            cases = "1 case" if len(rows) == 1 else f"{len(rows)} cases"
+            raise FailedCasesError(f"{cases} failed, with the reason in {self._table}: {named}")
 
 
 def reason_of(error: BaseException | str) -> str:

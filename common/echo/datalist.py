@@ -44,6 +44,8 @@ def echo_datalist(
         ValueError: if the split is unknown or the fold is not one of them.
     """
     root = Path(dataset_dir)
+    if not root.exists():
+        raise NoDataError(f"{root}: expected a folder, found none; check --dataset_dir")
     is_own: Callable[[Path, Path], bool] | None = None
     if is_echonet(root):
         items, is_own = echonet_datalist(root, split, fold, folds, labelled, traced=labelled), is_of_echonet

@@ -13,7 +13,7 @@ from ..data.failures import FailureLog
 from ..data.output import safe_name
 from ..figure import NOTE
 from ..files import append_csv, write_csv, write_json
-from .familiarity import FamiliarityCheck
+from .familiarity import LIMIT, FamiliarityCheck
 
 logger = logging.getLogger(__name__)
 
@@ -85,10 +85,10 @@ class CaseResults(ABC):
 
     def caption(self, case: str, text: str) -> str:
         """Return the heading of the case's figure: `text`, and a line that says so if it is unlike the training."""
-        familiar = self._familiar(case)
-        if not familiar.get("unlike_training"):
+        if self.familiarity is None or not self._familiar(case).get("unlike_training"):
             return text
-        return f"{text}\nUNLIKE THE TRAINING DATA: familiarity {familiar['familiarity']:g}"
+        limit = self.familiarity.known.limit if self.familiarity.known else LIMIT
+        return f"{text}\nUNLIKE THE TRAINING DATA: farther from it than {limit:g} % of similar cases"
 
     def _familiar(self, case: str) -> dict[str, Any]:
         if self.familiarity is None:
@@ -146,7 +146,5 @@ class CaseResults(ABC):
         unlike = [case for case, row in sorted(self.rows.items()) if row.get("unlike_training")]
         if unlike:
             more = f" and {len(unlike) - _NAMED} more" if unlike[_NAMED:] else ""
-            logger.warning(
-                f"{len(unlike)} of {len(self.rows)} cases are unlike the training data: "
-                f"{', '.join(unlike[:_NAMED])}{more}"
-            )
+            named = ", ".join(unlike[:_NAMED]) + more
+            logger.warning(f"unlike the training data: {len(unlike)} of {len(self.rows)} cases ({named})")

@@ -22,7 +22,7 @@ from scipy.stats import t as student_t
 from sklearn.covariance import ledoit_wolf_shrinkage
 from torch import Tensor, nn
 
-from ..errors import UnusableFileError
+from ..errors import NoDataError, UnusableFileError
 from ..files import DIGEST, replacing
 from ..training.processes import bare_network, is_main_process
 from ..training.weights import load_weights, sha256_of
@@ -263,21 +263,28 @@ class FitFamiliarity:
         self.transform, self.inferer, self.device, self.most = transform, inferer, device, most
         self.held_out = held_out
 
-    def fit(self) -> None:
-        """Fit and write; in several processes the first one does. Too few cases are said to be so, and nothing written.
+    def fit(self, required: bool = False) -> None:
+        """Fit and write; in several processes the first one does. With too few cases nothing is written.
+
+        Args:
+            required: whether too few cases are an error, rather than a warning.
 
         Raises:
             FileNotFoundError: if there are no trained weights.
+            NoDataError: if there are too few cases and the fit is `required`.
         """
         if not is_main_process():
             return
         network = load_weights(copy.deepcopy(bare_network(self.network)), self.model).to(self.device).eval()
         known, others = self.cases(split="training"), self.held_out or self.cases(split="validation")
         if len(known) < LEAST_TRAINING or len(others) < LEAST_HELD_OUT:
-            logger.warning(
+            few = (
                 f"familiarity: expected at least {LEAST_TRAINING} training and {LEAST_HELD_OUT} held-out cases, found "
                 f"{len(known)} and {len(others)}; results will not say how far their input is from the training data"
             )
+            if required:
+                raise NoDataError(few)
+            logger.warning(few)
             return
         found = Familiarity.fit(self.layers, self._vectors(network, known), self._vectors(network, others))
         found.save(familiarity_file(self.model), sha256_of(self.model))

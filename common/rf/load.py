@@ -31,6 +31,7 @@ class LoadRfPaird(Transform):
         depth_samples: first sample and the sample after the last to keep, as in a slice; None keeps all. Near the
             probe and in the depth there may be no echo of tissue.
         needs_answer: True refuses pairs without the exact displacement (supervised training).
+        needs_spacing: True refuses pairs whose distance of lines or samples is not known (results in mm).
     """
 
     def __init__(
@@ -38,8 +39,9 @@ class LoadRfPaird(Transform):
         settings: RfSettings | None = None,
         depth_samples: Sequence[int | None] | None = None,
         needs_answer: bool = False,
+        needs_spacing: bool = False,
     ) -> None:
-        self.settings, self.needs_answer = settings, needs_answer
+        self.settings, self.needs_answer, self.needs_spacing = settings, needs_answer, needs_spacing
         self.depth = _slice(depth_samples)
 
     def __call__(self, data: Mapping[str, Any]) -> dict[str, Any]:
@@ -47,7 +49,7 @@ class LoadRfPaird(Transform):
 
         Raises:
             UnusableFileError: if a file cannot serve, has no such frame, the frames are too small, differ in size, are
-                equal, or one is constant or does not swing about zero.
+                equal, or one is constant or does not swing about zero, or a spacing that is needed is not known.
         """
         before = read_rf(data["pre"], self.settings)
         after = before if data["post"] == data["pre"] else read_rf(data["post"], self.settings)
@@ -66,6 +68,8 @@ class LoadRfPaird(Transform):
         for name in ("sample_mm", "pitch_mm", "frame_interval_s"):
             value = getattr(before, name)
             d[name] = float("nan") if value is None else float(value)
+        if self.needs_spacing:
+            spacing_mm(d)
         d["first_sample"] = self.depth.indices(before.frames.shape[1])[0]
         return {**d, **self._answer(data, before)}
 
@@ -76,8 +80,8 @@ class LoadRfPaird(Transform):
             )
         if not 0 <= index < len(record.frames):
             raise UnusableFileError(
-                f"{path}: expected at least {index + 1} frames, found {len(record.frames)}; a pair needs two frames, "
-                "in one file or in two"
+                f"{path}: expected frame {index}, counted from 0, found {len(record.frames)} in the file; a "
+                "pair needs two frames, in one file or in two"
             )
         frame = record.frames[index][self.depth]
         if frame.size == 0:
@@ -124,6 +128,21 @@ class LoadRfPaird(Transform):
             "strain": _tensor(np.asarray(known["axial_strain"])[self.depth]),
             "inclusion": torch.from_numpy(inclusion),
         }
+
+
+def spacing_mm(item: Mapping[str, Any]) -> tuple[float, float]:
+    """Return the distance of lines and of samples of a pair that was read.
+
+    Raises:
+        UnusableFileError: if one of them is not known; it is never guessed.
+    """
+    spacing = (float(item["pitch_mm"]), float(item["sample_mm"]))
+    if not np.isfinite(spacing).all():
+        raise UnusableFileError(
+            f"{item.get('pre_path', item['case'])}: the distance of lines or samples is not in the file; set "
+            "--pitch_mm, --sampling_mhz and --sound_speed_m_s"
+        )
+    return spacing
 
 
 def _slice(depth_samples: Any) -> slice:

@@ -17,6 +17,7 @@ from ..figure import figure
 from ..files import replacing
 from .analytic_signal import b_mode
 from .figures import colour_limits, show_strain
+from .load import spacing_mm
 from .quality import TrustedStrain, strain_remark, trusted_strain
 
 _COLUMNS = [
@@ -68,7 +69,7 @@ class ElastographyResults(CaseResults):
     def write_case(self, case: str, parts: list[Any]) -> dict[str, Any]:
         """Write maps and figure of one pair and return its row."""
         ((item, result),) = parts
-        spacing = _spacing(item)
+        spacing = spacing_mm(item)
         pre, post, method = item["pre"].cpu(), item["post"].cpu(), str(result.get("method", "network"))
         answer = trusted_strain(pre, post, result["pred"], self.window)
         images = {
@@ -153,16 +154,6 @@ def _rounded(value: float, digits: int) -> float | str:
 
 def _millimetres(displacement: Tensor, spacing: tuple[float, float]) -> NDArray:
     return displacement[:2].detach().float().cpu().numpy() * np.array(spacing)[:, None, None]
-
-
-def _spacing(item: Mapping[str, Any]) -> tuple[float, float]:
-    spacing = (float(item["pitch_mm"]), float(item["sample_mm"]))
-    if not np.isfinite(spacing).all():
-        raise UnusableFileError(
-            f"{item.get('pre_path', item['case'])}: the distance of lines or samples is not in the file; set "
-            "--pitch_mm, --sampling_mhz and --sound_speed_m_s"
-        )
-    return spacing
 
 
 def _write_image(path: Path, values: NDArray, spacing: tuple[float, float], origin: tuple[float, float]) -> None:

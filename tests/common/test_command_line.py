@@ -3,6 +3,7 @@ import subprocess
 import sys
 
 import pytest
+from monai.bundle import ConfigParser
 
 from common.command_line import check_command_line
 from common.errors import OutputFolderError
@@ -107,6 +108,34 @@ def test_none_is_refused_where_a_number_is_expected(config):
         check(config, "--epochs", "None")
     with pytest.raises(ValueError, match="--tta None: expected a value such as true, found None"):
         check(config, "--tta", "None")
+
+
+@pytest.mark.parametrize("text", ["true", "True", "TRUE", "false", "False", "FALSE"])
+def test_true_and_false_are_no_words(config, text):
+    wanted = text.lower() == "true"
+    assert check(config, "--tta", text)["tta"] is wanted
+    assert check(config, f"--tta={text}")["tta"] is wanted
+
+
+@pytest.mark.parametrize("text", ["true", "false"])
+def test_a_switch_arrives_in_the_config_as_a_truth_value(config, text):
+    words = [PROGRAM, "run", "go", "--config_file", str(config / "train.json"), "--tta", text]
+    parser = ConfigParser({"tta": text, "words": words, "seen": "$@tta is " + text.capitalize()})
+    parser["imports"] = ["$from common.command_line import check_command_line"]
+    parser["check"] = "$check_command_line(__local_refs, @words)"
+    parser.get_parsed_content("check")
+    assert parser.get_parsed_content("seen")
+
+
+def test_a_path_may_be_called_true(config):
+    assert check(config, "--dataset_dir", "true") == {"dataset_dir": "true"}
+
+
+@pytest.mark.parametrize("text", ["true", "false", "FALSE"])
+def test_a_switch_inside_a_component_is_refused_where_monai_takes_it_for_a_word(config, text):
+    with pytest.raises(ValueError, match=f"--train#loader#shuffle {text}: expected True or False.*{text.capitalize()}"):
+        check(config, "--train#loader#shuffle", text)
+    check(config, "--train#loader#shuffle", "False")
 
 
 def test_a_workflow_inside_another_one_keeps_its_own_settings(config):

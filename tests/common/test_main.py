@@ -26,6 +26,17 @@ def test_simulate_takes_the_phantoms_settings(tmp_path):
     assert len(list(tmp_path.rglob("*_4d.nii.gz"))) == 2
 
 
+def test_a_setting_that_the_phantom_lacks_is_named_beside_those_it_has(tmp_path):
+    with pytest.raises(SystemExit, match=r"expected settings among --cases, .*--slices, found --casses$"):
+        main(["simulate", "cmr_hf_classify", str(tmp_path), "--casses", "2"])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_value_that_the_phantom_refuses_ends_in_one_sentence(tmp_path):
+    with pytest.raises(SystemExit, match=r"^expected layout acdc or dicom, found 'x'\.$"):
+        main(["simulate", "cmr_hf_classify", str(tmp_path), "--layout", "x"])
+
+
 def test_settings_that_are_no_pairs_are_refused(tmp_path):
     with pytest.raises(SystemExit, match="--name value"):
         main(["simulate", "cmr_hf_classify", str(tmp_path), "--cases"])

@@ -91,7 +91,7 @@ def test_not_a_number_in_the_brain_is_refused(channel, value):
 def test_map_of_zeros_is_refused(channel, title):
     image = pair()
     image[channel] = 0
-    with pytest.raises(UnusableFileError, match=f"expected a {title} map, found zeros throughout"):
+    with pytest.raises(UnusableFileError, match=f"expected values in the {title} map, found zeros throughout"):
         check(image)
 
 

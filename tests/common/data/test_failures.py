@@ -16,7 +16,7 @@ def test_one_bad_case_does_not_take_the_others_with_it_and_ends_in_an_error(tmp_
             good.append(case)
     assert good == ["a", "c"]
     assert "b failed: b/1.dcm: truncated" in caplog.text
-    with pytest.raises(FailedCasesError, match=r"1 cases failed, their reasons are in .*failed\.csv: b"):
+    with pytest.raises(FailedCasesError, match=r"^1 case failed, with the reason in .*failed\.csv: b"):
         log.finish()
     assert read_csv(tmp_path / "failed.csv") == [{"case": "b", "reason": "b/1.dcm: truncated, with a comma"}]
 

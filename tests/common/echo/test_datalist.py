@@ -5,6 +5,7 @@ import pytest
 
 from common.echo import (
     camus_datalist,
+    echo_cases,
     echo_datalist,
     echonet_datalist,
     hmc_qu_datalist,
@@ -233,6 +234,12 @@ def test_names_the_layouts_and_the_command_where_nothing_is_found(tmp_path):
         echo_datalist(tmp_path)
     with pytest.raises(NoDataError, match="plain folders"):
         echo_datalist(tmp_path, "all", labelled=False)
+
+
+@pytest.mark.parametrize("cases", [echo_cases, echo_datalist])
+def test_a_folder_that_is_not_there_is_named(tmp_path, cases):
+    with pytest.raises(NoDataError, match=r"missing: expected a folder, found none; check --dataset_dir"):
+        cases(tmp_path / "missing")
 
 
 def test_names_an_unknown_split_or_fold(echonet, tmp_path):

@@ -9,7 +9,7 @@ from scipy.stats import kstest
 from torch import nn
 
 from common.data import FailureLog
-from common.errors import UnusableFileError
+from common.errors import NoDataError, UnusableFileError
 from common.evaluation import CaseResults, Familiarity, FamiliarityCheck, FitFamiliarity
 from common.evaluation.familiarity import Gaussian, familiarity_file
 from common.files import read_csv
@@ -98,11 +98,11 @@ def model(tmp_path):
     datalist = {"training": [{"image": image(k)} for k in range(60)]}
     datalist["validation"] = [{"image": image(100 + k)} for k in range(30)]
 
-    def fit(training=60, validation=30):
+    def fit(training=60, validation=30, **how):
         of = {"training": datalist["training"][:training], "validation": datalist["validation"][:validation]}
         FitFamiliarity(
             Network(), path, ["first"], lambda split: of[split], dict, lambda batch, network: network(batch)
-        ).fit()
+        ).fit(**how)
         return path, network
 
     return fit
@@ -139,12 +139,10 @@ def test_every_result_says_how_familiar_its_image_is(model, tmp_path, caplog):
     for name in ("bright", "flat"):
         assert rows[name]["unlike_training"] == "True" and float(rows[name]["familiarity"]) > 99.9
         assert contents[name]["unlike_training"] is True
-        assert (
-            contents[name]["text"]
-            == f"the mean\nUNLIKE THE TRAINING DATA: familiarity {contents[name]['familiarity']:g}"
-        )
+        marked = "the mean\nUNLIKE THE TRAINING DATA: farther from it than 99.9 % of similar cases"
+        assert contents[name]["text"] == marked
     assert contents["usual"]["text"] == "the mean"
-    assert "2 of 3 cases are unlike the training data: bright, flat" in caplog.text
+    assert "unlike the training data: 2 of 3 cases (bright, flat)" in caplog.text
     assert not any(module._forward_hooks for module in network.modules())
 
 
@@ -156,6 +154,11 @@ def test_weights_without_a_fit_answer_without_a_score_and_say_so(model, tmp_path
     assert rows["usual"]["familiarity"] == rows["usual"]["unlike_training"] == ""
     assert contents["usual"]["familiarity"] is None
     assert "model.familiarity.pt is not there" in caplog.text
+
+
+def test_a_fit_that_was_asked_for_needs_enough_cases(model):
+    with pytest.raises(NoDataError, match="expected at least 10 training and 5 held-out cases, found 60 and 4"):
+        model(validation=4, required=True)
 
 
 def test_the_fit_of_other_weights_is_not_used(model, tmp_path, caplog):

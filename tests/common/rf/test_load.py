@@ -23,6 +23,19 @@ def test_reads_the_frames_that_the_item_names(sequence):
     assert np.isnan(result["sample_mm"]) and np.isnan(result["pitch_mm"])
 
 
+def test_an_unknown_spacing_is_refused_before_anything_is_computed_where_it_is_needed(sequence):
+    pair = {**sequence, "pre_frame": 0, "post_frame": 1}
+    with pytest.raises(UnusableFileError, match=r"s\.npy: the distance of lines or samples .*--pitch_mm"):
+        LoadRfPaird(RfSettings(sampling_mhz=40.0, sound_speed_m_s=1540.0), needs_spacing=True)(pair)
+    known = RfSettings(sampling_mhz=40.0, sound_speed_m_s=1540.0, pitch_mm=0.3)
+    assert LoadRfPaird(known, needs_spacing=True)(pair)["pitch_mm"] == 0.3
+
+
+def test_a_frame_that_is_not_there_is_named_as_the_table_counts(sequence):
+    with pytest.raises(UnusableFileError, match=r"s\.npy: expected frame 3, counted from 0, found 3 in the file"):
+        LoadRfPaird()({**sequence, "pre_frame": 0, "post_frame": 3})
+
+
 def test_depth_is_cut_as_a_slice(sequence):
     result = LoadRfPaird(depth_samples=[5, -3])({**sequence, "pre_frame": 0, "post_frame": 1})
     assert torch.equal(result["post"][0], torch.from_numpy(FRAMES[1, 5:-3]))
