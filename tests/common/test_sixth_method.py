@@ -106,7 +106,7 @@ def test_inference_writes_every_case_and_names_the_one_that_cannot_be_read(train
     cause = raised.value
     while cause is not None and not isinstance(cause, FailedCasesError):
         cause = cause.__cause__
-    assert str(cause).startswith("1 cases failed")
+    assert str(cause).startswith("1 case failed")
     output = trained / "inferring"
     (failed,) = read_csv(output / "failed.csv")
     assert failed["case"] == "broken" and "expected an array saved by numpy" in failed["reason"]

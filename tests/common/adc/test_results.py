@@ -70,7 +70,7 @@ def test_each_case_gets_mask_probability_picture_and_numbers(tmp_path, suffix):
 def test_case_that_cannot_be_written_does_not_take_the_others_down(tmp_path):
     bad = case(tmp_path, "bad")
     (tmp_path / "bad.mha").unlink()
-    with pytest.raises(FailedCasesError, match="1 cases failed"):
+    with pytest.raises(FailedCasesError, match="1 case failed"):
         run(tmp_path / "out", [bad, case(tmp_path, "good")])
     assert (tmp_path / "out" / "good.json").is_file()
     assert [row["case"] for row in read_csv(tmp_path / "out" / "failed.csv")] == ["bad"]
