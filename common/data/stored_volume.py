@@ -60,7 +60,7 @@ def stored_volume(path: Path) -> StoredVolume | None:
 
 
 def _metaimage(path: Path, head: bytes) -> StoredVolume:
-    end = re.search(rb"^\s*ElementDataFile\s*[=:]\s*(.*?)\s*(\n|\Z)", head, re.MULTILINE)
+    end = re.search(rb"^[ \t]*ElementDataFile[ \t]*[=:][ \t]*([^\n]*?)[ \t\r]*(\n|\Z)", head, re.MULTILINE)
     if end is None:
         raise _damaged(path, "no ElementDataFile in its header")
     fields = _fields(head[: end.start()], r"^\s*(\w+)\s*[=:]\s*(.*?)\s*$")

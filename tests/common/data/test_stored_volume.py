@@ -1,5 +1,6 @@
 import os
 
+import numpy as np
 import pytest
 import SimpleITK as sitk
 
@@ -126,3 +127,14 @@ def test_refuses_a_path_on_which_the_reading_library_ends_the_process(tmp_path):
     path = nrrd(tmp_path).rename(tmp_path / os.fsdecode(b"\xff.nrrd"))
     with pytest.raises(UnusableFileError, match=r"expected a path in UTF-8.*rename it"):
         stored_volume(path)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_values_that_begin_with_any_byte_are_whole(tmp_path, compressed):
+    path = tmp_path / "a.mha"
+    for byte in range(256):
+        for second in (byte, ord("\n")):
+            image = sitk.GetImageFromArray(np.full((1, 4, 4), byte, dtype=np.uint8))
+            image[1, 0, 0] = second
+            sitk.WriteImage(image, str(path), compressed)
+            check_compressed(path)
