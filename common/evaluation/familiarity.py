@@ -276,7 +276,13 @@ class FitFamiliarity:
         if not is_main_process():
             return
         network = load_weights(copy.deepcopy(bare_network(self.network)), self.model).to(self.device).eval()
-        known, others = self.cases(split="training"), self.held_out or self.cases(split="validation")
+        try:
+            known, others = self.cases(split="training"), self.held_out or self.cases(split="validation")
+        except (NoDataError, FileNotFoundError) as error:  # a program may have given the training its cases itself
+            if required:
+                raise
+            logger.warning(f"familiarity: {error}; results will not say how far their input is from the training data")
+            return
         if len(known) < LEAST_TRAINING or len(others) < LEAST_HELD_OUT:
             few = (
                 f"familiarity: expected at least {LEAST_TRAINING} training and {LEAST_HELD_OUT} held-out cases, found "

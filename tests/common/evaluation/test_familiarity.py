@@ -228,3 +228,18 @@ def test_the_file_holds_plain_tensors_and_is_small(model):
     content = torch.load(familiarity_file(path), weights_only=True)
     assert content["layers"] == ("first",)
     assert familiarity_file(path).stat().st_size < 100_000
+
+
+def test_a_training_whose_cases_came_from_elsewhere_ends_well_without_a_fit(tmp_path, caplog):
+    path = tmp_path / "model.pt"
+    save_state(Network(), path)
+
+    def cases(split):
+        raise NoDataError("data/none: expected cases, found none")
+
+    one = FitFamiliarity(Network(), path, ["first"], cases, dict, lambda batch, network: network(batch))
+    one.fit()
+    assert "data/none: expected cases, found none; results will not say" in caplog.text
+    assert not familiarity_file(path).exists()
+    with pytest.raises(NoDataError):
+        one.fit(required=True)
