@@ -7,12 +7,10 @@ cases of the kind that the weights know lies farther away.
 """
 
 import copy
-import hashlib
-import json
 import logging
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -23,9 +21,9 @@ from sklearn.covariance import ledoit_wolf_shrinkage
 from torch import Tensor, nn
 
 from ..errors import NoDataError, UnusableFileError
-from ..files import DIGEST, replacing
+from ..files import replacing
 from ..training.processes import bare_network, is_main_process
-from ..training.weights import load_weights, sha256_of
+from ..training.weights import load_weights, read_checkpoint, sha256_of, write_checkpoint
 from .features import FeatureTap, image_statistics
 
 logger = logging.getLogger(__name__)
@@ -95,15 +93,12 @@ class Familiarity(NamedTuple):
     limit: float = LIMIT
 
     @classmethod
-    def fit(
-        cls, layers: Sequence[str], training: Sequence[Tensor], held_out: Sequence[Tensor], limit: float = LIMIT
-    ) -> "Familiarity":
+    def fit(cls, layers: Sequence[str], training: Sequence[Tensor], held_out: Sequence[Tensor]) -> "Familiarity":
         """Return the description of training cases and others of the same kind.
 
         Args:
             layers: names of the layers, to be stored.
             training, held_out: the vectors, each (N, D) and (M, D) with its own D.
-            limit: see the class.
 
         Raises:
             ValueError: with fewer than 10 training or 5 held-out cases.
@@ -117,7 +112,7 @@ class Familiarity(NamedTuple):
         spread = [
             _mean_and_deviation(one.log_distances(vectors)) for one, vectors in zip(gaussians, held_out, strict=True)
         ]
-        plain = cls(tuple(layers), gaussians, spread, (0.0, 1.0, len(held_out[0])), limit)
+        plain = cls(tuple(layers), gaussians, spread, (0.0, 1.0, len(held_out[0])))
         return plain._replace(scores=(*_mean_and_deviation(plain.score(held_out)), len(held_out[0])))
 
     def score(self, vectors: Sequence[Tensor]) -> Tensor:
@@ -139,11 +134,11 @@ class Familiarity(NamedTuple):
         return 100 * float(student_t.cdf((score - mean) / (deviation * math.sqrt(1 + 1 / count)), count - 1))
 
     def save(self, path: str | os.PathLike[str], model_sha256: str) -> None:
-        """Write plain tensors and words to `path`, with a digest and the SHA-256 of the weights that they belong to."""
+        """Write plain tensors and words to `path`, with the SHA-256 of the weights that they belong to."""
         gaussians = [one._asdict() for one in self.gaussians]
         content = {**self._asdict(), "gaussians": gaussians, "model_sha256": model_sha256}
         with replacing(path) as temporary:
-            torch.save({**content, DIGEST: _digest(content)}, temporary)
+            write_checkpoint(content, temporary, path)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str], weights: str | os.PathLike[str]) -> "Familiarity | None":
@@ -156,9 +151,7 @@ class Familiarity(NamedTuple):
             logger.warning(f"{path} is not there: results do not say how far their input is from the training data")
             return None
         try:
-            content = dict(torch.load(path, map_location="cpu", weights_only=True))
-            if content.pop(DIGEST) != _digest(content):
-                raise ValueError(f"{DIGEST} does not fit")
+            content = read_checkpoint(path)
             model_sha256 = content.pop("model_sha256")
             found = cls(**{**content, "gaussians": [Gaussian(**one) for one in content["gaussians"]]})
             found.percentile(float(found.score([one.mean[None] for one in found.gaussians])))
@@ -171,17 +164,6 @@ class Familiarity(NamedTuple):
             logger.warning(f"{path} belongs to other weights than {weights}: run `describing` (train.json) to renew it")
             return None
         return found
-
-
-def _digest(content: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of what :meth:`Familiarity.save` writes; torch.load checks none of the values."""
-    tensors = [value for one in content["gaussians"] for value in one.values()]
-    words = {name: value for name, value in content.items() if name != "gaussians"}
-    shapes = [(str(value.dtype), list(value.shape)) for value in tensors]
-    digest = hashlib.sha256(json.dumps([words, shapes], sort_keys=True).encode())
-    for value in tensors:
-        digest.update(value.contiguous().numpy().tobytes())
-    return digest.hexdigest()
 
 
 def familiarity_file(weights: str | os.PathLike[str]) -> Path:
@@ -233,18 +215,17 @@ class FamiliarityCheck:
 
 
 class FitFamiliarity:
-    """Fits the :class:`Familiarity` of trained weights and writes it beside them.
+    """Fits the :class:`Familiarity` of trained weights and writes it beside them; at most 300 cases of each list count.
 
     Args:
         network: network of the structure that the weights have; it is copied.
         model: file of the weights.
         layers: names of the layers whose features are compared.
-        cases: gives the datalist of a split, as the bundle's datalist function does.
+        training: datalist of the cases that the weights were trained on.
+        held_out: datalist of others of the same kind.
         transform: from a case to what the network gets, without anything random.
         inferer: passes a batch through the network.
         device: where to compute.
-        most: training cases, and held-out cases, that are looked at, evenly spaced.
-        held_out: datalist of the held-out cases; the validation split if None.
     """
 
     def __init__(
@@ -252,16 +233,15 @@ class FitFamiliarity:
         network: nn.Module,
         model: str | os.PathLike[str],
         layers: Sequence[str],
-        cases: Callable[..., Sequence[Any]],
+        training: Sequence[Any],
+        held_out: Sequence[Any],
         transform: Callable[..., Any],
         inferer: Callable[..., Any],
         device: torch.device | str = "cpu",
-        most: int = MOST_CASES,
-        held_out: Sequence[Any] | None = None,
     ) -> None:
-        self.network, self.model, self.layers, self.cases = network, model, layers, cases
-        self.transform, self.inferer, self.device, self.most = transform, inferer, device, most
-        self.held_out = held_out
+        self.network, self.model, self.layers = network, model, layers
+        self.training, self.held_out = training, held_out
+        self.transform, self.inferer, self.device = transform, inferer, device
 
     def fit(self, required: bool = False) -> None:
         """Fit and write; in several processes the first one does. With too few cases nothing is written.
@@ -275,30 +255,25 @@ class FitFamiliarity:
         """
         if not is_main_process():
             return
-        network = load_weights(copy.deepcopy(bare_network(self.network)), self.model).to(self.device).eval()
-        try:
-            known, others = self.cases(split="training"), self.held_out or self.cases(split="validation")
-        except (NoDataError, FileNotFoundError) as error:  # a program may have given the training its cases itself
-            if required:
-                raise
-            logger.warning(f"familiarity: {error}; results will not say how far their input is from the training data")
-            return
-        if len(known) < LEAST_TRAINING or len(others) < LEAST_HELD_OUT:
+        if len(self.training) < LEAST_TRAINING or len(self.held_out) < LEAST_HELD_OUT:
             few = (
                 f"familiarity: expected at least {LEAST_TRAINING} training and {LEAST_HELD_OUT} held-out cases, found "
-                f"{len(known)} and {len(others)}; results will not say how far their input is from the training data"
+                f"{len(self.training)} and {len(self.held_out)}; results will not say how far their input is from the "
+                "training data"
             )
             if required:
                 raise NoDataError(few)
             logger.warning(few)
             return
-        found = Familiarity.fit(self.layers, self._vectors(network, known), self._vectors(network, others))
+        network = load_weights(copy.deepcopy(bare_network(self.network)), self.model).to(self.device).eval()
+        vectors = (self._vectors(network, cases) for cases in (self.training, self.held_out))
+        found = Familiarity.fit(self.layers, *vectors)
         found.save(familiarity_file(self.model), sha256_of(self.model))
         logger.info(f"{familiarity_file(self.model)}: {found.scores[2]} held-out cases beside the training cases")
 
     @torch.inference_mode()
     def _vectors(self, network: nn.Module, cases: Sequence[Any]) -> list[Tensor]:
-        places = torch.linspace(0, len(cases) - 1, min(self.most, len(cases))).round().int().tolist()
+        places = torch.linspace(0, len(cases) - 1, min(MOST_CASES, len(cases))).round().int().tolist()
         chosen = [cases[place] for place in places]
         tap = FeatureTap(network, self.layers)
         vectors = []
