@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Sequence
 from contextlib import suppress
@@ -106,12 +107,13 @@ class _RegisteredHearts:
         """Return the name of the source that was drawn, of those whose motion reaches the EF, and the series."""
         frames = int(rng.integers(15, 41))
         within = [pair for pair in self.pairs if reaches(pair, ef_percent)]
-        for index in rng.permutation(len(within)):
+        for weak_walls, index in itertools.product((True, False), rng.permutation(len(within))):
             pair = within[index]
             heart = self.known.get(pair.case) or PairHeart.of(pair)
             self.known[pair.case] = heart
             with suppress(OutOfReachError):  # by a weak part of the wall
-                return pair.case, simulate_from_pair(rng, heart, ef_percent, replace(settings, frames=frames))
+                cine = simulate_from_pair(rng, heart, ef_percent, replace(settings, frames=frames), weak_walls)
+                return pair.case, cine
         raise ValueError(
             f"expected a source whose motion reaches an EF of {ef_percent:.0f} %, found none; add patients."
         )

@@ -60,7 +60,7 @@ class _Look:
 
 
 def simulate_from_pair(
-    rng: np.random.Generator, heart: PairHeart, ef_percent: float, settings: CineSettings
+    rng: np.random.Generator, heart: PairHeart, ef_percent: float, settings: CineSettings, weak_walls: bool = True
 ) -> SimulatedCine:
     """Return a series whose cavity mask loses `ef_percent` of its voxels (to about one in a hundred) in systole.
 
@@ -74,11 +74,12 @@ def simulate_from_pair(
         heart: the registered source.
         ef_percent: ejection fraction to make.
         settings: matrix, field of view and frames. The slices are those of the source.
+        weak_walls: whether a part of the wall may move less.
 
     Raises:
         OutOfReachError: if the factor that this takes is more than the source's motion allows.
     """
-    look = _draw_look(rng, heart, ef_percent, settings)
+    look = _draw_look(rng, heart, ef_percent, settings, weak_walls)
     factor = _factor(heart, look, ef_percent)
     image, cavity = _render(heart, look, factor)
     diastole, systole = cavity[:, 0], cavity[:, look.systolic_frame]
@@ -93,11 +94,15 @@ def simulate_from_pair(
     )
 
 
-def _draw_look(rng: np.random.Generator, heart: PairHeart, ef_percent: float, settings: CineSettings) -> _Look:
+def _draw_look(
+    rng: np.random.Generator, heart: PairHeart, ef_percent: float, settings: CineSettings, weak_walls: bool
+) -> _Look:
     frames = settings.frames
     systolic_frame = int(np.clip(round(rng.uniform(0.3, 0.45) * frames), 1, frames - 2))
     curve = contraction(frames, systolic_frame, rng.uniform(0.5, 0.85), rng.uniform(0.3, 0.55), rng.uniform(0.65, 0.85))
-    return _Look(_places(rng, heart.pair, ef_percent, settings), _share(rng, heart.pair), curve, systolic_frame)
+    return _Look(
+        _places(rng, heart.pair, ef_percent, settings), _share(rng, heart.pair, weak_walls), curve, systolic_frame
+    )
 
 
 def _places(rng: np.random.Generator, pair: PhasePair, ef_percent: float, settings: CineSettings) -> Tensor:
@@ -123,12 +128,12 @@ def _places(rng: np.random.Generator, pair: PhasePair, ef_percent: float, settin
     return (centres[:, :, None, None] + away * shrink) / spacing
 
 
-def _share(rng: np.random.Generator, pair: PhasePair) -> Tensor:
+def _share(rng: np.random.Generator, pair: PhasePair, weak_walls: bool) -> Tensor:
     """Return (S, 1, H, W): 1, less in a weak part of the wall, another factor for what is no left ventricle."""
     spacing = torch.tensor(pair.spacing_mm[:2])[:, None, None]
     away = (pixel_places(pair.masks.shape[2:]) - _centres(pair.masks[0])[:, :, None, None]) * spacing
     share = torch.ones(len(away), 1, *away.shape[2:])
-    if rng.random() < 1 / 3:
+    if weak_walls and rng.random() < 1 / 3:
         angle, width, depth = rng.uniform(-np.pi, np.pi), rng.uniform(0.4, 0.9), rng.uniform(0.5, 1.3)
         turn = torch.remainder(torch.atan2(away[:, :1], away[:, 1:]) - angle + np.pi, 2 * np.pi) - np.pi
         along = (torch.arange(len(away)) / len(away) - rng.uniform(0.0, 1.0)) / rng.choice([0.3, 3.0])
