@@ -5,9 +5,11 @@ import subprocess
 
 import numpy as np
 import pytest
+from pydicom.dataset import Dataset
+from pydicom.valuerep import DS
 
 from tests.common.echo.test_reader import write_dicom
-from tests.dicom_frames import write_stack
+from tests.dicom_frames import write_frame, write_stack
 
 # Nothing of these may be in JSON, CSV or pictures.
 NAME, NUMBER, BIRTH = "Müller^Jürgen", "pat-4711", "19530107"
@@ -61,3 +63,77 @@ def assert_valid(path):
     if "report" in path.name:
         printed = subprocess.run(["dsrdump", str(path)], capture_output=True, text=True, check=False)
         assert printed.returncode == 0 and "Imaging Measurement Report" in printed.stdout, printed.stderr
+
+
+def write_maps(folder, adc, z, affine_lps, enhanced=False, **changes):
+    """Write ADC in 1e-6 mm2/s and Z, (X, Y, Z), as two series; `affine_lps` maps their voxels to the patient."""
+    usual = {"FrameOfReferenceUID": "1.2.840.99.8", **changes}
+    for number, (name, voxels, slope) in enumerate((("ADC", adc, 0.5), ("Z-score", z, 0.001)), 5):
+        fields = {**PATIENT, **usual, "SeriesInstanceUID": f"1.2.840.99.{number}", "SeriesDescription": name}
+        write = write_enhanced_series if enhanced else write_series
+        write(folder / name, np.rint(voxels / slope).astype(np.int16), affine_lps, slope, **fields)
+    return folder
+
+
+def write_series(folder, stored, affine_lps, slope, **fields):
+    """Write a volume as one file a slice, in an order that their names do not tell; spacing comes from the affine."""
+    columns, rows, steps = (affine_lps[:3, axis] for axis in range(3))
+    for k in range(stored.shape[2]):
+        write_frame(
+            folder / f"{(k * 7) % stored.shape[2]:03d}.dcm",
+            stored[:, :, k].T,
+            _decimal(affine_lps[:3, 3] + k * steps),
+            number=k + 1,
+            ImageOrientationPatient=_decimal([*_unit(columns), *_unit(rows)]),
+            PixelSpacing=_decimal([np.linalg.norm(rows), np.linalg.norm(columns)]),
+            SliceThickness=1.0,
+            TriggerTime=None,
+            **{"RescaleSlope": slope, "RescaleIntercept": 0, **fields},
+        )
+
+
+def write_enhanced_series(folder, stored, affine_lps, slope, **fields):
+    """Write a volume as one enhanced multi-frame file whose frames stand in another order."""
+    order = np.random.default_rng(3).permutation(stored.shape[2])
+    columns, rows, steps = (affine_lps[:3, axis] for axis in range(3))
+    shared, groups = Dataset(), []
+    shared.PlaneOrientationSequence = [_item(ImageOrientationPatient=_decimal([*_unit(columns), *_unit(rows)]))]
+    spacing = _decimal([np.linalg.norm(rows), np.linalg.norm(columns)])
+    shared.PixelMeasuresSequence = [_item(PixelSpacing=spacing, SliceThickness=1.0)]
+    unit = _item(CodeValue="1", CodingSchemeDesignator="UCUM", CodeMeaning="no units")
+    for k in order:
+        group = Dataset()
+        group.PlanePositionSequence = [_item(ImagePositionPatient=_decimal(affine_lps[:3, 3] + k * steps))]
+        group.FrameContentSequence = [_item(StackID="1", InStackPositionNumber=int(k) + 1)]
+        values = {"RealWorldValueSlope": slope, "RealWorldValueIntercept": 0.0, "MeasurementUnitsCodeSequence": [unit]}
+        group.RealWorldValueMappingSequence = [_item(**values)]
+        group.PixelValueTransformationSequence = [_item(RescaleSlope=7, RescaleIntercept=7, RescaleType="US")]
+        groups.append(group)
+    write_frame(
+        folder / "all.dcm",
+        stored[:, :, order].transpose(2, 1, 0).reshape(-1, stored.shape[0]),
+        Rows=stored.shape[1],
+        NumberOfFrames=stored.shape[2],
+        SOPClassUID="1.2.840.10008.5.1.4.1.1.4.1",
+        SharedFunctionalGroupsSequence=[shared],
+        PerFrameFunctionalGroupsSequence=groups,
+        **dict.fromkeys(("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness")),
+        **dict.fromkeys(("TriggerTime", "AcquisitionNumber")),
+        **fields,
+    )
+
+
+def _item(**fields):
+    made = Dataset()
+    for keyword, value in fields.items():
+        setattr(made, keyword, value)
+    return made
+
+
+def _unit(vector):
+    return vector / np.linalg.norm(vector)
+
+
+def _decimal(values):
+    """Numbers as DICOM stores them, with at most 16 characters."""
+    return [DS(float(value), auto_format=True) for value in values]
