@@ -17,6 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from .data.listing import report_anew
 from .errors import DivergedError, FailedCasesError
 from .files import check_apart
 
@@ -33,7 +34,7 @@ def check_command_line(resolved: MutableMapping[str, Any], arguments: Sequence[s
     """Check the settings of this process where it is MONAI's command line, and let our errors end it in one sentence.
 
     The run list of a config calls this first. A workflow that runs inside another one is given its settings by that
-    one, so that only the first call of a process does anything.
+    one, so that only the first call of a process does anything but begin the reports of unused files anew.
 
     Args:
         resolved: what is resolved of the config, by id (`__local_refs`); paths go in as they were typed, settings of
@@ -45,6 +46,7 @@ def check_command_line(resolved: MutableMapping[str, Any], arguments: Sequence[s
             a number is.
         OutputFolderError: if results would be written into the input.
     """
+    report_anew()
     words = list(sys.argv if arguments is None else arguments)
     if not words or Path(words[0]).parts[-3:] != ("monai", "bundle", "__main__.py") or sys.excepthook is _one_sentence:
         return

@@ -11,6 +11,8 @@ HIDDEN = ("thumbs.db", "desktop.ini", "__macosx")
 
 logger = logging.getLogger(__name__)
 
+_reported: set[tuple[str, str, str, str]] = set()
+
 
 def visible_files(folder: str | os.PathLike[str], recursive: bool = True) -> list[Path]:
     """Return the files of a folder in order of their paths, without hidden ones.
@@ -58,7 +60,8 @@ def printable(name: str | os.PathLike[str]) -> str:
 def report_unused(root: str | os.PathLike[str], entries: Mapping[Path, str]) -> None:
     """Warn of each entry of the folder `root` that was given and not used, with the reason.
 
-    The first ten are warned of by name, the others by their number and, at level INFO, by name.
+    The first ten are warned of by name, the others by their number and, at level INFO, by name. A folder is listed once
+    for each part of a training; what was reported before is not repeated until :func:`report_anew`.
     """
     _report(str(root), {_relative(path, root): reason for path, reason in entries.items()}, "not used")
 
@@ -68,12 +71,19 @@ def log_skipped(source: str, skipped: Mapping[str, str]) -> None:
     _report(source, skipped, "left out")
 
 
+def report_anew() -> None:
+    """Forget what was reported: the next run names it again."""
+    _reported.clear()
+
+
 def _report(source: str, entries: Mapping[str, str], verb: str) -> None:
-    for index, (name, reason) in enumerate(entries.items()):
+    new = [entry for name, reason in entries.items() if (entry := (source, verb, name, reason)) not in _reported]
+    _reported.update(new)
+    for index, (_, _, name, reason) in enumerate(new):
         level = logging.WARNING if index < NAMED_IN_LOG else logging.INFO
         logger.log(level, "%s: %s %s: %s", printable(source), verb, printable(name), reason)
-    if len(entries) > NAMED_IN_LOG:
-        logger.warning("%s: %s %d more", printable(source), verb, len(entries) - NAMED_IN_LOG)
+    if len(new) > NAMED_IN_LOG:
+        logger.warning("%s: %s %d more", printable(source), verb, len(new) - NAMED_IN_LOG)
 
 
 def _relative(path: Path, root: str | os.PathLike[str]) -> str:

@@ -51,10 +51,9 @@ def doppler_datalist(
     wanted = wanted_splits(split)
     check_fold(fold, folds)
     root = Path(str(dataset_dir))
-    # A training lists its parts one after the other: what is not used is named with the first.
-    images = _images(root, named=split != "validation")
+    images = _images(root)
     labels = _labels(root, images)
-    if labelled and split != "validation":
+    if labelled:
         report_unused(root, {path: f"no usable row in {LABELS}" for name, path in images.items() if name not in labels})
     if labelled and not labels:
         raise NoDataError(
@@ -127,8 +126,8 @@ def _known(**entries: Any) -> dict[str, Any]:
     return {name: value for name, value in entries.items() if value is not None}
 
 
-def _images(root: Path, named: bool = True) -> dict[str, Path]:
-    """Return the images by their path in the folder; what else is there is warned of where `named`."""
+def _images(root: Path) -> dict[str, Path]:
+    """Return the images by their path in the folder; what else is there is warned of."""
     if not root.is_dir():
         raise NoDataError(f"{root}: expected a folder of Doppler images, found none. {_remedy(root)}")
     reasons = {path: _reason_against(path) for path in visible_files(root) if path != root / LABELS}
@@ -138,8 +137,7 @@ def _images(root: Path, named: bool = True) -> dict[str, Path]:
             f"{root}: expected DICOM files or pictures ({', '.join(PICTURE_SUFFIXES)}), with {LABELS} for training, "
             f"found {len(reasons)} files of other kinds. {_remedy(root)}"
         )
-    if named:
-        report_unused(root, {path: reason for path, reason in reasons.items() if reason})
+    report_unused(root, {path: reason for path, reason in reasons.items() if reason})
     return images
 
 

@@ -53,9 +53,8 @@ def camus_datalist(
             unused |= dict.fromkeys(others, f"{sequence.name} beside it is used")
         except (UnusableFileError, FileNotFoundError) as error:
             skipped[folder.name] = str(error)
-    if split != "validation":  # a training lists its parts one after the other
-        log_skipped(str(root), skipped)
-        report_unused(str(root), unused)
+    log_skipped(str(root), skipped)
+    report_unused(str(root), unused)
     return in_split(items, split, fold, CAMUS_FOLDS)
 
 

@@ -55,7 +55,7 @@ def echo_datalist(
         items, is_own = hmc_qu_datalist(root, split, fold, folds, seed=seed), is_of_hmc_qu
     else:
         items = [] if labelled else ultrasound_cine_datalist(root)
-    if is_own and split != "validation":  # a training lists its parts one after the other
+    if is_own:
         strays = [path for path in visible_files(root) if not is_own(path, root)]
         report_unused(root, {path: _why_unused(path) for path in strays if not _is_companion(path)})
     if not items:

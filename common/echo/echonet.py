@@ -65,9 +65,8 @@ def echonet_datalist(
             items.append(item)
         except UnusableFileError as error:
             skipped[_stem(row)] = str(error)
-    if split != "validation":  # a training lists its parts one after the other
-        log_skipped(str(root / "FileList.csv"), skipped)
-        report_unused(root, {path: "no AVI video" for path in files if path.suffix.lower() != ".avi"})
+    log_skipped(str(root / "FileList.csv"), skipped)
+    report_unused(root, {path: "no AVI video" for path in files if path.suffix.lower() != ".avi"})
     return _of_split(items, split, fold, folds)
 
 

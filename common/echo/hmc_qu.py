@@ -65,10 +65,9 @@ def hmc_qu_datalist(
             items.append(item)
         else:
             skipped[name] = "no wall masks, which the published benchmark needs (masked)"
-    if split != "validation":  # a training lists its parts one after the other
-        named = {_key(str(row[0])) for row in rows}
-        report_unused(root, {path: "no row in A4C.xlsx" for path in files if _key(path.stem) not in named})
-        log_skipped(str(root / "A4C.xlsx"), skipped)
+    named = {_key(str(row[0])) for row in rows}
+    report_unused(root, {path: "no row in A4C.xlsx" for path in files if _key(path.stem) not in named})
+    log_skipped(str(root / "A4C.xlsx"), skipped)
     labels = {str(row): item["label"] for row, item in enumerate(items)}
     splits = assign_splits(dict(zip(labels, labels, strict=True)), fold, folds, seed, labels, shuffle="all")
     return [item for row, item in enumerate(items) if splits[str(row)] in wanted]

@@ -51,7 +51,7 @@ def test_two_processes_train_together(bundle, phantom, tmp_path):
 
 
 ONE_OF_ONE = """
-import glob, os, sys
+import glob, os, sys, time
 from pathlib import Path
 from tests.bundles.harness import overrides, workflow
 bundle, data, work = sys.argv[1:]
@@ -60,7 +60,10 @@ flow = workflow(bundle, ["train.json", "multi_gpu_train.json"], "training", **ov
 def threads():
     return [name for name in (open(path).read() for path in glob.glob("/proc/self/task/*/comm")) if "gloo" in name]
 flow.initialize()
-assert threads()
+deadline = time.monotonic() + 60
+while not threads():  # a thread gives itself its name once it runs
+    assert time.monotonic() < deadline
+    time.sleep(0.01)
 flow.run()
 flow.finalize()
 assert not threads(), threads()

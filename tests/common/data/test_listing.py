@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from common.data.listing import case_name, log_skipped, printable, report_unused, visible_files
+from common.data.listing import case_name, log_skipped, printable, report_anew, report_unused, visible_files
 
 
 def touch(folder, *names):
@@ -86,6 +86,16 @@ def test_names_what_was_not_used_once_with_its_reason(tmp_path, caplog):
     assert warned[0] == f"{tmp_path}: not used p/0.webm: reason 0"
     assert len(warned) == 11 and warned[-1] == f"{tmp_path}: not used 2 more"
     assert [caplog.text.count(f"p/{n}.webm: reason {n}") for n in range(12)] == [1] * 12
+
+
+def test_a_folder_that_is_listed_again_is_not_reported_again_within_a_run(tmp_path, caplog):
+    for _ in range(2):
+        report_unused(tmp_path, {tmp_path / "a.webm": "no reader"})
+    report_unused(tmp_path, {tmp_path / "a.webm": "no reader", tmp_path / "b.webm": "no reader"})
+    assert [message[-17:] for message in caplog.messages] == ["a.webm: no reader", "b.webm: no reader"]
+    report_anew()
+    report_unused(tmp_path, {tmp_path / "a.webm": "no reader"})
+    assert len(caplog.messages) == 3
 
 
 def test_says_nothing_where_nothing_was_left_out(tmp_path, caplog):
