@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..data.dicom_source import UTF_8, derived_uid
+from ..data.dicom_source import derived_uid
 from ..training.weights import sha256_of
 
 MANUFACTURER = "cardiac-neonatal-bundles"
@@ -61,25 +61,26 @@ def read_origin(
 
     Args:
         bundle_root: folder of the bundle.
-        weights: its files of weights.
+        weights: its files of weights, or folders with a `model.pt`.
         resolved: what is resolved of the config, by id (`__local_refs`).
         uid_root: root of the UIDs of all objects.
     """
     root = Path(bundle_root)
+    files = [path / "model.pt" if path.is_dir() else path for path in map(Path, weights)]
     metadata = json.loads((root / "configs" / "metadata.json").read_text(encoding="utf-8"))
     return Origin(
         bundle=root.resolve().name,
         name=metadata["name"],
         version=metadata["version"],
         method=metadata["references"][0],
-        weights_sha256=", ".join(sha256_of(path) for path in weights),
+        weights_sha256=", ".join(sha256_of(path) for path in files),
         settings=json.dumps(_settings(resolved), sort_keys=True),
         uid_root=uid_root,
     )
 
 
 def equipment(origin: Origin) -> dict[str, Any]:
-    """Return the arguments that every object of highdicom takes: what made it, and how its texts are written."""
+    """Return the arguments that every object of highdicom takes: what made it."""
     from highdicom.coding_schemes import CodingSchemeIdentificationItem
 
     scheme = CodingSchemeIdentificationItem(SCHEME, name=MANUFACTURER, responsible_organization=MANUFACTURER)
@@ -90,7 +91,6 @@ def equipment(origin: Origin) -> dict[str, Any]:
         "device_serial_number": origin.weights_sha256[:_LONGEST_TEXT],
         "series_description": f"{origin.bundle}: research use only",
         "coding_schemes": [scheme],
-        "specific_character_set": UTF_8,
     }
 
 

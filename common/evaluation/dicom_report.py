@@ -71,7 +71,6 @@ def structured_report(report: Report, content: dict[str, Any], headers: Sequence
         observation_context=_observer(origin),
         procedure_reported=_coded(report.procedure),
         imaging_measurements=[_group(group, report.site, uid, headers, origin) for group in groups],
-        referenced_images=headers,
     )
     return ComprehensiveSR(
         evidence=headers,
@@ -112,9 +111,7 @@ def _group(group: Group, site: Code, uid: str, headers: Sequence[Any], origin: O
         tracking_identifier=sr.TrackingIdentifier(
             uid=origin.uid(headers, "report", group.name), identifier=f"{origin.bundle} {group.name}"
         ),
-        algorithm_id=sr.AlgorithmIdentification(
-            name=origin.name, version=origin.version, parameters=origin.parameters(), manufacturer=MANUFACTURER
-        ),
+        algorithm_id=sr.AlgorithmIdentification(origin.name, origin.version, origin.parameters()),
         finding_sites=[sr.FindingSite(_coded(site))],
         measurements=[
             _measurement(quantity, value) for quantity in group.quantities if (value := quantity.value) is not None

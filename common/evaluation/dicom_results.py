@@ -11,7 +11,7 @@ from ignite.engine import Engine, Events
 
 from ..data.case_stream import CaseStream
 from ..data.dicom import fault_of, silent_pydicom
-from ..data.dicom_source import checked_root, read_instances
+from ..data.dicom_source import UTF_8, checked_root, read_instances
 from ..data.output import safe_name
 from ..errors import UnusableFileError
 from ..files import replacing
@@ -38,7 +38,7 @@ class DicomResults:
         write: whether to write any object.
         anonymous: whether to write them without patient and study, and with other UIDs.
         uid_root: root of new UIDs.
-        weights: files of weights; those of `results` by default.
+        weights: files of weights, or folders with a `model.pt`; those of `results` by default.
 
     Raises:
         ValueError: if `uid_root` is no root.
@@ -104,8 +104,9 @@ class DicomResults:
         path: Path = self.results.output.file(f"{FOLDER}/{safe_name(case)}_{ending}.dcm")
         with self.results.failures.guard(case), silent_pydicom():
             made = _told(make, *arguments)
+            made.SpecificCharacterSet = UTF_8
             with replacing(path) as temporary:
-                made.save_as(temporary, enforce_file_format=True)
+                made.save_as(temporary)
 
 
 def _told(make: Callable[..., Any], *arguments: Any) -> Any:

@@ -1,6 +1,7 @@
 """Lesions in DICOM series: ADC and Z read, mask and probability written as DICOM SEG where the series lies."""
 
 import json
+import shutil
 
 import nibabel
 import numpy as np
@@ -14,8 +15,9 @@ from common.data.dicom_volume import read_dicom_geometry
 from common.evaluation.dicom_images import segmentation
 from common.evaluation.dicom_origin import Origin
 from common.files import read_csv
-from tests.bundles.harness import workflow
-from tests.bundles.test_dicom_results import infer, infer_with_failures, numbers
+from common.training.weights import sha256_of
+from tests.bundles.harness import root, workflow
+from tests.bundles.test_dicom_results import infer, infer_with_failures, numbers, texts
 from tests.common.data.test_dicom_volume import AFFINES, LPS_TO_RAS, change, oblique
 from tests.dicom_cases import IDENTITIES, NUMBER, assert_valid, write_maps
 
@@ -127,3 +129,15 @@ def test_series_without_pixel_spacing_are_named_and_the_others_done(brain, tmp_p
         assert_valid(path)
         assert not [word for word in (*IDENTITIES, "1.2.840.99") if word.encode() in path.read_bytes()]
     assert len(list((tmp_path / "out" / "dicom").glob("anna_*.dcm"))) == 4
+
+
+def test_a_vote_names_the_weights_of_every_model(brain, tmp_path):
+    source = write_maps(tmp_path / "in" / "anna", *brain[1:], oblique())
+    folders = [str(shutil.copytree(root(BUNDLE) / "models", tmp_path / name)) for name in "ab"]
+    own = {"dataset_dir": str(source.parent), "output_dir": str(tmp_path / "out"), "model_dirs": folders, "tta": False}
+    configs = ["inference.json", "inference_ensemble.json"]
+    flow = workflow(BUNDLE, configs, "inferring", "infer", dicom_results=True, **own)
+    flow.initialize()
+    flow.run()
+    sha256 = sha256_of(root(BUNDLE) / "models" / "model.pt")
+    assert f"weights SHA-256: {sha256}, {sha256}" in texts(tmp_path / "out" / "dicom" / "anna_report.dcm")
