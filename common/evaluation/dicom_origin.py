@@ -17,6 +17,7 @@ _OF_THE_RUN = (
     *("anonymous_names", "batch_size", "bundle_root", "device", "dicom_results", "num_workers", "trained"),
     *("uid_root", "weights"),
 )
+_BESIDE = (".json", ".familiarity.pt")
 _PLAIN = (bool, int, float, str, list, tuple, dict, type(None))
 
 
@@ -27,6 +28,7 @@ class Origin(NamedTuple):
         bundle: name of the bundle.
         name, version, method: of the model, from the bundle's metadata; the method is its first reference.
         weights_sha256: of the file of weights, or of each.
+        beside_sha256: of what lies beside the weights and has a part in results: threshold, calibration, familiarity.
         settings: all settings that the results depend on, as JSON.
         uid_root: root of the UIDs of all objects.
     """
@@ -36,6 +38,7 @@ class Origin(NamedTuple):
     version: str
     method: str
     weights_sha256: str
+    beside_sha256: str
     settings: str
     uid_root: str
 
@@ -44,10 +47,16 @@ class Origin(NamedTuple):
         """UID of this model with these weights."""
         return derived_uid(self.uid_root, self.bundle, self.version, self.weights_sha256)
 
+    @property
+    def serial_number(self) -> str:
+        """SHA-256 of the weights; of several, of all their sums together."""
+        several = "," in self.weights_sha256
+        return hashlib.sha256(self.weights_sha256.encode()).hexdigest() if several else self.weights_sha256
+
     def uid(self, headers: Sequence[Any], *parts: str) -> str:
         """Return the UID of an object: the same for the same input, weights and settings."""
         instances = hashlib.sha256("\n".join(sorted(str(h.SOPInstanceUID) for h in headers)).encode()).hexdigest()
-        return derived_uid(self.uid_root, self.device_uid, self.settings, instances, *parts)
+        return derived_uid(self.uid_root, self.device_uid, self.beside_sha256, self.settings, instances, *parts)
 
     def parameters(self) -> list[str]:
         """Return what is said of the algorithm besides its name and version."""
@@ -74,9 +83,20 @@ def read_origin(
         version=metadata["version"],
         method=metadata["references"][0],
         weights_sha256=", ".join(sha256_of(path) for path in files),
+        beside_sha256=_sha256_beside(files),
         settings=json.dumps(_settings(resolved), sort_keys=True),
         uid_root=uid_root,
     )
+
+
+def _sha256_beside(weights: Sequence[Path]) -> str:
+    found = {
+        path
+        for folder in {file.parent for file in weights}
+        for path in folder.glob("*")
+        if path.name.endswith(_BESIDE) and not {"pretrained", "previous"} & set(path.name.split("."))
+    }
+    return hashlib.sha256("".join(sorted(sha256_of(path) for path in found)).encode()).hexdigest()
 
 
 def equipment(origin: Origin) -> dict[str, Any]:
@@ -88,7 +108,7 @@ def equipment(origin: Origin) -> dict[str, Any]:
         "manufacturer": MANUFACTURER,
         "manufacturer_model_name": origin.name[:_LONGEST_TEXT],
         "software_versions": f"{origin.bundle} {origin.version}"[:_LONGEST_TEXT],
-        "device_serial_number": origin.weights_sha256[:_LONGEST_TEXT],
+        "device_serial_number": origin.serial_number,
         "series_description": f"{origin.bundle}: research use only",
         "coding_schemes": [scheme],
     }

@@ -117,9 +117,11 @@ def test_the_report_of_heart_failure_has_probabilities_and_the_number_of_slices(
     found = numbers(report)
     group = "cmr_hf_classify heart failure"
     for name in ("HFrEF", "HFpEF"):
-        assert found[group, name, MEAN] == (content["probabilities"][name], "1")
+        assert found[group, name, None] == (content["probabilities"][name], "1")
+    assert found.get((group, "8811-2", None), (None, "%")) == (content.get("ef_percent"), "%")
     assert found[group, "slices", None] == (len(content["slices"]), "1") == (3, "1")
-    assert f"called {content['call']} at a threshold of 0.5" in texts(report)
+    assert f"called {content['call']} at a threshold of {content['threshold']:g}" in texts(report)
+    assert ("the probabilities are not calibrated" in texts(report)) != content["calibrated"]
 
 
 @pytest.mark.parametrize(("made", "case"), [("echo", "clip"), ("doppler", "screen"), ("cine", "anna")])

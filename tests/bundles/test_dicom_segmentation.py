@@ -24,7 +24,7 @@ from tests.dicom_cases import IDENTITIES, NUMBER, assert_valid, write_maps
 highdicom = pytest.importorskip("highdicom", reason="highdicom is not installed (the extra dicom)")
 
 BUNDLE = "hie_ladp_seg"
-ORIGIN = Origin(BUNDLE, "lesions", "1.0", "a method", "0" * 64, "{}", "2.25")
+ORIGIN = Origin(BUNDLE, "lesions", "1.0", "a method", "0" * 64, "", "{}", "2.25")
 
 
 @pytest.fixture(scope="module")
