@@ -121,7 +121,7 @@ def test_validation_and_inference_prepare_a_case_alike(bundle, phantom, tmp_path
 @each_config
 def test_run_lists_take_the_command_line_first(path):
     config = json.loads(path.read_text())
-    for run_id in {"training", "pretraining", "evaluating", "inferring", "cross_validating"} & config.keys():
+    for run_id in {"training", "pretraining", "evaluating", "inferring"} & config.keys():
         assert config[run_id][0] == "$@typed(__local_refs)"
 
 
