@@ -144,6 +144,22 @@ def _cell(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
+def as_given(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row of :func:`read_csv` such that :func:`write_csv` writes it once more as it is."""
+    return {name: _given(cell) for name, cell in row.items()}
+
+
+def _given(cell: Any) -> Any:
+    """Return a number as number, and text without the apostrophe that was put in front of it."""
+    if isinstance(cell, str) and cell.startswith(tuple(f"'{sign}" for sign in _FORMULA)):
+        return cell[1:]
+    for kind in (int, float):
+        with suppress(TypeError, ValueError):
+            if str(kind(cell)) == cell:
+                return kind(cell)
+    return cell
+
+
 def read_csv(path: str | os.PathLike[str]) -> list[dict[str, str]]:
     """Return the rows of a table of :func:`write_csv`; what users write is read by `common.data.tables.read_table`."""
     with open(path, newline="", encoding="utf-8") as stream:

@@ -48,9 +48,10 @@ class CaseStream(IterableDataset):
         return list(self.list_cases(self.data) if is_folder and self.list_cases else self.data)  # type: ignore[arg-type]
 
     def __iter__(self) -> Iterator[Any]:
-        """Yield sample after sample; with workers, each takes every n-th case."""
+        """Yield sample after sample; of several workers or processes, each takes every n-th case."""
         worker = get_worker_info()
-        first, step = (worker.id, worker.num_workers) if worker else (0, 1)
+        own, workers = (worker.id, worker.num_workers) if worker else (0, 1)
+        first, step = self.failures.rank * workers + own, self.failures.processes * workers
         items = self.items()
         names = [f"case_{number:04d}" for number in range(1, len(items) + 1)] if self.anonymous_names else []
         if names and first == 0:
@@ -66,6 +67,8 @@ class CaseStream(IterableDataset):
             shown = names[index] if names else case
             if repeated:
                 self.failures.add(shown, "another case has this name already; rename one of them")
+                continue
+            if self.failures.is_finished(shown, case):
                 continue
             yield from self._samples(shown, item)
 

@@ -1,6 +1,5 @@
 """Every study from the cases of a public layout to its table, at the smallest size; and studies that are killed."""
 
-import csv
 import json
 import signal
 import subprocess
@@ -11,6 +10,7 @@ import pytest
 
 from common.__main__ import main
 from common.commands.plan import read_plan
+from common.files import as_given, read_csv
 from tests.bundles.harness import REPOSITORY, environment, simulate, smallest
 
 SLOW = [pytest.mark.slow, pytest.mark.timeout(1500)]
@@ -18,7 +18,7 @@ SLOW = [pytest.mark.slow, pytest.mark.timeout(1500)]
 STUDIES = {
     ("cmr_hf_classify", "table1"): ({}, ["--folds", "0", "1"]),
     ("cmr_hf_classify", "table2"): ({}, ["--folds", "0"]),
-    ("cmr_hf_classify", "table3"): ({"cases": 6}, ["--folds", "0"]),
+    ("cmr_hf_classify", "table3"): ({"cases": 6}, ["--folds", "0", "--frames", "32"]),  # DenseNet121 halves five times
     ("hie_ladp_seg", "table1"): ({"cases": 6}, ["--folds", "0", "1"]),
     ("hie_ladp_seg", "table2"): ({"cases": 10}, []),
     ("doppler_keypoint", "table1"): ({}, []),
@@ -39,12 +39,11 @@ def words(bundle, name, data, output, limits, drop=()):
     for key, value in smallest(bundle)["settings"].items():
         if key not in OWN | set(drop):
             typed += [f"--{key}", value if isinstance(value, str) else repr(value)]
-    return ["study", bundle, name, "--dataset_dir", str(data), "--output", str(output), *limits, *typed]
+    return ["study", bundle, name, "--dataset_dir", str(data), "--output", str(output), *typed, *limits]
 
 
 def rows(path):
-    with path.open(newline="", encoding="utf-8") as stream:
-        return list(csv.DictReader(stream))
+    return [as_given(row) for row in read_csv(path)]
 
 
 def inputs(bundle, name, trained, tmp_path):
@@ -73,7 +72,7 @@ def test_a_table_of_the_paper_on_a_cohort_in_a_public_layout(bundle, name, train
     assert table.keys() >= study["arms"].keys()
     headings = study["metrics"]
     for arm in study["arms"]:
-        assert any(table[arm][heading] for heading in headings), arm
+        assert any(table[arm][heading] != "" for heading in headings), arm
         for heading, figure in study.get("published", {}).get(arm, {}).items():
             assert float(table[arm][f"{heading} published"]) == figure
     assert {row["arm"] for row in rows(folder / "cases.csv")} <= study["arms"].keys()

@@ -7,6 +7,7 @@ import pytest
 from common.errors import UnusableFileError
 from common.files import (
     append_csv,
+    as_given,
     read_csv,
     read_sealed_json,
     replacing,
@@ -73,7 +74,10 @@ def test_a_writer_that_wrote_nothing_leaves_no_empty_file(tmp_path):
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\t=1"])
 def test_text_is_no_formula_in_a_spreadsheet_and_numbers_stay_numbers(tmp_path, text):
     write_csv(tmp_path / "a.csv", [{"case": text, "value": -0.5}])
-    assert read_csv(tmp_path / "a.csv") == [{"case": f"'{text}", "value": "-0.5"}]
+    (row,) = read_csv(tmp_path / "a.csv")
+    assert row == {"case": f"'{text}", "value": "-0.5"}
+    write_csv(tmp_path / "again.csv", [as_given(row)])  # what was read is written as it was
+    assert (tmp_path / "again.csv").read_text() == (tmp_path / "a.csv").read_text()
 
 
 def test_rows_are_added_one_by_one_below_one_header(tmp_path):
