@@ -34,8 +34,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     target = Path(path)
     folder = target.parent / PARTIAL
-    folder.mkdir(parents=True, exist_ok=True)
-    own = Path(tempfile.mkdtemp(dir=folder))
+    own = _folder_in(folder)
     temporary = own / target.name
     try:
         with _told(target):
@@ -48,6 +47,14 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         shutil.rmtree(own, ignore_errors=True)
         with suppress(OSError):  # another process is writing beside this one
             folder.rmdir()
+
+
+def _folder_in(folder: Path) -> Path:
+    """Make a new folder in `folder`, which another process that writes beside this one may just have removed."""
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            return Path(tempfile.mkdtemp(dir=folder))
 
 
 def check_apart(folder: Path, source: Path) -> None:

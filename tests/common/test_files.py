@@ -1,5 +1,6 @@
 import hashlib
 import json
+import tempfile
 
 import numpy as np
 import pytest
@@ -161,3 +162,17 @@ def test_json_that_cannot_be_read_is_named(tmp_path, content):
     (tmp_path / "a.json").write_bytes(content)
     with pytest.raises(UnusableFileError, match=r"a\.json: expected values, found a damaged file; write them again"):
         read_sealed_json(tmp_path / "a.json", "values", "write them again")
+
+
+def test_two_processes_write_beside_each_other_though_one_removes_the_folder_of_both(tmp_path, monkeypatch):
+    make, asked = tempfile.mkdtemp, []
+
+    def removed_just_before(dir):
+        asked.append(dir)
+        if len(asked) == 1:
+            dir.rmdir()
+        return make(dir=dir)
+
+    monkeypatch.setattr("common.files.tempfile.mkdtemp", removed_just_before)
+    write_json(tmp_path / "a.json", 1)
+    assert json.loads((tmp_path / "a.json").read_text()) == 1 and len(asked) == 2
