@@ -1,5 +1,9 @@
 """Heart failure from cine MR: restoration pre-training, then classification (cmr_hf_classify)."""
 
+from .calibration import Calibration as Calibration
+from .calibration import FitCalibration as FitCalibration
+from .calibration import PatientReading as PatientReading
+from .calibration import load_calibration as load_calibration
 from .corruption import CoverFrames as CoverFrames
 from .corruption import CoverPatches as CoverPatches
 from .corruption import LocalPixelShuffle as LocalPixelShuffle
@@ -23,6 +27,7 @@ from .network import CineRestorationNet as CineRestorationNet
 from .network import RestorationEncoder as RestorationEncoder
 from .network import group_normalised as group_normalised
 from .phantom import simulate_cine_mr as simulate_cine_mr
+from .phantoms.phase_pairs import phase_pairs as phase_pairs
 from .rand_corruption import RandCorruptCined as RandCorruptCined
 from .reader import read_cine as read_cine
 from .restoration import RestorationPicture as RestorationPicture
@@ -30,6 +35,8 @@ from .restoration import restoration_table as restoration_table
 from .results import HeartFailureResults as HeartFailureResults
 from .scores import patient_auc as patient_auc
 from .scores import slice_auc as slice_auc
+from .space import CropHeartd as CropHeartd
+from .space import ResamplePixelsd as ResamplePixelsd
 from .transforms import CutIntensityd as CutIntensityd
 from .transforms import ResampleTimed as ResampleTimed
 from .volume import Cine as Cine

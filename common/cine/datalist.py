@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,22 +28,25 @@ def cine_datalist(
     slices: str = "left_ventricle",
     labelled: bool = True,
     further_dirs: Sequence[str | Path] = (),
+    target: str = "class",
 ) -> list[dict[str, Any]]:
-    """Return one item for each slice of a heart: case, slice_number, image, and label and ef where `labelled`.
+    """Return one item for each slice of a heart: case, slice_number, image; reduced, ef and label where `labelled`.
 
-    `image` is a list of DICOM paths in order of time, or the path of a 4D NIfTI file; `label` is 1 for HFrEF. A
+    `image` is a list of DICOM paths in order of time, or the path of a 4D NIfTI file; `reduced` is 1 for HFrEF. A
     patient without a label, that cannot be read, or whose name another one has, is logged by name and left out.
 
     Args:
         dataset_dir: Sunnybrook, ACDC, M&Ms, Kaggle 2015, or any folder of patients with labels.csv.
         split: "training", "validation", "test", several joined by "+", "development" (the first two) or "all".
         fold: which of `folds` parts is the test; the next one is the validation.
-        folds: parts of the cross-validation, by patient, with both classes in each.
+        folds: parts of the cross-validation, by patient, with both classes in each; simulated patients that were made
+            of the images of one real patient stay together.
         seed: shuffles the patients.
         ef_threshold: HFrEF is an ejection fraction below it, in percent.
         slices: "left_ventricle" keeps the slices with a mask or contour of the cavity at end-diastole in patients that
             have any; "all" keeps every slice.
         labelled: False lists patients without labels too (for stage 1); labelled patients keep their split.
+        target: what `label` is: "class" for `reduced`, "ef" for 1 - EF / 100, the part of the blood that stays behind.
         further_dirs: folders of any layout whose patients come on top, all of them, whatever the split; for stage 1.
 
     Raises:
@@ -59,7 +63,7 @@ def cine_datalist(
     items = _items(dataset_dir, chosen, ef_threshold, slices, labelled)
     for folder in further_dirs:
         items += _items(folder, _unique(cine_patients(folder)), ef_threshold, slices, labelled)
-    return items
+    return _with_target(items, target) if labelled else items
 
 
 def cine_cases(dataset_dir: str | Path) -> list[dict[str, str]]:
@@ -69,6 +73,17 @@ def cine_cases(dataset_dir: str | Path) -> list[dict[str, str]]:
         NoDataError: if there is none.
     """
     return [{"case": patient.case, "image": str(patient.image)} for patient in cine_patients(dataset_dir)]
+
+
+def _with_target(items: list[dict[str, Any]], target: str) -> list[dict[str, Any]]:
+    if target == "class":
+        return [{**item, "label": item["reduced"]} for item in items]
+    if target != "ef":
+        raise ValueError(f"target: expected class or ef, found {target!r}")
+    unknown = sorted({item["case"] for item in items if not math.isfinite(item["ef"])})
+    if unknown:
+        _LOG.warning("left out: a class and no ejection fraction, which target ef needs: %s", ", ".join(unknown))
+    return [{**item, "label": 1.0 - item["ef"] / 100.0} for item in items if item["case"] not in unknown]
 
 
 def _unique(patients: list[CinePatient]) -> list[CinePatient]:
@@ -114,7 +129,10 @@ def _choose(
         return [patient for patient in patients if patient.case in labels]
     if labelled:
         _check_classes(labels)
-    splits = assign_splits({case: case for case in labels}, fold, folds, seed, labels, wrap=True)
+    groups = {patient.case: patient.source or patient.case for patient in patients if patient.case in labels}
+    # Patients made of the images of one are a group; the class of the first stands for it.
+    strata = {groups[case]: label for case, label in reversed(labels.items())}
+    splits = assign_splits({case: groups[case] for case in labels}, fold, folds, seed, strata, wrap=True)
     return [patient for patient in patients if splits.get(patient.case) in wanted]
 
 

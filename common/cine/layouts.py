@@ -14,9 +14,9 @@ import numpy as np
 from ..data.listing import case_name, report_unused, visible_files
 from ..data.tables import number, read_table
 from ..errors import NoDataError, UnusableFileError
-from .labels import ejection_fraction, ejection_fraction_from_masks
+from .labels import ejection_fraction
 from .nifti import SUFFIXES, is_nifti, nifti_shape, open_nifti, read_voxels
-from .patients import CinePatient, Measurement
+from .patients import CinePatient, Phases
 from .reader import cine_image, looks_like_dicom
 from .sunnybrook import contour_folders, sunnybrook_patients
 
@@ -42,9 +42,11 @@ def acdc_patients(dataset_dir: Path) -> list[CinePatient]:
     for folder in sorted(folders):
         image = _first_existing(folder, f"{folder.name}_4d.nii.gz", f"{folder.name}_4d.nii")
         info = _first_existing(folder, "Info.cfg")
-        measure = None if info is None else partial(_measure_acdc, info)
+        patient = CinePatient(folder.name, image or folder / f"{folder.name}_4d.nii.gz", folder)
+        if info is not None:
+            patient.phases, patient.source = partial(_acdc_phases, info), _acdc_fields(info).get("Source", "").strip()
         # Without its image the patient is listed, so that it fails by name.
-        patients.append(CinePatient(folder.name, image or folder / f"{folder.name}_4d.nii.gz", folder, measure=measure))
+        patients.append(patient)
     return patients
 
 
@@ -64,8 +66,8 @@ def mnms_patients(dataset_dir: Path) -> list[CinePatient]:
     for image in images:
         code = image.parent.name
         masks = _first_existing(image.parent, *_names(f"{code}_sa_gt"))
-        measure = None if masks is None or code not in phases else partial(_measure_mnms, masks, phases[code])
-        patients.append(CinePatient(code, image, image.parent, measure=measure))
+        read = None if masks is None or code not in phases else partial(_mnms_phases, masks, phases[code])
+        patients.append(CinePatient(code, image, image.parent, phases=read))
     return patients
 
 
@@ -180,31 +182,29 @@ def _told_apart(patients: list[CinePatient]) -> list[CinePatient]:
     return patients
 
 
-def _measure_acdc(info: Path, patient: CinePatient) -> Measurement:
+def _acdc_fields(info: Path) -> dict[str, str]:
     text = info.read_text(encoding="latin-1")
-    fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
-    masks = []
+    return dict(line.split(":", 1) for line in text.splitlines() if ":" in line)  # type: ignore[misc]
+
+
+def _acdc_phases(info: Path, patient: CinePatient) -> Phases:
+    fields, frames, masks = _acdc_fields(info), [], []
     for phase in ("ED", "ES"):
-        frame = number(fields.get(phase), f"the frame in the line '{phase}: frame' of {info}", 1)
-        names = _names(f"{info.parent.name}_frame{int(frame):02d}_gt")
+        frame = int(number(fields.get(phase), f"the frame in the line '{phase}: frame' of {info}", 1))
+        frames.append(frame - 1)
+        names = _names(f"{info.parent.name}_frame{frame:02d}_gt")
         path = _first_existing(info.parent, *names)
         if path is None:
             raise UnusableFileError(f"{info.parent}: expected {names[0]}, found none.")
         masks.append(_mask(path, patient) == _ACDC_CAVITY)
-    return _measure_masks(*masks)
+    return Phases((frames[0], frames[1]), *masks)
 
 
-def _measure_mnms(path: Path, phases: tuple[str, str], patient: CinePatient) -> Measurement:
+def _mnms_phases(path: Path, phases: tuple[str, str], patient: CinePatient) -> Phases:
     named = zip(("ED", "ES"), phases, strict=True)
     frames = [int(number(cell, f"{name} of {patient.case} in the table", 0)) for name, cell in named]
     diastole, systole = (_mask(path, patient, frame) == _MNMS_CAVITY for frame in frames)
-    return _measure_masks(diastole, systole)
-
-
-def _measure_masks(diastole: np.ndarray, systole: np.ndarray) -> Measurement:
-    """Return the measurement from (x, y, slice) masks of the cavity."""
-    slices = frozenset(int(k) for k in np.flatnonzero(diastole.any(axis=(0, 1))))
-    return Measurement(ejection_fraction_from_masks(diastole, systole), slices)
+    return Phases((frames[0], frames[1]), diastole, systole)
 
 
 def _mask(path: Path, patient: CinePatient, frame: int | None = None) -> np.ndarray:
@@ -249,6 +249,7 @@ def _apply_labels(table: Path, patients: Iterable[CinePatient]) -> None:
 
 
 def _apply_label(row: dict[str, str], patient: CinePatient) -> None:
+    patient.source = row.get("source", "")
     if row.get("ef"):
         patient.ef = number(row["ef"], "ef in percent", 1.0, 100.0)
     elif row.get("label"):

@@ -17,7 +17,7 @@ def weighted_bce_loss(
 
     Args:
         logits: (B, 1) or (B,), before the sigmoid.
-        labels: as many as `logits`, 0 or 1, of any number type; (B,) goes with (B, 1).
+        labels: as many as `logits`, 0 to 1, of any number type; (B,) goes with (B, 1).
         positive_weight: w_i of label 1, not negative.
         negative_weight: w_i of label 0, not negative.
 
@@ -65,7 +65,9 @@ class WeightedBCELoss(nn.Module):
         return weighted_bce_loss(logits, labels, self.positive_weight, self.negative_weight)
 
 
-def class_weights_of(datalist: Sequence[Mapping[str, Any]], key: str = "label") -> tuple[float, float]:
+def class_weights_of(
+    datalist: Sequence[Mapping[str, Any]], key: str = "label", weigh: bool = True
+) -> tuple[float, float]:
     """Return the weights of labels 0 and 1, inversely proportional to the class frequencies, of mean 1 a sample.
 
     With n of N samples in a class its weight is N / (2 n): both classes weigh N / 2 together.
@@ -73,10 +75,13 @@ def class_weights_of(datalist: Sequence[Mapping[str, Any]], key: str = "label") 
     Args:
         datalist: items with a label of 0 or 1 each.
         key: entry of the label.
+        weigh: False gives both classes a weight of 1, for labels that are no classes.
 
     Raises:
         ValueError: for an item without a label or with another one (its case is named), or if one class is missing.
     """
+    if not weigh:
+        return 1.0, 1.0
     labels = [item.get(key) for item in datalist]
     wrong = {str(item.get("case", k)): item.get(key) for k, item in enumerate(datalist) if item.get(key) not in (0, 1)}
     if wrong:

@@ -11,10 +11,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..data.listing import visible_files
 from ..errors import UnusableFileError
 from .dicom import load_stack, read_stack
-from .labels import hf_class
+from .labels import ejection_fraction_from_masks, hf_class
 from .nifti import is_nifti, read_nifti_cine
 from .reader import cine_image, looks_like_dicom
 from .stacks import Stack
@@ -32,6 +35,20 @@ class Measurement:
     ventricle: frozenset[int]
 
 
+@dataclass(frozen=True)
+class Phases:
+    """End-diastole and end-systole as masks tell them: index of each frame, and the cavity in it, (x, y, slice)."""
+
+    frames: tuple[int, int]
+    diastole: NDArray[np.bool_]
+    systole: NDArray[np.bool_]
+
+    def measurement(self) -> Measurement:
+        """Return the ejection fraction and the slices that hold the cavity at end-diastole."""
+        slices = frozenset(int(k) for k in np.flatnonzero(self.diastole.any(axis=(0, 1))))
+        return Measurement(ejection_fraction_from_masks(self.diastole, self.systole), slices)
+
+
 @dataclass
 class CinePatient:
     """One patient of a data set; files are opened only when a property is asked for.
@@ -43,6 +60,8 @@ class CinePatient:
         ef: ejection fraction in percent from a table, or None.
         known_class: threshold -> class, for data sets that publish a class and no ejection fraction.
         measure: measures masks or contours of this patient, or None where there are none.
+        phases: reads the masks of both phases, for data sets that have masks.
+        source: the patient whose images this one was made of, if another; folds keep both together.
     """
 
     case: str
@@ -51,6 +70,8 @@ class CinePatient:
     ef: float | None = None
     known_class: Callable[[float], int | None] | None = None
     measure: Callable[[CinePatient], Measurement] | None = None
+    phases: Callable[[CinePatient], Phases] | None = None
+    source: str = ""
 
     @cached_property
     def stack(self) -> Stack:
@@ -60,10 +81,10 @@ class CinePatient:
     @cached_property
     def measurement(self) -> Measurement | None:
         """Ejection fraction and slices from masks or contours, or None where they are missing or unusable."""
-        if self.measure is None:
-            return None
         try:
-            return self.measure(self)
+            if self.phases is not None:
+                return self.phases(self).measurement()
+            return None if self.measure is None else self.measure(self)
         except (ValueError, OSError) as error:
             _LOG.warning("%s: no ejection fraction from masks or contours: %s", self.case, error)
             return None
@@ -110,7 +131,7 @@ class CinePatient:
                 raise UnusableFileError(f"{self.image}: no usable slice shows the left ventricle at end-diastole.")
         if labelled:
             ef, label = self.ejection_fraction(), self.label(ef_threshold)
-            items = [{**item, "label": label, "ef": float("nan") if ef is None else ef} for item in items]
+            items = [{**item, "reduced": label, "ef": float("nan") if ef is None else ef} for item in items]
         return items
 
     def _slices(self) -> list[dict[str, Any]]:

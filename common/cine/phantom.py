@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +18,14 @@ from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 from tqdm import tqdm
 
 from ..files import replacing, write_csv
-from .phantom_chest import CineSettings
-from .phantom_heart import SimulatedCine, simulate_heart
+from .phantoms.chest import CineSettings
+from .phantoms.from_pairs import OutOfReachError, PairHeart, reaches, simulate_from_pair
+from .phantoms.heart import SimulatedCine, simulate_heart
+from .phantoms.phase_pairs import PhasePair, phase_pairs
 
 _UID_KINDS = ("study", "series", "frame of reference")
-_REDUCED_EF, _PRESERVED_EF = (15.0, 45.0), (52.0, 72.0)
+_RANGES = (15.0, 45.0), (52.0, 72.0)
+_RANGES_OF_SOURCES = (10.0, 50.0), (50.0, 75.0)
 
 
 def simulate_cine_mr(
@@ -32,11 +39,14 @@ def simulate_cine_mr(
     field_of_view_mm: float = 300.0,
     reduced_fraction: float = 1 / 3,
     limit: int | None = None,
+    source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
+    source_split: str = "all",
 ) -> list[dict[str, object]]:
     """Write simulated patients and return their reference: case, ef (percent) and label (1 reduced, 0 preserved).
 
     Reduced ejection fractions are uniform in 15 to 45 %, preserved ones in 52 to 72 %. The same settings write the
-    same files.
+    same files. With a `source` the hearts are real ones at two phases, whose motion is scaled and interpolated: EFs are
+    uniform in 10 to 50 % and 50 to 75 %, and the cavity of the left ventricle is the only mask.
 
     Args:
         directory: where to write; `database/training/patientNNN` (acdc) or `patientNNN/*.dcm` with labels.csv (dicom).
@@ -44,36 +54,78 @@ def simulate_cine_mr(
         seed: draws everything.
         layout: "acdc" or "dicom".
         size: rows and columns.
-        frames: frames of a heart beat.
-        slices: short-axis slices, from the base to beyond the apex.
+        frames: frames of a heart beat; hearts made of a source have 15 to 40.
+        slices: short-axis slices, from the base to beyond the apex; hearts made of a source have those of the source.
         field_of_view_mm: width of the picture.
         reduced_fraction: fraction of patients with reduced ejection fraction; from 6 cases on at least 3 of each class.
         limit: write the first so many of the patients only, each as in the whole data set; None writes all.
+        source: folders of real patients with images and masks of end-diastole and end-systole, see
+            :func:`common.cine.phantoms.phase_pairs`. Their images are part of what is written: mind their licence.
+        source_split: which of the source's patients are taken, of five parts.
 
     Raises:
         ValueError: if the layout is unknown or a number out of its range.
+        NoDataError: if a source has no patient with both phases.
     """
     settings = CineSettings(size, frames, slices, field_of_view_mm)
     if layout not in ("acdc", "dicom"):
         raise ValueError(f"expected layout acdc or dicom, found {layout!r}.")
-    fractions = _ejection_fractions(cases, seed, reduced_fraction)
+    sources = [Path(source)] if isinstance(source, str | os.PathLike) else [Path(folder) for folder in source]
+    hearts = _RegisteredHearts(phase_pairs(sources, source_split)) if sources else None
+    fractions = _ejection_fractions(cases, seed, reduced_fraction, *(_RANGES_OF_SOURCES if hearts else _RANGES))
     root = Path(directory)
     reference: list[dict[str, object]] = []
     for number, ef in enumerate(tqdm(fractions[:limit], desc="simulating cine MR", unit="patient"), start=1):
         rng = np.random.default_rng([seed, number])
         case = f"patient{number:03d}"
-        cine = simulate_heart(rng, ef, settings)
+        made_of, cine = hearts.simulate(rng, ef, settings) if hearts else ("", simulate_heart(rng, ef, settings))
         if layout == "acdc":
-            _write_acdc_patient(root / "database" / "training" / case, cine, reduced=ef < 50.0)
+            _write_acdc_patient(root / "database" / "training" / case, cine, ef < 50.0, made_of)
         else:
             _write_dicom_patient(root / case, cine, rng)
-        reference.append({"case": case, "ef": round(ef, 3), "label": int(ef < 50.0)})
+        row = {"case": case, "ef": round(ef, 3), "label": int(ef < 50.0)}
+        reference.append({**row, "source": made_of} if hearts else row)
     if layout == "dicom":
-        write_csv(root / "labels.csv", [{"patient_id": row["case"], "ef": row["ef"]} for row in reference])
+        kept = ("ef", "source") if hearts else ("ef",)
+        write_csv(
+            root / "labels.csv",
+            [{"patient_id": row["case"], **{name: row[name] for name in kept}} for row in reference],
+        )
     return reference
 
 
-def _ejection_fractions(cases: int, seed: int, reduced_fraction: float) -> list[float]:
+class _RegisteredHearts:
+    """Real hearts at two phases, each registered when it is first drawn."""
+
+    def __init__(self, pairs: Sequence[PhasePair]) -> None:
+        self.pairs = pairs
+        self.known: dict[str, PairHeart] = {}
+
+    def simulate(
+        self, rng: np.random.Generator, ef_percent: float, settings: CineSettings
+    ) -> tuple[str, SimulatedCine]:
+        """Return the name of the source that was drawn, of those whose motion reaches the EF, and the series."""
+        frames = int(rng.integers(15, 41))
+        within = [pair for pair in self.pairs if reaches(pair, ef_percent)]
+        for weak_walls, index in itertools.product((True, False), rng.permutation(len(within))):
+            pair = within[index]
+            heart = self.known.get(pair.case) or PairHeart.of(pair)
+            self.known[pair.case] = heart
+            with suppress(OutOfReachError):  # by a weak part of the wall
+                cine = simulate_from_pair(rng, heart, ef_percent, replace(settings, frames=frames), weak_walls)
+                return pair.case, cine
+        raise ValueError(
+            f"expected a source whose motion reaches an EF of {ef_percent:.0f} %, found none; add patients."
+        )
+
+
+def _ejection_fractions(
+    cases: int,
+    seed: int,
+    reduced_fraction: float,
+    reduced_range: tuple[float, float],
+    preserved_range: tuple[float, float],
+) -> list[float]:
     if cases < 1 or not 0.0 <= reduced_fraction <= 1.0:
         raise ValueError(f"expected cases >= 1 and a fraction of 0 to 1, found {cases} and {reduced_fraction}.")
     rng = np.random.default_rng(seed)
@@ -81,12 +133,12 @@ def _ejection_fractions(cases: int, seed: int, reduced_fraction: float) -> list[
     if cases >= 6 and 0.0 < reduced_fraction < 1.0:
         reduced = int(np.clip(reduced, 3, cases - 3))
     fractions = np.concatenate(
-        [rng.uniform(*_REDUCED_EF, size=reduced), rng.uniform(*_PRESERVED_EF, size=cases - reduced)]
+        [rng.uniform(*reduced_range, size=reduced), rng.uniform(*preserved_range, size=cases - reduced)]
     )
     return [float(ef) for ef in rng.permutation(fractions)]
 
 
-def _write_acdc_patient(folder: Path, cine: SimulatedCine, reduced: bool) -> None:
+def _write_acdc_patient(folder: Path, cine: SimulatedCine, reduced: bool, source: str = "") -> None:
     """Write one patient as ACDC does: 4D image, both phases with masks, and Info.cfg with frames counted from 1."""
     name = folder.name
     row, column, between = cine.spacing_mm
@@ -103,6 +155,7 @@ def _write_acdc_patient(folder: Path, cine: SimulatedCine, reduced: bool) -> Non
         f"ES: {systole}",
         f"Group: {'DCM' if reduced else 'NOR'}",
         f"NbFrame: {cine.frames.shape[1]}",
+        *([f"Source: {source}"] if source else []),
     ]
     with replacing(folder / "Info.cfg") as temporary:
         temporary.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -10,10 +10,10 @@ from ..data.failures import FailureLog
 from ..evaluation.case_results import CaseResults
 from ..evaluation.familiarity import FamiliarityCheck
 from ..figure import figure
-from . import scores
+from .calibration import PatientReading
 from .evaluation import slice_row
 
-COLUMNS = ("case", "probability_HFrEF", "call", "slices", "skipped_slices", "spread_over_slices")
+COLUMNS = ("case", "probability_HFrEF", "call", "ef_percent", "slices", "skipped_slices", "spread_over_slices")
 _SHOWN_SLICES = 8
 
 
@@ -32,6 +32,7 @@ class HeartFailureResults(CaseResults):
         failures: where a patient goes whose results cannot be written.
         threshold: probability of HFrEF from which a patient is called so.
         weights: which weights made the result.
+        reading: from slices to the patient; by default the mean of the outputs, called at `threshold`.
         familiarity: see :class:`common.evaluation.CaseResults`.
     """
 
@@ -41,9 +42,10 @@ class HeartFailureResults(CaseResults):
         threshold: float = 0.5,
         weights: Any = "",
         familiarity: FamiliarityCheck | None = None,
+        reading: PatientReading | None = None,
     ) -> None:
         super().__init__(failures, COLUMNS, weights, familiarity)
-        self.threshold = threshold
+        self.reading = reading or PatientReading(threshold=threshold)
 
     def part(self, item: Any, result: Any) -> _Slice:
         """Return what is kept of one slice."""
@@ -55,28 +57,37 @@ class HeartFailureResults(CaseResults):
     def write_case(self, case: str, parts: list[_Slice]) -> dict[str, Any]:
         """Write JSON and figure of one patient and return the row."""
         slices = sorted(parts)
-        probability = float(np.mean([part.probability for part in slices]))
-        call = scores.call(probability, self.threshold)
+        (found,) = self.reading([{"case": case, "label": None, "probability": part.probability} for part in slices])
+        probability, call, ef = found["probability"], found["call"], found.get("predicted_ef")
         self.write_json(
             case,
             {
                 "probability_HFrEF": probability,
                 "probabilities": {"HFrEF": probability, "HFpEF": 1 - probability},
+                "calibrated": self.reading.calibrated,
                 "call": call,
-                "threshold": self.threshold,
-                "slices": [{"slice": part.number, "probability": part.probability} for part in slices],
+                "threshold": self.reading.threshold,
+                **({} if ef is None else {"ef_percent": ef}),
+                "slices": [self._of_slice(part) for part in slices],
                 "skipped_slices": slices[0].skipped,
                 "notes": slices[0].notes,
             },
         )
-        self._draw(case, slices, self.caption(case, f"{case}: {call}, p(HFrEF) = {probability:.2f}"))
+        told = "" if ef is None else f", EF {ef:.0f} %"
+        self._draw(case, slices, self.caption(case, f"{case}: {call}, p(HFrEF) = {probability:.2f}{told}"))
         return {
             "probability_HFrEF": round(probability, 6),
             "call": call,
+            "ef_percent": "" if ef is None else round(ef, 2),
             "slices": len(slices),
             "skipped_slices": len(slices[0].skipped),
             "spread_over_slices": round(float(np.std([part.probability for part in slices])), 6),
         }
+
+    def _of_slice(self, part: _Slice) -> dict[str, float]:
+        ef = self.reading.ejection_fraction(part.probability).get("predicted_ef")
+        told = {"probability": part.probability} if ef is None else {"ef_percent": ef}
+        return {"slice": part.number, **told}
 
     def _draw(self, case: str, slices: list[_Slice], title: str) -> None:
         count = min(len(slices), _SHOWN_SLICES)
@@ -88,4 +99,6 @@ class HeartFailureResults(CaseResults):
                     axes = grid[line][column]
                     axes.imshow(part.frames[..., line], cmap="gray", vmin=-1.5, vmax=3)
                     axes.set(xticks=[], yticks=[], ylabel=name if column == 0 else "")
-                grid[0][column].set_title(f"slice {part.number}\np = {part.probability:.2f}", fontsize=8)
+                ef = self.reading.ejection_fraction(part.probability).get("predicted_ef")
+                told = f"p = {part.probability:.2f}" if ef is None else f"EF {ef:.0f} %"
+                grid[0][column].set_title(f"slice {part.number}\n{told}", fontsize=8)

@@ -15,7 +15,7 @@ def patient_rows(slices: Sequence[Row]) -> list[Row]:
     """Return one row a patient: the mean probability of its slices (eq. 3), in order of first appearance.
 
     Args:
-        slices: rows with `case`, `label` and `probability`.
+        slices: rows with `case`, `label` and `probability`, and `ef` where it is known.
 
     References:
         Zhong et al., EMBC 2021, eq. 3.
@@ -29,6 +29,7 @@ def patient_rows(slices: Sequence[Row]) -> list[Row]:
             "label": rows[0]["label"],
             "probability": float(np.mean([row["probability"] for row in rows])),
             "slices": len(rows),
+            **({"ef": rows[0]["ef"]} if "ef" in rows[0] else {}),
         }
         for case, rows in grouped.items()
     ]

@@ -6,6 +6,7 @@ title, run id, configs, overrides). `{work}` in any of its strings stands for th
 
 import hashlib
 import json
+import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -100,7 +101,8 @@ class PlanRun:
         return {**folders, "model_dir": str(self.work / "models"), **self.settings, **spec.get("overrides", {})}
 
     def _simulate(self, overrides: Mapping[str, Any]) -> None:
-        for call in [call for call in self.waiting if call["directory"] in overrides.values()]:
+        asked = json.dumps(list(overrides.values()))  # also inside an expression
+        for call in [call for call in self.waiting if re.search(re.escape(call["directory"]) + r"\b", asked)]:
             self.waiting.remove(call)
             with self.done.step(f"simulate {Path(call['directory']).name}", call) as state:
                 if state != FINISHED:

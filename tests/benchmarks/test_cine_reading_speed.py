@@ -7,8 +7,8 @@ import pydicom
 import pytest
 
 from common.cine import read_cine, simulate_cine_mr
-from common.cine.phantom_chest import CineSettings
-from common.cine.phantom_heart import simulate_heart
+from common.cine.phantoms.chest import CineSettings
+from common.cine.phantoms.heart import simulate_heart
 
 pytestmark = pytest.mark.benchmark
 

@@ -10,8 +10,8 @@ import pytest
 from scipy import ndimage
 
 from common.cine import cine_datalist, read_cine, simulate_cine_mr
-from common.cine.phantom_chest import CineSettings
-from common.cine.phantom_heart import contraction, simulate_heart
+from common.cine.phantoms.chest import CineSettings
+from common.cine.phantoms.heart import contraction, simulate_heart
 
 SMALL = {"size": 64, "frames": 12, "slices": 5, "field_of_view_mm": 240.0}
 LEFT, WALL, RIGHT = 3, 2, 1

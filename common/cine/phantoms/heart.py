@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .phantom_chest import BLOOD, MUSCLE, CineSettings, chest_signal, sensitivity, smooth_noise
+from .chest import BLOOD, MUSCLE, CineSettings, chest_signal, sensitivity, smooth_noise
 
 BACKGROUND, RIGHT_VENTRICLE, MYOCARDIUM, LEFT_VENTRICLE = range(4)
 
@@ -94,17 +94,22 @@ def simulate_heart(rng: np.random.Generator, ef_percent: float, settings: CineSe
     )
 
 
-def contraction(frames: int, systolic_frame: int) -> np.ndarray:
+def contraction(
+    frames: int, systolic_frame: int, early: float = 0.7, early_end: float = 0.4, late_start: float = 0.75
+) -> np.ndarray:
     """Return (T,) how far the heart is contracted: 0 at frame 0, 1 at `systolic_frame`, filling in two steps after it.
 
-    Seven tenths return in early filling, none in diastasis, the rest with the atrial contraction.
+    The part `early` returns in early filling, none in diastasis, the rest with the atrial contraction; early filling
+    ends and the atrial contraction begins at the given parts of diastole.
     """
     time = np.arange(frames)
     systole = np.sin(0.5 * np.pi * np.clip(time / systolic_frame, 0.0, 1.0)) ** 2
     late = (time - systolic_frame) / (frames - systolic_frame)
-    early_filling = np.sin(0.5 * np.pi * np.clip(late / 0.4, 0.0, 1.0)) ** 2
-    atrial_filling = np.sin(0.5 * np.pi * np.clip((late - 0.75) / 0.25, 0.0, 1.0)) ** 2
-    return np.asarray(np.where(time <= systolic_frame, systole, 1.0 - 0.7 * early_filling - 0.3 * atrial_filling))
+    early_filling = np.sin(0.5 * np.pi * np.clip(late / early_end, 0.0, 1.0)) ** 2
+    atrial_filling = np.sin(0.5 * np.pi * np.clip((late - late_start) / (1.0 - late_start), 0.0, 1.0)) ** 2
+    return np.asarray(
+        np.where(time <= systolic_frame, systole, 1.0 - early * early_filling - (1.0 - early) * atrial_filling)
+    )
 
 
 def _draw_heart(rng: np.random.Generator, ef_percent: float, settings: CineSettings) -> _Heart:

@@ -1,0 +1,80 @@
+"""End-diastole and end-systole of a patient: pairs of files, ACDC, M&Ms; slices that only one phase has."""
+
+import numpy as np
+import pytest
+
+from common.cine import phase_pairs, simulate_cine_mr
+from common.cine.phantoms.phase_pairs import matching_slices
+from common.errors import NoDataError, UnusableFileError
+from tests.common.cine.pair_files import write_pair
+
+SMALL = {"size": 64, "frames": 6, "slices": 4, "field_of_view_mm": 240.0}
+
+
+def stack(count, radius, seed=0):
+    """Return images and masks (S, 48, 40) of a disc on a background that differs from slice to slice."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:48, :40]
+    mask = np.broadcast_to(np.hypot(y - 24, x - 20) < radius, (count, 48, 40))
+    background = rng.uniform(0, 100, (count, 48, 40))
+    return np.where(mask, 200.0, background).astype(np.float32), mask
+
+
+def test_pairs_of_files_are_read_in_the_slices_that_both_phases_have(tmp_path):
+    images, masks = stack(6, 12)
+    smaller = masks & (np.hypot(*(np.mgrid[:48, :40] - np.array([24, 20])[:, None, None])) < 8)
+    write_pair(tmp_path, "anna", (images, masks), (images[2:5], smaller[2:5]))
+    (pair,) = phase_pairs(tmp_path)
+    assert pair.case == "anna" and pair.spacing_mm == (2.0, 1.5, 8.0), "rows are the second axis of NIfTI"
+    np.testing.assert_array_equal(pair.images[0], images[2:5])
+    np.testing.assert_array_equal(pair.masks[1], smaller[2:5])
+    assert pair.ef == pytest.approx(100 * (1 - smaller[2:5].sum() / masks[2:5].sum()))
+
+
+@pytest.mark.parametrize(("missing", "kept"), [(0, slice(0, 4)), (2, slice(2, 6))])
+def test_slices_are_matched_at_either_end_and_from_either_phase(missing, kept):
+    images, _ = stack(6, 10)
+    shorter = images[missing : missing + 4] + np.random.default_rng(1).normal(0, 20, (4, 48, 40))
+    assert matching_slices(images, shorter) == (kept, slice(0, 4))
+    assert matching_slices(shorter, images) == (slice(0, 4), kept)
+
+
+def test_patients_of_acdc_have_the_ef_of_their_masks(tmp_path):
+    reference = {row["case"]: row["ef"] for row in simulate_cine_mr(tmp_path, cases=3, seed=1, **SMALL)}
+    pairs = phase_pairs(tmp_path)
+    assert [pair.case for pair in pairs] == sorted(reference)
+    for pair in pairs:
+        assert 0 < pair.ef <= reference[pair.case] + 0.5, "slices without cavity at end-systole are left out"
+        assert pair.images.shape == pair.masks.shape and pair.spacing_mm[:2] == (3.75, 3.75)
+        assert pair.images[0][pair.masks[0]].mean() > pair.images[0][~pair.masks[0]].mean(), "blood is bright"
+
+
+def test_the_parts_of_several_folders_are_disjoint_and_cover_everyone(tmp_path):
+    for folder in ("a", "b"):
+        for number in range(6):
+            images, masks = stack(3, 12, number)
+            _, smaller = stack(3, 6 if number % 2 else 11)
+            write_pair(tmp_path / folder, f"{folder}{number}", (images, masks), (images, smaller))
+    folders = [tmp_path / "a", tmp_path / "b"]
+    parts = [{p.case for p in phase_pairs(folders, part)} for part in ("training", "validation", "test")]
+    assert sorted(case for part in parts for case in part) == sorted(p.case for p in phase_pairs(folders))
+    assert {case for part in parts[:2] for case in part} == {p.case for p in phase_pairs(folders, "development")}
+    assert min(map(len, parts)) >= 2
+
+
+def test_exchanged_phases_other_sizes_and_empty_folders_are_refused_by_name(tmp_path):
+    images, masks = stack(3, 12)
+    smaller = stack(3, 8)
+    write_pair(tmp_path / "exchanged", "p", smaller, (images, masks))
+    with pytest.raises(UnusableFileError, match=r"p_ED_image.nii.gz: .*exchanged"):
+        phase_pairs(tmp_path / "exchanged")
+    write_pair(tmp_path / "sizes", "p", (images, masks), (smaller[0][:, :30], smaller[1][:, :30]))
+    with pytest.raises(UnusableFileError, match="expected images and masks of one size"):
+        phase_pairs(tmp_path / "sizes")
+    write_pair(tmp_path / "half", "p", (images, masks), smaller)
+    (tmp_path / "half" / "p_ES_lv.nii.gz").unlink()
+    with pytest.raises(UnusableFileError, match=r"p_ES_lv.nii.gz: expected a NIfTI file, found no file"):
+        phase_pairs(tmp_path / "half")
+    simulate_cine_mr(tmp_path / "dicom", cases=1, layout="dicom", **SMALL)
+    with pytest.raises(NoDataError, match="found none among 1 patients"):
+        phase_pairs(tmp_path / "dicom")
