@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from .bundle import bundle_names, bundle_roots, installed_bundles_folder
-from .errors import NoDataError, NoWeightsError
+from .errors import NoDataError, NoWeightsError, OutputFolderError, StudyError
 
 Options = argparse.Namespace
 
@@ -16,7 +16,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     options, settings = parser.parse_known_args(arguments)
     options.settings = settings
-    if options.settings and options.verb != "simulate":
+    if options.settings and options.verb not in ("simulate", "study"):
         parser.error(f"unknown arguments: {' '.join(options.settings)}")
     unknown = set(options.bundles) - set(bundle_names()) if options.verb != "label" else set()
     if unknown:
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options.bundles = options.bundles or bundle_names()
     try:
         return options.run(options)
-    except (NoDataError, NoWeightsError) as error:
+    except (NoDataError, NoWeightsError, OutputFolderError, StudyError) as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 1
     except _UsageError as error:
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m common", description=__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
-    for add in (_simulate, _demo, _weights, _ablate, _pack, _label):
+    for add in (_simulate, _demo, _weights, _study, _pack, _label):
         add(verbs)
     return parser
 
@@ -110,21 +110,37 @@ def _weights(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
     parser.add_argument("--real_data", type=Path, help="folder of the real images that a plan asks for")
 
 
-def _ablate(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+def _study(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     def run(options: Options) -> int:
-        from .commands.ablation import ablate
+        from .commands.demo import pairs
+        from .commands.study import study
+        from .commands.study_plan import Limits
 
-        return ablate(options.bundles[0], options.output)
+        inputs = dict(text.partition("=")[::2] for text in options.input)
+        limits = Limits(options.arms, options.folds, options.seeds, options.max_epochs, pairs(options.settings), inputs)
+        workers = max(1, options.workers)
+        return study(options.bundles[0], options.name, options.output, options.dataset_dir, limits, workers)
 
     parser = _verb(
         verbs,
         run,
-        "ablate",
-        "put the paper's claim about its training to the test",
-        "Train and evaluate the arms of the bundle's ablation.json; the table goes to OUTPUT/BUNDLE.",
+        "study",
+        "make a table of the paper on your data, or a claim on simulated data",
+        "Run studies/NAME.json of a bundle; the table goes to OUTPUT/BUNDLE/NAME. The same command goes on where it "
+        "was stopped. Further settings of the stages as --name value, e.g. --batch_size 2.",
         1,
     )
+    parser.add_argument("name", help="such as table1; any other word lists them")
+    parser.add_argument("--dataset_dir", type=Path, help="folder of the cases")
     parser.add_argument("--output", type=Path, required=True, help="folder to write to")
+    parser.add_argument("--arms", nargs="+", default=[], help="rows of the table to run (default: all)")
+    parser.add_argument("--folds", nargs="+", type=int, default=[], help="folds to run, from 0 (default: all)")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[], help="seeds to run (default: the study's)")
+    parser.add_argument("--max_epochs", type=int, help="upper limit of the epochs of every training")
+    parser.add_argument("--workers", type=int, default=1, help="processes side by side (default: 1)")
+    parser.add_argument(
+        "--input", action="append", default=[], metavar="NAME=PATH", help="a file that the study asks for"
+    )
 
 
 def _pack(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -17,6 +17,10 @@ class OutputFolderError(ValueError):
     """A folder that results must not be written to."""
 
 
+class StudyError(ValueError):
+    """A study that cannot be run as it was asked for."""
+
+
 class NoWeightsError(FileNotFoundError):
     """A bundle has no trained weights."""
 

@@ -34,8 +34,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
     """
     target = Path(path)
     folder = target.parent / PARTIAL
-    folder.mkdir(parents=True, exist_ok=True)
-    own = Path(tempfile.mkdtemp(dir=folder))
+    own = _folder_in(folder)
     temporary = own / target.name
     try:
         with _told(target):
@@ -48,6 +47,14 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[Path]:
         shutil.rmtree(own, ignore_errors=True)
         with suppress(OSError):  # another process is writing beside this one
             folder.rmdir()
+
+
+def _folder_in(folder: Path) -> Path:
+    """Make a new folder in `folder`, which another process that writes beside this one may just have removed."""
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            return Path(tempfile.mkdtemp(dir=folder))
 
 
 def check_apart(folder: Path, source: Path) -> None:
@@ -142,6 +149,22 @@ def _csv(rows: Sequence[Mapping[str, Any]], names: Sequence[str], header: bool) 
 
 def _cell(value: Any) -> Any:
     return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+def as_given(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a row of :func:`read_csv` such that :func:`write_csv` writes it once more as it is."""
+    return {name: _given(cell) for name, cell in row.items()}
+
+
+def _given(cell: Any) -> Any:
+    """Return a number as number, and text without the apostrophe that was put in front of it."""
+    if isinstance(cell, str) and cell.startswith(tuple(f"'{sign}" for sign in _FORMULA)):
+        return cell[1:]
+    for kind in (int, float):
+        with suppress(TypeError, ValueError):
+            if str(kind(cell)) == cell:
+                return kind(cell)
+    return cell
 
 
 def read_csv(path: str | os.PathLike[str]) -> list[dict[str, str]]:

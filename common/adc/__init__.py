@@ -7,7 +7,6 @@ from .dicom import dicom_datalist as dicom_datalist
 from .evaluation import draw_lesions as draw_lesions
 from .evaluation import lesion_row as lesion_row
 from .evaluation import lesion_table as lesion_table
-from .evaluation import write_lesion_evaluation as write_lesion_evaluation
 from .figures import NoisePicture as NoisePicture
 from .figures import draw_lesion_montage as draw_lesion_montage
 from .grid import Grid as Grid

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..evaluation.evaluation import Evaluation
 from ..evaluation.intervals import bootstrap_interval, paired_difference
 from ..evaluation.rows import Row
 from ..evaluation.table import EvaluationRow
@@ -63,12 +62,6 @@ def lesion_table(rows: Sequence[Row], method: str = "model", resamples: int = RE
         *_scores(rows, RULE, "rule_", resamples),
         *_differences(rows, method, resamples),
     ]
-
-
-def write_lesion_evaluation(folder: Path, rows: Sequence[Row], method: str = "model") -> None:
-    """Write the tables and the figure of the rows of all folds to `folder`."""
-    pooled = Evaluation(folder, lesion_row, lesion_table, draw_lesions, method=method)
-    pooled.write(list(rows))
 
 
 def _scores(rows: Sequence[Row], method: str, prefix: str, resamples: int) -> list[EvaluationRow]:

@@ -29,7 +29,7 @@ def simulate(bundle: str, directory: Path, settings: Sequence[str]) -> int:
     """Write the phantom of `bundle` to `directory`; `settings` are `--name value` pairs for it. Return the status."""
     call = read_plan(bundle, "demo")["simulate"][0]
     phantom: Any = locate(call.pop("_target_"))
-    typed, known = _pairs(settings), signature(phantom).parameters.keys() - {"directory"}
+    typed, known = pairs(settings), signature(phantom).parameters.keys() - {"directory"}
     if unknown := typed.keys() - known:
         names = [", ".join(f"--{name}" for name in sorted(group)) for group in (known, unknown)]
         raise SystemExit(f"expected settings among {names[0]}, found {names[1]}")
@@ -73,7 +73,7 @@ def _run(bundle: str, work: Path) -> None:
     say(f"   {time.perf_counter() - began:.0f} s; report: {report}")
 
 
-def _pairs(words: Sequence[str]) -> dict[str, Any]:
+def pairs(words: Sequence[str]) -> dict[str, Any]:
     """Return `--name value` words as a dictionary, values read as Python literals where they are."""
     if len(words) % 2 or not all(name.startswith("--") for name in words[::2]):
         raise SystemExit(f"expected settings as --name value, found: {' '.join(words)}")

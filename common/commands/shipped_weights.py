@@ -13,7 +13,7 @@ import hashlib
 import math
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,6 @@ from ..errors import NoDataError
 from ..evaluation.table import read_evaluation
 from ..files import read_csv, write_json
 from ..training.history import draw_history
-from .ablation import arm_steps
 from .plan import TRAININGS, PlanRun, filled, read_plan, say
 from .report import evaluation_lines
 
@@ -101,7 +100,18 @@ def run_comparison(run: PlanRun, name: str, plan: Mapping[str, Any]) -> Path:
     own = {step["name"]: step for step in plan["steps"]}
     overrides = {**evaluation["overrides"], **other.get("evaluation", {})}
     steps = [*(own[step] for step in other["steps"]), {**evaluation, "overrides": overrides}]
-    return [run.step(step).folder for step in arm_steps(name, 0, steps)][-1]
+    return [run.step(step).folder for step in steps_apart(name, steps)][-1]
+
+
+def steps_apart(name: str, steps: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield steps by seed 0 with their outputs and models in a folder of their own, `{work}/NAME_0`."""
+    folder = f"{name}_0".replace(" ", "_")
+    for step in steps:
+        overrides = {"seed": 0, "model_dir": f"{{work}}/{folder}/models", **step.get("overrides", {})}
+        if step["run_id"] == "evaluating":
+            overrides["method"] = name
+        title = f"{name}: {step['name'].replace('_', ' ')}"
+        yield {**step, "name": f"{folder}/{step['name']}", "title": title, "overrides": overrides}
 
 
 def evaluation_figures(folder: Path, figures: Mapping[str, tuple[str, str]]) -> dict[str, float]:

@@ -58,9 +58,10 @@ class CaseStream(IterableDataset):
         return [str(item["case"]) for item in items]
 
     def __iter__(self) -> Iterator[Any]:
-        """Yield sample after sample; with workers, each takes every n-th case."""
+        """Yield sample after sample; of several workers or processes, each takes every n-th case."""
         worker = get_worker_info()
-        first, step = (worker.id, worker.num_workers) if worker else (0, 1)
+        own, workers = (worker.id, worker.num_workers) if worker else (0, 1)
+        first, step = self.failures.rank * workers + own, self.failures.processes * workers
         items = self.items()
         names = self._names(items)
         if self.anonymous_names and first == 0:
@@ -76,6 +77,8 @@ class CaseStream(IterableDataset):
             shown = names[index]
             if repeated:
                 self.failures.add(shown, "another case has this name already; rename one of them")
+                continue
+            if self.failures.is_finished(shown, case):
                 continue
             yield from self._samples(shown, item)
 

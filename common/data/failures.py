@@ -2,9 +2,12 @@
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+import torch.distributed as dist
 
 from ..errors import FailedCasesError
 from ..files import append_csv, read_csv, write_csv
@@ -21,16 +24,39 @@ class FailureLog:
     Args:
         output_dir: folder of `failed.csv` and of the run's results.
         source: what the cases are read from, see :class:`OutputFolder`.
+        skip_finished: whether cases stay as they are that an earlier run to this folder finished with the same weights
+            and settings.
+        resolved: what is resolved of the run's config, by id (`__local_refs`): its settings.
     """
 
-    def __init__(self, output_dir: str | os.PathLike[str], source: str | os.PathLike[str] | None = None) -> None:
+    def __init__(
+        self,
+        output_dir: str | os.PathLike[str],
+        source: str | os.PathLike[str] | None = None,
+        skip_finished: bool = False,
+        resolved: Mapping[str, Any] | None = None,
+    ) -> None:
         self.output = OutputFolder(output_dir, source)
+        self.skip_finished, self.resolved = skip_finished, resolved
+        self.finished: Collection[str] = ()  # names of cases, set by who knows their results
+        self.rank, self.processes = 0, 1
+        self._keys: dict[str, str] = {}
         self._table = Path(output_dir) / "failed.csv"
 
     def start(self) -> None:
-        """Take the folder for this run, see :meth:`OutputFolder.open`."""
-        self.output.open()
-        self.output.file(self._table.name)
+        """Take the folder for this run, see :meth:`OutputFolder.open`; under torchrun all processes share it."""
+        if dist.is_available() and dist.is_initialized():
+            self.rank, self.processes = dist.get_rank(), dist.get_world_size()
+        self.output.open(keep=self.skip_finished)
+        keys = self.output.folder / "key.csv"
+        kept = read_csv(keys) if self.skip_finished and keys.is_file() else []
+        self._keys = {row["name"]: row["case"] for row in kept}
+        if not self.rank:
+            self.output.file(self._table.name).unlink(missing_ok=True)  # of an earlier run: they are tried again
+
+    def is_finished(self, name: str, case: str) -> bool:
+        """Return whether the results called `name` are there, and are those of this case."""
+        return name in self.finished and self._keys.get(name, name if name == case else None) == case
 
     def add(self, case: str, error: BaseException | str) -> None:
         """Note that `case` failed; the reason is logged at once. Data loader workers may call it."""
@@ -55,11 +81,13 @@ class FailureLog:
         return [{"case": case, "reason": "; ".join(dict.fromkeys(found))} for case, found in reasons.items()]
 
     def finish(self) -> None:
-        """Write one row a failed case, if any failed, and give the folder free.
+        """Write one row a failed case, if any failed, and give the folder free; of several processes, the first does.
 
         Raises:
             FailedCasesError: if any case failed, so that the process ends with a non-zero status.
         """
+        if self.rank:
+            return
         rows = self.failures()
         if rows:
             write_csv(self._table, rows, COLUMNS)

@@ -99,8 +99,11 @@ class OutputFolder:
         self._lock = FileLock(str(self.folder / LOCK), timeout=0)
         self._written: set[str] = set()
 
-    def open(self) -> None:
+    def open(self, keep: bool = False) -> None:
         """Take the folder: nobody else may write to it, and what an earlier run wrote goes to `previous/`.
+
+        Args:
+            keep: whether the files of the earlier run stay, as if they were of this one.
 
         Raises:
             OutputFolderError: if the folder is, holds or lies in `source`, cannot be made, or another run writes to it.
@@ -108,12 +111,13 @@ class OutputFolder:
         if self.source is not None:
             check_apart(self.folder, self.source)
         make_folder(self.folder)
+        self._written = set(_names(self.folder / _WRITTEN)) if keep else set()
         if int(os.environ.get("RANK", 0)):
             return  # torchrun: the first process has taken it
         take(self._lock, self.folder)
         shutil.rmtree(self.folder / PARTIAL, ignore_errors=True)
-        self._set_aside()
-        self._written = set()
+        if not keep:
+            self._set_aside()
 
     def close(self) -> None:
         """Give the folder free."""

@@ -39,7 +39,6 @@ from .scores import mean_absolute_error as mean_absolute_error
 from .scores import pearson_correlation as pearson_correlation
 from .scores import r_squared as r_squared
 from .scores import root_mean_square_error as root_mean_square_error
-from .transfer import FoldEvaluation as FoldEvaluation
 from .transfer import camus_row as camus_row
 from .transfer import camus_table as camus_table
 from .transfer import infarction_row as infarction_row

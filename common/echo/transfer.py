@@ -1,6 +1,5 @@
-"""Tables of the two transfers of the EF encoder: CAMUS by image quality, HMC-QU by infarction; fold after fold."""
+"""Tables of the two transfers of the EF encoder: CAMUS by image quality, HMC-QU by infarction."""
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,11 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..evaluation.classes import accuracy, f1_score, precision, sensitivity, specificity
-from ..evaluation.evaluation import Evaluation
 from ..evaluation.intervals import Statistic, bootstrap_interval
 from ..evaluation.rows import Row
 from ..evaluation.table import EvaluationRow
-from ..files import read_csv, write_csv
 from . import scores
 
 QUALITIES = ("Good and Medium", "Poor")
@@ -32,25 +29,6 @@ def infarction_row(batch: Any, output: Any) -> Row:
     """Return case, label (1 = infarction) and predicted probability."""
     logit = float(output["pred"].reshape(-1).mean())
     return {"case": str(batch["case"]), "label": int(batch["label"]), "predicted": float(1 / (1 + np.exp(-logit)))}
-
-
-class FoldEvaluation(Evaluation):
-    """An evaluation that writes `fold_K.csv`, and the tables over all folds that are there.
-
-    Args:
-        output_dir: folder shared by the folds.
-        fold: number of this one.
-        arguments: those of :class:`Evaluation`.
-    """
-
-    def __init__(self, output_dir: str | os.PathLike[str], fold: int, **arguments: Any) -> None:
-        super().__init__(output_dir, **arguments)
-        self.fold = fold
-
-    def write(self, rows: list[Row]) -> None:
-        """Write the fold, then the tables of all folds."""
-        write_csv(self.folder / f"fold_{self.fold}.csv", rows)
-        super().write([row for path in sorted(self.folder.glob("fold_*.csv")) for row in read_csv(path)])
 
 
 def camus_table(rows: Sequence[Row], method: str = "model") -> list[EvaluationRow]:

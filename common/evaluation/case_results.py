@@ -1,5 +1,6 @@
 """Results of an inference, case by case: a case that cannot be written goes to `failed.csv`, the others go on."""
 
+import json
 import logging
 import math
 from abc import ABC, abstractmethod
@@ -13,10 +14,12 @@ from ..data.dicom_source import dicom_files
 from ..data.failures import FailureLog
 from ..data.output import safe_name
 from ..figure import NOTE
-from ..files import append_csv, write_csv, write_json
+from ..files import append_csv, as_given, read_csv, write_csv, write_json
+from ..training.processes import gather_rows, wait_for_all
 from .dicom_images import Segment
 from .dicom_report import Report
 from .familiarity import LIMIT, FamiliarityCheck
+from .made_by import made_by
 
 logger = logging.getLogger(__name__)
 
@@ -50,6 +53,7 @@ class CaseResults(ABC):
         self.familiarity = familiarity
         self.columns = (*columns, *(FAMILIARITY_COLUMNS if familiarity else ()))
         self.rows: dict[str, dict[str, Any]] = {}
+        self._made_by: dict[str, Any] = {}
 
     def attach(self, engine: Engine) -> None:
         """Write during the run of `engine`."""
@@ -95,7 +99,14 @@ class CaseResults(ABC):
 
     def write_json(self, case: str, values: Mapping[str, Any]) -> None:
         """Write `CASE.json`: the case, `values`, its familiarity, the weights and what the results are not for."""
-        content = {"case": case, **values, **self._familiar(case), "weights": self.weights, "note": NOTE}
+        content = {
+            "case": case,
+            **values,
+            **self._familiar(case),
+            "weights": self.weights,
+            **self._made_by,
+            "note": NOTE,
+        }
         write_json(self.file(case, ".json"), content)
 
     def caption(self, case: str, text: str) -> str:
@@ -115,14 +126,36 @@ class CaseResults(ABC):
         return {"familiarity": round(percentile, 2), "unlike_training": percentile > known.limit}
 
     def _start(self, engine: Engine) -> None:
-        self.rows = {}
+        self._made_by = {} if self.failures.resolved is None else made_by(self.failures.resolved)
+        self.rows = self._finished() if self.failures.skip_finished else {}
+        self.failures.finished = frozenset(self.rows)
         self._parts: dict[str, list[Any]] = {}
         self._expected: dict[str, int] = {}
         self._files: dict[str, list[Path]] = {}
         self._scores: dict[str, list[Any]] = {}
         if self.familiarity:
             self.familiarity.start()
-        write_csv(self.output.file(TABLE), [], self.columns)
+        wait_for_all()  # each has read the table of an earlier run
+        if not self.failures.rank:
+            write_csv(self.output.file(TABLE), list(self.rows.values()), self.columns)
+        wait_for_all()
+
+    def _finished(self) -> dict[str, dict[str, Any]]:
+        """Return the rows of cases that an earlier run finished with the same weights and settings."""
+        table = self.output.folder / TABLE
+        read = [as_given(row) for row in read_csv(table)] if table.is_file() else []
+        rows = {row["case"]: row for row in read}
+        kept = {case: row for case, row in rows.items() if self._is_finished(case, row)}
+        logger.info(f"{len(kept)} cases are finished and stay as they are")
+        return kept
+
+    def _is_finished(self, case: str, row: Mapping[str, Any]) -> bool:
+        try:
+            content = json.loads((self.output.folder / f"{safe_name(case)}.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return False
+        whole = set(row) == {"case", *self.columns} and None not in row.values()
+        return whole and all(content.get(key, "") == value for key, value in self._made_by.items())
 
     def _add(self, engine: Engine) -> None:
         batch: Any = engine.state.batch
@@ -149,15 +182,18 @@ class CaseResults(ABC):
                 path.unlink(missing_ok=True)
             return
         self.rows[case] = row
-        append_csv(self.output.file(TABLE), row, self.columns)
+        append_csv(self.output.folder / TABLE, row, self.columns)
 
     def _finish(self, engine: Engine) -> None:
         for case in sorted(set(self._parts) - {row["case"] for row in self.failures.failures()}):
             self.failures.add(case, f"expected all parts of the case, found {len(self._parts[case])} before the end")
         self._parts = {}
-        write_csv(self.output.file(TABLE), [self.rows[case] for case in sorted(self.rows)], self.columns)
         if self.familiarity:
             self.familiarity.stop()
+        self.rows = {row["case"]: row for row in gather_rows(list(self.rows.values()))}
+        if self.failures.rank:
+            return
+        write_csv(self.output.file(TABLE), [self.rows[case] for case in sorted(self.rows)], self.columns)
         unlike = [case for case, row in sorted(self.rows.items()) if row.get("unlike_training")]
         if unlike:
             more = f" and {len(unlike) - _NAMED} more" if unlike[_NAMED:] else ""

@@ -1,7 +1,6 @@
 """What every training shares: best model, history, resume, start weights, precision, processes."""
 
 from .best_model import KeepBest as KeepBest
-from .cross_validation import CrossValidation as CrossValidation
 from .epoch_seed import EpochSeed as EpochSeed
 from .finite_weights import StopIfNotFinite as StopIfNotFinite
 from .gather import gather_with_gradient as gather_with_gradient

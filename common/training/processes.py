@@ -21,6 +21,12 @@ def gather_rows(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [row for part in gathered for row in part]
 
 
+def wait_for_all() -> None:
+    """Wait until every process has come here; without process group go on at once."""
+    if dist.is_available() and dist.is_initialized():
+        dist.barrier()
+
+
 def bare_network(network: nn.Module) -> nn.Module:
     """Return the network inside DistributedDataParallel, or the network itself."""
     return network.module if isinstance(network, nn.parallel.DistributedDataParallel) else network

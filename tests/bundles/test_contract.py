@@ -21,7 +21,7 @@ each_config = pytest.mark.parametrize("path", CONFIGS, ids=[f"{p.parent.parent.n
 
 @each_bundle
 def test_has_the_files_of_a_bundle(bundle):
-    names = ["metadata", "train", "pretrain", "evaluate", "inference", "multi_gpu_train"]
+    names = ["metadata", "train", "pretrain", "evaluate", "inference", "multi_gpu_train", "multi_gpu_inference"]
     files = [f"configs/{name}.json" for name in names] + ["studies/demo.json", "studies/weights.json"]
     files += ["LICENSE", "configs/logging.conf", "docs/README.md", "docs/data_license.txt"]
     assert [file for file in files if not (root(bundle) / file).is_file()] == []
@@ -121,7 +121,7 @@ def test_validation_and_inference_prepare_a_case_alike(bundle, phantom, tmp_path
 @each_config
 def test_run_lists_take_the_command_line_first(path):
     config = json.loads(path.read_text())
-    for run_id in {"training", "pretraining", "evaluating", "inferring", "cross_validating"} & config.keys():
+    for run_id in {"training", "pretraining", "evaluating", "inferring"} & config.keys():
         assert config[run_id][0] == "$@typed(__local_refs)"
 
 

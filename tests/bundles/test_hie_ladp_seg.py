@@ -1,7 +1,6 @@
 """What only this bundle promises: geometry, the paper's arms by settings, the vote, folds, bad cases beside good."""
 
 import json
-import shutil
 
 import nibabel
 import numpy as np
@@ -11,7 +10,7 @@ import torch
 
 from common.errors import FailedCasesError
 from common.files import read_csv
-from tests.bundles.harness import overrides, simulate, workflow
+from tests.bundles.harness import overrides, workflow
 
 BUNDLE = "hie_ladp_seg"
 ADC_MEAN = 1350.2495
@@ -191,27 +190,3 @@ def test_arms_of_the_papers_tables_run_by_settings_alone(arm, phantom, tmp_path)
     flow.initialize()
     flow.run()
     assert list((tmp_path / "models").glob("*.pt"))
-
-
-def test_folds_are_one_command_with_one_table(tmp_path):
-    data = simulate(BUNDLE, tmp_path / "data")
-    settings = overrides(BUNDLE, data, tmp_path)
-    inner = {key: settings[key] for key in ("slice_size", "base_width", "max_epochs", "batch_size")}
-    flow = workflow(
-        BUNDLE,
-        ["cross_validate.json"],
-        "cross_validating",
-        None,
-        dataset_dir=str(data),
-        output_dir=str(tmp_path / "cv"),
-        folds=2,
-        stages=["training", "evaluating"],
-        settings=inner,
-    )
-    flow.initialize()
-    flow.run()
-    rows = json.loads((tmp_path / "cv" / "evaluation.json").read_text())
-    dice = {row["method"]: row["cases"] for row in rows if row["metric"] == "Dice"}
-    assert dice == {"model": 5, "rule Z < -2": 5, "model - rule, paired": 5}
-    shutil.rmtree(data)
-    flow.run()  # finished folds are not run again

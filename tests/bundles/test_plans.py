@@ -1,30 +1,104 @@
-"""The plans of every bundle hang together: names that are used are there, cohorts that must differ do."""
+"""The plans and studies of every bundle hang together: what is named is there, cohorts that must differ do."""
+
+import json
+import re
 
 import pytest
 
 from common.commands.plan import read_plan
+from common.commands.study_plan import study_names
 from tests.bundles.harness import BUNDLES, root
 
+TABLES = {
+    "cmr_hf_classify": {"table1", "table2", "table3"},
+    "doppler_keypoint": {"table1"},
+    "echo_coreecho": {"table1", "table2", "table3", "table4", "table5"},
+    "elasto_flow": {"figure5"},
+    "hie_ladp_seg": {"table1", "table2"},
+}
+STUDIES = [(bundle, name) for bundle in BUNDLES for name in study_names(bundle)]
+each_study = pytest.mark.parametrize(("bundle", "name"), STUDIES)
 
-def with_plan(name):
-    return [bundle for bundle in BUNDLES if (root(bundle) / "studies" / f"{name}.json").is_file()]
+
+def config_of(bundle, stage):
+    names = {}
+    for config in stage["configs"]:
+        names |= json.loads((root(bundle) / "configs" / config).read_text())
+    return names
 
 
-def test_every_bundle_has_the_commands_that_make_its_weights_and_test_its_claim():
-    assert with_plan("weights") == with_plan("ablation") == BUNDLES
+def test_every_bundle_has_what_makes_its_weights_tests_its_claim_and_the_tables_of_its_paper():
+    assert {bundle: set(study_names(bundle)) for bundle in BUNDLES} == {
+        bundle: TABLES[bundle] | {"claim"} for bundle in BUNDLES
+    }
+    assert all((root(bundle) / "studies" / "weights.json").is_file() for bundle in BUNDLES)
+
+
+@each_study
+def test_a_study_names_stages_settings_and_inputs_that_are_there(bundle, name):
+    study = read_plan(bundle, name)
+    assert {stage for arm in study["arms"].values() for stage in arm["stages"]} == study["stages"].keys()
+    for stage in study["stages"].values():
+        assert stage["run_id"] in config_of(bundle, stage)
+        assert {key.split("#")[0] for key in stage.get("overrides", {})} <= config_of(bundle, stage).keys()
+    for arm in study["arms"].values():
+        known = {key for stage in arm["stages"] for key in config_of(bundle, study["stages"][stage])}
+        assert {key.split("#")[0] for key in arm.get("settings", {})} <= known
+    marks = set(re.findall(r"\{(\w+)\}", json.dumps([study[key] for key in ("stages", "arms")])))
+    assert marks <= study.get("data", {}).keys() | study.get("inputs", {}).keys()
+
+
+@each_study
+def test_an_arm_needs_every_input_without_default_that_it_uses(bundle, name):
+    study = read_plan(bundle, name)
+    without = {key for key, spec in study.get("inputs", {}).items() if "default" not in spec}
+    for arm in study["arms"].values():
+        used = set(re.findall(r"\{(\w+)\}", json.dumps([arm, *(study["stages"][stage] for stage in arm["stages"])])))
+        assert used & without <= set(arm.get("needs", []))
+
+
+@each_study
+def test_published_figures_stand_in_columns_of_the_table(bundle, name):
+    study = read_plan(bundle, name)
+    for row in study.get("published", {}).values():
+        assert row.keys() <= set(study["metrics"])
+
+
+def test_figures_of_the_papers_stand_in_their_place():
+    def published(bundle, name, row, heading):
+        return read_plan(bundle, name)["published"][row][heading]
+
+    # Read from the tables once more, one of each.
+    assert published("cmr_hf_classify", "table1", "SSLHF", "patient ACC") == 0.8208
+    assert published("cmr_hf_classify", "table2", "Remove local shuffling", "patch ACC") == 0.7518
+    assert published("cmr_hf_classify", "table3", "3D Densenet121", "patient AUC") == 0.7822
+    assert published("hie_ladp_seg", "table1", "CarveMix", "Dice 1-5%") == 0.6951
+    assert published("hie_ladp_seg", "table2", "+LADP", "Dice <1%") == 0.478
+    assert published("echo_coreecho", "table1", "EchoCoTr, 3 clips", "RMSE") == 5.30
+    assert published("echo_coreecho", "table2", "L1 + RnC + K400 + LP", "R2") == 0.8159
+    assert published("echo_coreecho", "table3", "two clips", "R2") == 0.6824
+    assert published("echo_coreecho", "table4", "fine-tuning, EchoCoTr", "MAE, P") == 7.49
+    assert published("echo_coreecho", "table5", "probing, CoReEcho", "F1") == 0.8955
+
+
+def test_one_figure_is_published_the_same_in_study_and_evaluation():
+    evaluated = json.loads((root("doppler_keypoint") / "configs" / "evaluate.json").read_text())["published"]
+    assert read_plan("doppler_keypoint", "table1")["published"] == evaluated
+    rows = read_plan("cmr_hf_classify", "table3")["published"]
+    assert rows["SSLHF"] == read_plan("cmr_hf_classify", "table2")["published"]["SSLHF"]
 
 
 @pytest.mark.parametrize("bundle", BUNDLES)
-def test_arms_of_an_ablation_end_with_one_evaluation_on_a_cohort_of_its_own(bundle):
-    plan = read_plan(bundle, "ablation")
-    seeds = {call["directory"]: call["seed"] for call in plan["simulate"]}
+def test_arms_of_a_claim_end_with_one_evaluation_on_a_cohort_of_its_own(bundle):
+    study = read_plan(bundle, "claim")
+    seeds = {name: call["seed"] for name, call in study["data"].items()}
     assert len(set(seeds.values())) == len(seeds)
-    assert len(plan["arms"]) >= 2 and len(plan["seeds"]) >= 3
-    for names in plan["arms"].values():
-        *before, last = [plan["steps"][name] for name in names]
+    assert len(study["arms"]) >= 2 and len(study["seeds"]) >= 3 and study["differences"]
+    for arm in study["arms"].values():
+        *before, last = [study["stages"][name] for name in arm["stages"]]
         assert last["run_id"] == "evaluating"
-        trained_on = {step["overrides"].get("dataset_dir", "{work}/data") for step in before}
-        held_out = {value for value in last["overrides"].values() if value in seeds}
+        trained_on = {step["overrides"].get("dataset_dir", "{data}") for step in before}
+        held_out = {value for value in last["overrides"].values() if value in {f"{{{name}}}" for name in seeds}}
         assert len(held_out) == 1 and not held_out & trained_on
 
 

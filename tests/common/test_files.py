@@ -1,5 +1,6 @@
 import hashlib
 import json
+import tempfile
 
 import numpy as np
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from common.errors import UnusableFileError
 from common.files import (
     append_csv,
+    as_given,
     read_csv,
     read_sealed_json,
     replacing,
@@ -73,7 +75,10 @@ def test_a_writer_that_wrote_nothing_leaves_no_empty_file(tmp_path):
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", "\t=1"])
 def test_text_is_no_formula_in_a_spreadsheet_and_numbers_stay_numbers(tmp_path, text):
     write_csv(tmp_path / "a.csv", [{"case": text, "value": -0.5}])
-    assert read_csv(tmp_path / "a.csv") == [{"case": f"'{text}", "value": "-0.5"}]
+    (row,) = read_csv(tmp_path / "a.csv")
+    assert row == {"case": f"'{text}", "value": "-0.5"}
+    write_csv(tmp_path / "again.csv", [as_given(row)])  # what was read is written as it was
+    assert (tmp_path / "again.csv").read_text() == (tmp_path / "a.csv").read_text()
 
 
 def test_rows_are_added_one_by_one_below_one_header(tmp_path):
@@ -157,3 +162,17 @@ def test_json_that_cannot_be_read_is_named(tmp_path, content):
     (tmp_path / "a.json").write_bytes(content)
     with pytest.raises(UnusableFileError, match=r"a\.json: expected values, found a damaged file; write them again"):
         read_sealed_json(tmp_path / "a.json", "values", "write them again")
+
+
+def test_two_processes_write_beside_each_other_though_one_removes_the_folder_of_both(tmp_path, monkeypatch):
+    make, asked = tempfile.mkdtemp, []
+
+    def removed_just_before(dir):
+        asked.append(dir)
+        if len(asked) == 1:
+            dir.rmdir()
+        return make(dir=dir)
+
+    monkeypatch.setattr("common.files.tempfile.mkdtemp", removed_just_before)
+    write_json(tmp_path / "a.json", 1)
+    assert json.loads((tmp_path / "a.json").read_text()) == 1 and len(asked) == 2

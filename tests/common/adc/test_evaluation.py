@@ -1,13 +1,11 @@
 import json
-import math
 
-import numpy as np
 import pytest
 import torch
 from ignite.engine import Engine
 from monai.data import MetaTensor
 
-from common.adc import draw_lesions, lesion_row, lesion_table, write_lesion_evaluation
+from common.adc import draw_lesions, lesion_row, lesion_table
 from common.evaluation import Evaluation
 from common.files import read_csv
 from tests.bundles.harness import root
@@ -83,13 +81,3 @@ def test_undefined_surface_distance_is_left_out_and_counted(evaluated):
     assert rows["rule Z < -2", "MASD (mm)"]["cases"] == 3
     assert rows["LADP - rule, paired", "MASD (mm)"]["cases"] == 3
     assert (evaluated / "cases.png").stat().st_size > 5000
-
-
-def test_pooled_rows_of_folds_give_the_same_table(evaluated, tmp_path):
-    rows = [
-        {k: v if k in ("case", "size") else float(v or math.nan) for k, v in row.items()}
-        for row in read_csv(evaluated / "cases.csv")
-    ]
-    write_lesion_evaluation(tmp_path / "pooled", rows, "LADP")
-    for key, row in table(evaluated).items():
-        np.testing.assert_allclose(table(tmp_path / "pooled")[key]["value"], row["value"], atol=1e-6)

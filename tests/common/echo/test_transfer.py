@@ -2,9 +2,8 @@ import math
 
 import pytest
 import torch
-from ignite.engine import Engine
 
-from common.echo import FoldEvaluation, camus_row, camus_table, infarction_row, infarction_table
+from common.echo import camus_row, camus_table, infarction_row, infarction_table
 
 
 def by_name(rows):
@@ -44,17 +43,3 @@ def test_takes_a_rows_values_from_batch_and_output():
     assert camus_row(batch, {"pred": torch.tensor([60.0])})["predicted"] == 60
     row = infarction_row({"case": "v", "label": torch.tensor(1)}, {"pred": torch.tensor([math.log(3)])})
     assert row == {"case": "v", "label": 1, "predicted": pytest.approx(0.75)}
-
-
-def test_replaces_a_fold_that_is_run_again(tmp_path):
-    seen = []
-
-    def table(rows, method):
-        seen.append([row["case"] for row in rows])
-        return []
-
-    for fold, case in ((0, "a"), (1, "b"), (0, "c")):
-        engine = Engine(lambda engine, batch: [{}])
-        FoldEvaluation(tmp_path, fold, row=lambda item, output: dict(item), table=table).attach(engine)
-        engine.run([[{"case": case}]])
-    assert seen == [["a"], ["a", "b"], ["b", "c"]]

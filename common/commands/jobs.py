@@ -1,0 +1,238 @@
+"""Jobs of a study: what one is, how it is run once and never again, and how many run side by side."""
+
+import hashlib
+import logging
+import os
+import shutil
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..bundle import command_line, run_bundle
+from ..files import write_json
+from .plan import call_phantom
+
+WITHOUT_TRAINING = ("evaluating", "inferring")  # run ids that leave the models as they are
+_TEXTS = {".csv", ".tsv", ".txt", ".cfg", ".json", ".xlsx"}  # read whole: an edit need not change their size
+_POLL_SECONDS = 0.05
+
+
+class Job(NamedTuple):
+    """One stage of one arm, fold and seed, or the simulation of a data set.
+
+    Args:
+        stage: name of the stage, or of the data set.
+        key: hash of all that determines the outcome.
+        jobs: folder of all jobs of a bundle; this one writes to `STAGE-KEY` in it.
+        needs: keys of the jobs that must have finished.
+        phantom: phantom call without its directory; None for a stage.
+        root, run_id, configs, overrides: a stage, see :func:`run_bundle`; without folders for models and output.
+        start: folder of models that a stage takes over; None for none.
+    """
+
+    stage: str
+    key: str
+    jobs: Path
+    needs: tuple[str, ...] = ()
+    phantom: Mapping[str, Any] | None = None
+    root: Path = Path()
+    run_id: str = ""
+    configs: tuple[str, ...] = ()
+    overrides: Mapping[str, Any] = {}
+    start: Path | None = None
+
+    @property
+    def folder(self) -> Path:
+        """The folder of this job."""
+        return self.jobs / f"{self.stage.replace(' ', '_')}-{self.key[:12]}"
+
+    @property
+    def output(self) -> Path:
+        """What the stage writes, or the simulated cases."""
+        return self.folder / "output"
+
+    @property
+    def models(self) -> Path:
+        """Models after this job: its own, or those that it only used."""
+        return self.start if self.start and self.run_id in WITHOUT_TRAINING else self.folder / "models"
+
+    @property
+    def log(self) -> Path:
+        """What the job printed."""
+        return self.folder / "log.txt"
+
+    @property
+    def record(self) -> Path:
+        """Written last: a job with it has finished."""
+        return self.folder / "job.json"
+
+
+def run_job(job: Job) -> float:
+    """Run a job with its output in its log, note that it has finished, and return the seconds it took."""
+    began, used = time.perf_counter(), time.process_time()
+    job.folder.mkdir(parents=True, exist_ok=True)
+    with _logged(job.log):
+        line = _simulate(job) if job.phantom is not None else _run_stage(job)
+    seconds = time.perf_counter() - began
+    cpu_seconds = time.process_time() - used
+    content = {"key": job.key, "seconds": round(seconds, 1), "cpu_seconds": round(cpu_seconds, 1), "command": line}
+    write_json(job.record, content)
+    return seconds
+
+
+def _simulate(job: Job) -> str:
+    shutil.rmtree(job.output, ignore_errors=True)  # of a simulation that was stopped
+    call_phantom({**(job.phantom or {}), "directory": str(job.output)})
+    return ""
+
+
+def _run_stage(job: Job) -> str:
+    """Run the stage, a training from its last finished epoch if it was stopped, and return it as a shell command."""
+    if job.start and job.models != job.start and not job.models.exists():
+        copy = job.folder / "models.partial"
+        shutil.rmtree(copy, ignore_errors=True)
+        shutil.copytree(job.start, copy)
+        copy.rename(job.models)
+    overrides = {**job.overrides, "model_dir": str(job.models), "output_dir": str(job.output)}
+    line = command_line(job.root, job.run_id, job.configs, overrides)
+    print(f"$ {line}", flush=True)  # noqa: T201
+    run_bundle(job.root, job.run_id, job.configs, overrides)
+    return line
+
+
+@contextmanager
+def _logged(path: Path) -> Iterator[None]:
+    """Send what this process and its libraries print and log to the end of a file, an error with its traceback."""
+    import monai.bundle  # noqa: F401  # its loggers keep the stream of their import: this one, whose descriptor moves
+
+    logger = logging.getLogger()
+    before = logger.handlers[:], logger.level
+    with (
+        path.open("a", encoding="utf-8") as stream,
+        redirect_stdout(stream),
+        redirect_stderr(stream),
+        _descriptors(stream.fileno()),
+    ):
+        try:
+            yield
+        except BaseException:
+            traceback.print_exc()
+            raise
+        finally:
+            logger.handlers[:], logger.level = before
+            stream.flush()
+
+
+@contextmanager
+def _descriptors(target: int) -> Iterator[None]:
+    """Let what is written to descriptors 1 and 2, by C libraries as well, go to `target`."""
+    for stream in (sys.__stdout__, sys.__stderr__):
+        if stream is not None:
+            stream.flush()
+    kept = [(number, os.dup(number)) for number in (1, 2)]
+    try:
+        for number, _ in kept:
+            os.dup2(target, number)
+        yield
+    finally:
+        for stream in (sys.__stdout__, sys.__stderr__):
+            if stream is not None:
+                stream.flush()
+        for number, copy in kept:
+            os.dup2(copy, number)
+            os.close(copy)
+
+
+def run_jobs(jobs: Sequence[Job], workers: int = 1) -> Iterator[tuple[Job, float | BaseException | None]]:
+    """Run jobs, each after those that it needs, and yield each with its seconds, or why it failed.
+
+    Args:
+        jobs: none of them finished; what they need is among them or has finished.
+        workers: processes side by side; one is this process.
+
+    Yields:
+        The job and its seconds, its error, or None where a job that it needs has failed.
+    """
+    waiting, lost = {job.key: job for job in jobs}, set[str]()
+    running: dict[Future[float], Job] = {}
+    with _executor(workers) as executor:
+        while waiting or running:
+            for job in [job for job in waiting.values() if lost & set(job.needs)]:
+                lost.add(waiting.pop(job.key).key)
+                yield job, None
+            busy = {job.key for job in running.values()} | waiting.keys()
+            ready = [job for job in waiting.values() if not busy & set(job.needs)]
+            for job in ready[: workers - len(running)]:
+                running[_submitted(executor, waiting.pop(job.key))] = job
+            ended = [future for future in running if future.done()]
+            for future in ended:
+                job, error = running.pop(future), future.exception()
+                lost |= {job.key} if error else set()
+                yield job, error or future.result()
+            if not ended:
+                time.sleep(_POLL_SECONDS)
+
+
+def _submitted(executor: Executor, job: Job) -> Future[float]:
+    try:
+        return executor.submit(run_job, job)
+    except BrokenExecutor as error:  # a worker was killed, for memory perhaps: nothing more runs
+        future: Future[float] = Future()
+        future.set_exception(error)
+        return future
+
+
+def _executor(workers: int) -> Executor:
+    if workers == 1:
+        return _Here()
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    arguments = (os.getpid(), threads)
+    return ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start_worker, initargs=arguments)
+
+
+def _start_worker(parent: int, threads: int) -> None:
+    """Share the cores, and end when the study is killed: a worker left alone would run on beside the next study."""
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))  # read when torch is imported
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+class _Here(Executor):
+    """Runs what is submitted at once, in this process."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:
+            future.set_exception(error)
+        return future
+
+
+def fingerprint(value: Any) -> Any:
+    """Return what tells one input from another: a file by its content, a folder by its files, else the value itself.
+
+    Of a folder count the names of its files and their sizes; of tables and other short texts the content.
+    """
+    if not isinstance(value, str) or not (Path(value).is_file() or ("/" in value and Path(value).is_dir())):
+        return value  # a word is no folder that happens to have its name
+    path, digest = Path(value), hashlib.sha256()
+    if path.is_file():
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    for file in sorted(file for file in path.rglob("*") if file.is_file()):
+        digest.update(f"{file.relative_to(path).as_posix()} {file.stat().st_size}\n".encode(errors="surrogateescape"))
+        if file.suffix.lower() in _TEXTS:
+            digest.update(file.read_bytes())
+    return digest.hexdigest()

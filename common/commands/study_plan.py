@@ -1,0 +1,252 @@
+"""What a study asks for: `studies/NAME.json`, limited by what was typed, as jobs for each arm, fold and seed.
+
+| name | meaning |
+|---|---|
+| `title`, `intro` | what the table shows |
+| `data` | name -> phantom call without its directory; without `data`, `--dataset_dir` gives the cases |
+| `inputs` | name -> `what` it is and, where there is one, its `default`; given as `--input NAME=PATH` |
+| `settings` | overrides of every stage that has them |
+| `seeds`, `folds` | each arm is run for each; without `folds` the data have one split |
+| `average` | "folds": figures are means over the folds; else the cases of all folds are scored together |
+| `stages` | name -> `run_id`, `configs`, `overrides` |
+| `arms` | name -> `stages` in order, `settings` of those that have them, `needs` (inputs to be given), `method` |
+| `metrics` | heading -> metric in the last stage's table, or a list where they are the same |
+| `cases` | table of the cases in the last stage's output (default `cases.csv`) |
+| `differences` | true: the first arm less each other one, run by run |
+| `published` | row -> heading -> the paper's figure; rows that are no arm are shown with it alone |
+
+`{data}` (or the name of another data set or input) in a string stands for its path, and in the default of an input
+`{bundle}` for the bundle's folder.
+An arm's `method` is the row of the evaluation's table that it shows, such as a baseline's; `model` is the default.
+Every stage has a folder of its own and takes over the models of the stage before it.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import product
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ..errors import NoDataError, StudyError
+from ..evaluation.evaluation import MODEL
+from .carried_package import carried_sources
+from .jobs import WITHOUT_TRAINING, Job, fingerprint
+from .plan import read_plan, shown_root
+
+Content = Mapping[str, Any]
+DATA = "data"
+_MARK = re.compile(r"\{(\w+)\}")
+
+
+@dataclass
+class Limits:
+    """What a person leaves of a study, and adds to it.
+
+    Args:
+        arms, folds, seeds: those to run; empty for all.
+        max_epochs: upper limit of the epochs of every training; None for none.
+        settings: overrides of every stage that has them.
+        inputs: name -> path.
+    """
+
+    arms: Sequence[str] = ()
+    folds: Sequence[int] = ()
+    seeds: Sequence[int] = ()
+    max_epochs: int | None = None
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)
+
+
+class Run(NamedTuple):
+    """One arm, fold (None without folds) and seed with its jobs in order; the last one evaluates."""
+
+    arm: str
+    fold: int | None
+    seed: int
+    jobs: tuple[Job, ...]
+
+
+class StudyPlan:
+    """A study of a bundle, ready to be run.
+
+    Args:
+        bundle: name of the bundle.
+        name: of the study.
+        jobs: folder of all jobs of the bundle.
+        dataset_dir: folder of the cases; None where the study simulates them.
+        limits: see :class:`Limits`.
+
+    Raises:
+        NoDataError: if it needs a file or folder that is not there.
+        StudyError: if there is no such study, a limit names what it does not have, or nothing is left of it.
+    """
+
+    def __init__(self, bundle: str, name: str, jobs: Path, dataset_dir: Path | None, limits: Limits) -> None:
+        self.root, self.name, self.folder = shown_root(bundle), name, jobs
+        self.content = _read(bundle, name)
+        self.limits = limits
+        self.configs = {p.name: p.read_text(encoding="utf-8") for p in sorted((self.root / "configs").glob("*.json"))}
+        self.code = _hash(carried_sources("".join(self.configs.values())))
+        self.simulated = {title: self._simulation(title, call) for title, call in self.content.get(DATA, {}).items()}
+        self.values = self._values(bundle, dataset_dir)
+        self.prints = {title: fingerprint(value) for title, value in self.values.items()}
+        self.prints |= {title: job.key for title, job in self.simulated.items()}
+        self.arms = self._arms()
+        self._check_settings()
+        self.runs = list(self._runs())
+
+    def jobs(self) -> list[Job]:
+        """Return every job once, those that others need first."""
+        needed = {job.key: job for run in self.runs for job in run.jobs}
+        wanted = {key for job in needed.values() for key in job.needs}
+        data = {job.key: job for job in self.simulated.values() if job.key in wanted}
+        return list((data | needed).values())
+
+    def left_out(self) -> dict[str, list[str]]:
+        """Return arms that lack an input, with what it is."""
+        inputs = self.content.get("inputs", {})
+        result = {}
+        for arm, spec in self._all():
+            missing = [name for name in spec.get("needs", []) if name not in self.limits.inputs]
+            if missing:
+                result[arm] = [f"--input {name}=PATH ({inputs[name]['what']})" for name in missing]
+        return result
+
+    def _all(self) -> list[tuple[str, Content]]:
+        names = self.limits.arms or list(self.content["arms"])
+        _check("--arms", names, self.content["arms"])
+        return [(name, self.content["arms"][name]) for name in self.content["arms"] if name in names]
+
+    def _arms(self) -> dict[str, Content]:
+        left_out = self.left_out()
+        arms = {name: spec for name, spec in self._all() if name not in left_out}
+        if not arms:
+            needed = sorted({text for texts in left_out.values() for text in texts})
+            raise StudyError(f"{self.name}: expected what its arms need, found nothing given; add {', '.join(needed)}")
+        return arms
+
+    def _simulation(self, title: str, call: Content) -> Job:
+        return Job(f"simulate {title}", _hash({"call": dict(call), "code": self.code}), self.folder, phantom=call)
+
+    def _values(self, bundle: str, dataset_dir: Path | None) -> dict[str, Any]:
+        """Return what stands for each mark."""
+        known = self.content.get("inputs", {})
+        _check("--input", self.limits.inputs, known)
+        bundle_root = {"bundle": str(self.root.resolve())}
+        values = {name: _filled(spec["default"], bundle_root) for name, spec in known.items() if "default" in spec}
+        for name, path in self.limits.inputs.items():
+            if not Path(path).exists():
+                raise NoDataError(f"--input {name}={path}: expected {known[name]['what']}, found no such file")
+            values[name] = str(Path(path).resolve())
+        values |= {title: str(job.output) for title, job in self.simulated.items()}
+        if self.simulated and dataset_dir is not None:
+            raise StudyError(f"--dataset_dir: {self.name} simulates its cases; leave it out")
+        if not self.simulated:
+            if dataset_dir is None or not dataset_dir.is_dir():
+                raise NoDataError(
+                    f"{dataset_dir or '--dataset_dir'}: expected a folder with the cases of {self.name}, found none. "
+                    f"Simulated cases: python -m common simulate {bundle} DIR"
+                )
+            values[DATA] = str(dataset_dir.resolve())
+        return values
+
+    def _runs(self) -> Iterator[Run]:
+        folds, seeds = self.content.get("folds", [None]), self.content["seeds"]
+        _check("--folds", self.limits.folds, folds)
+        for seed, fold, arm in product(self.limits.seeds or seeds, self.limits.folds or folds, self.arms):
+            jobs: list[Job] = []
+            for stage in self.arms[arm]["stages"]:
+                jobs.append(self._job(stage, self.arms[arm], fold, seed, jobs[-1] if jobs else None))
+            yield Run(arm, fold, seed, tuple(jobs))
+
+    def _job(self, stage: str, arm: Content, fold: int | None, seed: int, before: Job | None) -> Job:
+        spec = self.content["stages"][stage]
+        overrides = self._overrides(spec, arm, fold, seed)
+        marks = sorted(set(_MARK.findall(json.dumps(overrides))) & self.values.keys())
+        determined_by = {
+            "code": self.code,
+            "configs": [self.configs[name] for name in spec["configs"]],
+            "run_id": spec["run_id"],
+            "overrides": {key: fingerprint(value) for key, value in overrides.items()},
+            "inputs": {mark: self.prints[mark] for mark in marks},
+            "before": before.key if before else None,
+        }
+        needs = [self.simulated[mark].key for mark in marks if mark in self.simulated]
+        return Job(
+            stage,
+            _hash(determined_by),
+            self.folder,
+            (*needs, before.key) if before else tuple(needs),
+            root=self.root,
+            run_id=spec["run_id"],
+            configs=tuple(spec["configs"]),
+            overrides={key: _filled(value, self.values) for key, value in overrides.items()},
+            start=before.models if before else None,
+        )
+
+    def _overrides(self, spec: Content, arm: Content, fold: int | None, seed: int) -> dict[str, Any]:
+        names, own = self._names(spec), spec.get("overrides", {})
+        layers = [self.content.get("settings", {}), own, arm.get("settings", {}), self.limits.settings]
+        layers += [{"seed": seed, "method": MODEL}, {} if fold is None else {"fold": fold}]
+        if spec["run_id"] not in WITHOUT_TRAINING:
+            layers.append({"resume": "auto"})
+        merged: dict[str, Any] = {"dataset_dir": f"{{{DATA}}}"}
+        for layer in layers:
+            merged |= {key: value for key, value in layer.items() if layer is own or key.split("#")[0] in names}
+        if self.limits.max_epochs and "max_epochs" in names:
+            usual = merged.get("max_epochs", names["max_epochs"])
+            merged["max_epochs"] = min(usual, self.limits.max_epochs)
+        return merged
+
+    def _names(self, spec: Content) -> dict[str, Any]:
+        """Return the top level of a stage's configs."""
+        merged: dict[str, Any] = {}
+        for name in spec["configs"]:
+            merged |= json.loads(self.configs[name])
+        return merged
+
+    def _check_settings(self) -> None:
+        used = {stage for arm in self.arms.values() for stage in arm["stages"]}
+        names = {name for stage in used for name in self._names(self.content["stages"][stage])}
+        _check("settings", [key.split("#")[0] for key in self.limits.settings], names)
+
+
+def study_names(bundle: str) -> list[str]:
+    """Return the names of a bundle's studies, sorted."""
+    paths = sorted((shown_root(bundle) / "studies").glob("*.json"))
+    return [path.stem for path in paths if "arms" in json.loads(path.read_text(encoding="utf-8"))]
+
+
+def _read(bundle: str, name: str) -> dict[str, Any]:
+    if name not in study_names(bundle):
+        raise StudyError(f"{bundle}: expected a study among {', '.join(study_names(bundle))}, found {name}")
+    content = read_plan(bundle, name)
+    metrics = content["metrics"]
+    return {**content, "metrics": metrics if isinstance(metrics, dict) else {metric: metric for metric in metrics}}
+
+
+def _check(what: str, found: Any, known: Any) -> None:
+    unknown = [name for name in found if name not in known]
+    if unknown:
+        expected = ", ".join(map(str, known)) if len(known) < 100 else "names of its configs"
+        raise StudyError(f"{what}: expected {expected}, found {', '.join(map(str, unknown))}")
+
+
+def _filled(value: Any, values: Mapping[str, Any]) -> Any:
+    """Return `value` with every mark in its strings replaced; a string that is one mark becomes the value itself."""
+    if isinstance(value, str):
+        whole = _MARK.fullmatch(value)
+        if whole and whole[1] in values:
+            return values[whole[1]]
+        return _MARK.sub(lambda mark: str(values.get(mark[1], mark[0])), value)
+    if isinstance(value, Mapping):
+        return {key: _filled(item, values) for key, item in value.items()}
+    return [_filled(item, values) for item in value] if isinstance(value, list) else value
+
+
+def _hash(content: Any) -> str:
+    text = json.dumps(content, sort_keys=True, default=lambda value: hashlib.sha256(value).hexdigest())
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,94 @@
+"""A batch that was stopped goes on: finished cases stay as they are, and it ends as one that was not stopped."""
+
+import json
+import shutil
+import subprocess
+
+import pytest
+
+from common.files import read_csv
+from tests.bundles.harness import BUNDLES, command, environment, overrides, workflow
+
+FAST = {"cmr_hf_classify", "hie_ladp_seg"}
+each_bundle = pytest.mark.parametrize(
+    "bundle", [pytest.param(name, marks=[] if name in FAST else pytest.mark.slow) for name in BUNDLES]
+)
+
+
+def infer(bundle, data, work, models, **settings):
+    chosen = overrides(bundle, data, work, model_dir=str(models), **settings)
+    flow = workflow(bundle, ["inference.json"], "inferring", "infer", **chosen)
+    flow.initialize()
+    flow.run()
+    return work / "output"
+
+
+def written(folder):
+    return {path.name: path.stat().st_mtime_ns for path in folder.glob("*.json")}
+
+
+@each_bundle
+def test_a_stopped_batch_goes_on_and_ends_as_one_that_was_not(bundle, trained, phantom, tmp_path):
+    models = trained(bundle) / "models"
+    output = infer(bundle, phantom(bundle), tmp_path, models)
+    whole = (output / "predictions.csv").read_text()
+    # As after a kill: no row of the last case, half a JSON of the one before; the file of a third names other weights.
+    (output / "predictions.csv").write_text("".join(whole.splitlines(keepends=True)[:-1]))
+    before = written(output)
+    names = sorted(before)
+    broken, other = output / names[-2], output / names[0]
+    broken.write_text(broken.read_text()[:40])
+    content = json.loads(other.read_text())
+    assert len(content["weights_sha256"]) == 64
+    other.write_text(json.dumps({**content, "weights_sha256": "0" * 64}))
+    before = written(output)
+    infer(bundle, phantom(bundle), tmp_path, models, skip_finished=True)
+    assert (output / "predictions.csv").read_text() == whole
+    after = written(output)
+    assert {name for name in after if after[name] != before.get(name)} == {names[-1], names[-2], names[0]}
+    assert json.loads(other.read_text()) == content
+    infer(bundle, phantom(bundle), tmp_path, models, skip_finished=True)  # nothing is left to do
+    assert written(output) == after and (output / "predictions.csv").read_text() == whole
+
+
+def test_other_settings_and_other_cases_under_an_anonymous_name_are_done_again(trained, phantom, tmp_path):
+    bundle = "cmr_hf_classify"
+    models = trained(bundle) / "models"
+    output = infer(bundle, phantom(bundle), tmp_path, models, anonymous_names=True)
+    first = written(output)
+    infer(bundle, phantom(bundle), tmp_path, models, anonymous_names=True, skip_finished=True, batch_size=2)
+    assert written(output) == first
+    infer(bundle, phantom(bundle), tmp_path, models, anonymous_names=True, skip_finished=True, threshold=0.4)
+    second = written(output)
+    assert all(second[name] != first[name] for name in first)
+    cohort = tmp_path / "cohort"
+    shutil.copytree(phantom(bundle), cohort)
+    shutil.rmtree(sorted((cohort / "database" / "training").iterdir())[0])  # all others move up by one name
+    infer(bundle, cohort, tmp_path, models, anonymous_names=True, skip_finished=True, threshold=0.4)
+    third = written(output)
+    moved = [row["name"] for row in read_csv(output / "key.csv")]
+    assert all(third[f"{name}.json"] != second[f"{name}.json"] for name in moved)
+
+
+@pytest.mark.slow
+def test_two_processes_share_the_cases_and_write_what_one_does(trained, phantom, tmp_path):
+    bundle = "hie_ladp_seg"
+    cohort, models = tmp_path / "cohort", trained(bundle) / "models"
+    shutil.copytree(phantom(bundle), cohort)
+    bad = sorted((cohort / "1ADC_ss").iterdir())[2]
+    bad.write_bytes(bad.read_bytes()[:300])
+    with pytest.raises(RuntimeError, match="failures"):  # MONAI's, around FailedCasesError
+        infer(bundle, cohort, tmp_path / "one", models)
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m", "monai.bundle")
+    settings = overrides(bundle, cohort, tmp_path / "two", model_dir=str(models), skip_finished=True)
+    configs = ["inference.json", "multi_gpu_inference.json"]
+    words = command(bundle, "inferring", configs, settings, launcher)
+    ended = subprocess.run(words, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
+    assert ended.returncode == 1 and "1 case failed" in ended.stdout + ended.stderr, ended.stderr[-3000:]
+    one, two = tmp_path / "one" / "output", tmp_path / "two" / "output"
+    for name in ("predictions.csv", "failed.csv"):
+        expected = (one / name).read_text().replace(str(one), str(two))
+        assert (two / name).read_text() == expected, name
+    assert {path.name for path in one.iterdir()} == {path.name for path in two.iterdir()}
+    for path in one.glob("*.json"):
+        assert json.loads(path.read_text()) == json.loads((two / path.name).read_text())

@@ -1,0 +1,241 @@
+import csv
+import json
+import math
+
+import pytest
+
+from common.commands.jobs import Job
+from common.commands.study import in_words, seconds_left, study
+from common.commands.study_plan import Limits, StudyPlan
+from common.errors import NoDataError, OutputFolderError, StudyError
+from common.files import write_json
+from tests.common.commands.toy import STUDY, change_study, write_bundle
+
+
+@pytest.fixture
+def toy(tmp_path, monkeypatch):
+    """The toy bundle, and `cohort` with one table beside it."""
+    (tmp_path / "cohort").mkdir()
+    (tmp_path / "cohort" / "labels.csv").write_text("case,ef\n101,45\n")
+    monkeypatch.setattr("common.commands.plan.installed_bundles_folder", lambda: tmp_path / "bundles")
+    return write_bundle(tmp_path / "bundles" / "toy")
+
+
+@pytest.fixture
+def run(toy, tmp_path):
+    """Runs the study and returns status and jobs as the table of jobs has them."""
+
+    def function(**limits):
+        status = study("toy", "table", tmp_path / "out", tmp_path / "cohort", Limits(**limits))
+        return status, rows(tmp_path / "out" / "toy" / "table" / "jobs.csv")
+
+    return function
+
+
+def rows(path):
+    with path.open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+def times_run(tmp_path):
+    """Folder of each job -> how often it was run, by its log."""
+    logs = (tmp_path / "out" / "toy" / "jobs").glob("*/log.txt")
+    return {log.parent.name: sum(line.startswith("$ ") for line in log.read_text().splitlines()) for log in logs}
+
+
+def test_stages_that_arms_share_run_once_and_finished_jobs_never_again(run, tmp_path, capsys):
+    status, jobs = run()
+    assert status == 0
+    # two folds: one pretraining, one training, and an evaluation for each of the two arms
+    assert "8 jobs, 0 done already; to do: 2 pretraining, 2 training, 4 evaluation" in capsys.readouterr().out
+    assert len(jobs) == 12 and len({job["folder"] for job in jobs}) == 8
+    assert set(times_run(tmp_path).values()) == {1}
+    run()
+    assert "8 jobs, 8 done already\n" in capsys.readouterr().out
+    assert set(times_run(tmp_path).values()) == {1}
+
+
+def test_one_line_a_job_and_what_is_left_after_the_first(run, capsys):
+    run(arms=["good"], folds=[0])
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("[")]
+    assert [line.split(":")[0] for line in lines] == [
+        f"[{n}/3] {stage}, good, fold 0, seed 0" for n, stage in enumerate(STUDY["stages"], 1)
+    ]
+    assert ["to go" in line for line in lines] == [True, True, False]
+
+
+def test_the_cases_of_all_folds_are_scored_together_beside_the_published_figure(run, tmp_path):
+    run()
+    folder = tmp_path / "out" / "toy" / "table"
+    table = {row["arm"]: row for row in rows(folder / "table.csv")}
+    assert {arm: row["MAE"] for arm, row in table.items()} == {"good": "4.0", "bad": "4.666667", "others": ""}
+    assert {arm: row["MAE published"] for arm, row in table.items()} == {"good": "5.29", "bad": "", "others": "6.5"}
+    assert table["good"]["MAE count"] == "3"
+    cases = rows(folder / "cases.csv")
+    assert [(row["arm"], row["fold"], row["case"]) for row in cases if row["arm"] == "bad"] == [
+        ("bad", "0", "101"),
+        ("bad", "0", "102"),
+        ("bad", "1", "103"),
+    ]
+    assert "| good | 4 [" in (folder / "table.md").read_text()
+
+
+def test_folds_are_averaged_where_the_paper_does_with_t_intervals(toy, run, tmp_path):
+    change_study(toy, average="folds", differences=True)
+    run()
+    table = {row["arm"]: row for row in rows(tmp_path / "out" / "toy" / "table" / "table.csv")}
+    # means of 2 and 8 in the folds; t of one degree of freedom is tan(.95 pi / 2) = 12.7062, and the mean's error 3
+    arm = math.tan(0.95 * math.pi / 2) * 3
+    found = [float(table["good"][f"MAE{end}"]) for end in ("", " low", " high", " count")]
+    assert found == pytest.approx([5, 5 - arm, 5 + arm, 2], abs=1e-4)
+    assert float(table["good - bad"]["MAE"]) == pytest.approx(-0.5)  # by fold: 2 - 3 and 8 - 8
+
+
+def test_each_stage_begins_with_the_models_of_the_one_before_and_an_evaluation_has_none(run, tmp_path):
+    _, jobs = run(arms=["good"], folds=[1])
+    work = tmp_path / "out" / "toy" / "jobs"
+    pretraining, training, evaluation = (work / job["folder"] for job in jobs)
+    assert json.loads((training / "models" / "model.pt").read_text())["found"] == ["pretrained.pt"]
+    assert [path.name for path in (pretraining / "models").iterdir()] == ["pretrained.pt"]
+    assert not (evaluation / "models").exists()
+    command = json.loads((evaluation / "job.json").read_text())["command"]
+    assert f"--model_dir {training}/models" in command and "--method model" in command
+    assert "--resume auto" in json.loads((training / "job.json").read_text())["command"]
+
+
+def test_a_failed_job_keeps_its_traceback_spares_other_arms_and_is_tried_again(toy, run, tmp_path, capsys):
+    path = toy / "configs" / "evaluate.json"
+    whole = path.read_text()
+    path.write_text(whole.replace('"evaluating": ["', '"evaluating": ["$[][3] if @kind == \'bad\' else 0", "'))
+    status, jobs = run(folds=[0])
+    assert status == 1
+    shown = capsys.readouterr().out
+    assert "FAILED, " in shown and "1 of 4 jobs did not finish" in shown
+    (failed,) = [job for job in jobs if job["finished"] == "False"]
+    log = tmp_path / "out" / "toy" / "jobs" / failed["folder"] / "log.txt"
+    assert "list index out of range" in log.read_text() and str(log) in shown
+    table = {row["arm"]: row["MAE"] for row in rows(tmp_path / "out" / "toy" / "table" / "table.csv")}
+    assert table["good"] == "2.0" and table["bad"] == ""
+
+
+def test_what_needs_a_failed_job_is_left_out(toy, run, capsys):
+    path = toy / "configs" / "train.json"
+    path.write_text(path.read_text().replace('"training": ["', '"training": ["$[][3]", "'))
+    status, jobs = run(folds=[0], arms=["good"])
+    assert status == 1
+    assert [job["finished"] for job in jobs] == ["True", "False", "False"]
+    assert "left out, because what it needs failed" in capsys.readouterr().out
+
+
+def keys(tmp_path, cohort="cohort", **limits):
+    plan = StudyPlan("toy", "table", tmp_path / "jobs", tmp_path / cohort, Limits(**limits))
+    return [job.key for job in plan.jobs()]
+
+
+def test_a_key_covers_settings_labels_and_configs_and_not_where_the_data_lie(toy, tmp_path):
+    first = keys(tmp_path)
+    (tmp_path / "cohort").rename(tmp_path / "moved")
+    assert keys(tmp_path, "moved") == first
+    assert not set(keys(tmp_path, "moved", settings={"max_epochs": 3})) & set(first)
+    (tmp_path / "moved" / "labels.csv").write_text("case,ef\n101,54\n")  # of the same size
+    assert not set(keys(tmp_path, "moved")) & set(first)
+    (tmp_path / "moved" / "labels.csv").write_text("case,ef\n101,45\n")
+    assert keys(tmp_path, "moved") == first
+    evaluate = toy / "configs" / "evaluate.json"
+    evaluate.write_text(evaluate.read_text().replace("41", "42"))
+    assert [new == old for new, old in zip(keys(tmp_path, "moved"), first, strict=True)] == (
+        [True, True, False, False, True, True, False, False]
+    )
+
+
+def test_an_input_counts_by_its_content(toy, tmp_path):
+    arms = {"good": {"stages": ["training", "evaluation"], "settings": {"start": "{start}"}, "needs": ["start"]}}
+    change_study(toy, arms=arms, inputs={"start": {"what": "published weights"}})
+    (tmp_path / "a.pt").write_bytes(b"1")
+    (tmp_path / "b.pt").write_bytes(b"1")
+    first = keys(tmp_path, inputs={"start": str(tmp_path / "a.pt")})
+    assert keys(tmp_path, inputs={"start": str(tmp_path / "b.pt")}) == first
+    (tmp_path / "b.pt").write_bytes(b"2")
+    assert not set(keys(tmp_path, inputs={"start": str(tmp_path / "b.pt")})) & set(first)
+
+
+def test_arms_that_need_an_input_are_named_and_left_out_without_it(toy, run, tmp_path, capsys):
+    needy = {"stages": ["training", "evaluation"], "settings": {"start": "{start}"}, "needs": ["start"]}
+    inputs = {"start": {"what": "published weights"}}
+    change_study(toy, arms={**STUDY["arms"], "started": needy}, inputs=inputs)
+    run(folds=[0])
+    assert "started: left out, needs --input start=PATH (published weights)" in capsys.readouterr().out
+    with pytest.raises(StudyError, match=r"add --input start=PATH \(published weights\)"):
+        run(arms=["started"])
+    with pytest.raises(NoDataError, match="expected published weights, found no such file"):
+        run(inputs={"start": "nowhere.pt"})
+    (tmp_path / "a.pt").write_bytes(b"1")
+    _, jobs = run(arms=["started"], folds=[0], inputs={"start": str(tmp_path / "a.pt")})
+    model = tmp_path / "out" / "toy" / "jobs" / jobs[0]["folder"] / "models" / "model.pt"
+    assert json.loads(model.read_text())["start"] == str(tmp_path / "a.pt")
+
+
+def test_max_epochs_is_an_upper_limit_and_other_settings_are_as_typed(toy, tmp_path):
+    def epochs(**limits):
+        plan = StudyPlan("toy", "table", tmp_path / "jobs", tmp_path / "cohort", Limits(arms=["good"], **limits))
+        return [job.overrides.get("max_epochs") for job in plan.runs[0].jobs[:2]]
+
+    assert epochs() == [None, 5]
+    assert epochs(max_epochs=7) == [7, 5]
+    assert epochs(settings={"max_epochs": 7}) == [7, 7]
+
+
+@pytest.mark.parametrize(
+    ("limits", "message"),
+    [
+        ({"arms": ["best"]}, "--arms: expected good, bad, found best"),
+        ({"folds": [2]}, "--folds: expected 0, 1, found 2"),
+        ({"settings": {"batchsize": 1}}, "settings: expected .*, found batchsize"),
+        ({"inputs": {"start": "x"}}, "--input: expected .*, found start"),
+    ],
+)
+def test_limits_that_a_study_does_not_have_are_refused(run, limits, message):
+    with pytest.raises(StudyError, match=message):
+        run(**limits)
+
+
+def test_an_unknown_study_is_named_beside_those_there_are_and_missing_data_asked_for(toy, tmp_path):
+    with pytest.raises(StudyError, match="expected a study among table, found tabel"):
+        StudyPlan("toy", "tabel", tmp_path, tmp_path / "cohort", Limits())
+    with pytest.raises(NoDataError, match="--dataset_dir: expected a folder with the cases of table"):
+        StudyPlan("toy", "table", tmp_path, None, Limits())
+
+
+def test_simulated_cases_are_a_job_that_others_wait_for(toy, tmp_path, capsys):
+    call = {"_target_": "common.adc.simulate_neonatal_adc", "cases": 1, "size": [32, 36, 4], "progress": False}
+    change_study(toy, data={"data": {**call, "spacing_mm": [3.2, 3.2, 20.0]}, "unused": call}, folds=[0])
+    assert study("toy", "table", tmp_path / "out", None, Limits()) == 0
+    (cases,) = (tmp_path / "out" / "toy" / "jobs").glob("simulate_data-*/output")
+    assert len(list((cases / "1ADC_ss").iterdir())) == 1
+    assert "5 jobs, 0 done already; to do: 1 simulate data, 1 pretraining" in capsys.readouterr().out
+    with pytest.raises(StudyError, match="simulates its cases"):
+        study("toy", "table", tmp_path / "out", tmp_path / "cohort", Limits())
+
+
+def test_two_studies_do_not_write_to_one_folder(run, tmp_path):
+    from common.data.output import LOCK, held
+
+    with held(tmp_path / "out" / "toy" / LOCK), pytest.raises(OutputFolderError):
+        run()
+
+
+def test_what_is_left_is_counted_by_the_mean_of_each_stage(tmp_path):
+    jobs = [Job(stage, f"{n}", tmp_path) for n, stage in enumerate(["a", "a", "a", "b", "c"])]
+    for job, seconds in zip(jobs[1:4], (10, 20, 60), strict=True):
+        write_json(job.record, {"seconds": seconds})
+    assert seconds_left(jobs) == pytest.approx(15 + 30)  # one more of a, and c as long as the mean of the three
+
+
+def test_durations_are_said_in_the_unit_that_fits():
+    assert [in_words(seconds) for seconds in (3.4, 119, 130, 7300, 200000)] == [
+        "3 s",
+        "119 s",
+        "2 min",
+        "2 h",
+        "2 days",
+    ]
