@@ -8,17 +8,14 @@ from typing import Any, NamedTuple
 
 from ..data.dicom_source import derived_uid
 from ..training.weights import sha256_of
+from .made_by import made_by, weight_files
 
 MANUFACTURER = "cardiac-neonatal-bundles"
 SCHEME = "99CNB"
 _LONGEST_TEXT = 64  # of the value representation LO
-# What changes where results go or how fast they come, and not what they are.
-_OF_THE_RUN = (
-    *("anonymous_names", "batch_size", "bundle_root", "device", "dicom_results", "num_workers", "trained"),
-    *("uid_root", "weights"),
-)
+# What says which objects are written, and not what is in them.
+_OF_THE_OBJECTS = ("anonymous_names", "dicom_results", "uid_root")
 _BESIDE = (".json", ".familiarity.pt")
-_PLAIN = (bool, int, float, str, list, tuple, dict, type(None))
 
 
 class Origin(NamedTuple):
@@ -63,28 +60,26 @@ class Origin(NamedTuple):
         return [f"method: {self.method}", f"weights SHA-256: {self.weights_sha256}", f"settings: {self.settings}"]
 
 
-def read_origin(
-    bundle_root: str | Path, weights: Sequence[str | Path], resolved: Mapping[str, Any], uid_root: str
-) -> Origin:
+def read_origin(bundle_root: str | Path, resolved: Mapping[str, Any], uid_root: str) -> Origin:
     """Return the origin of a run.
 
     Args:
         bundle_root: folder of the bundle.
-        weights: its files of weights, or folders with a `model.pt`.
-        resolved: what is resolved of the config, by id (`__local_refs`).
+        resolved: what is resolved of the config, by id, as :func:`made_by` takes it.
         uid_root: root of the UIDs of all objects.
     """
-    root = Path(bundle_root)
-    files = [path / "model.pt" if path.is_dir() else path for path in map(Path, weights)]
+    root, made = Path(bundle_root), made_by(resolved)
     metadata = json.loads((root / "configs" / "metadata.json").read_text(encoding="utf-8"))
+    digests = made["weights_sha256"]
+    settings = {name: value for name, value in made["settings"].items() if name not in _OF_THE_OBJECTS}
     return Origin(
         bundle=root.resolve().name,
         name=metadata["name"],
         version=metadata["version"],
         method=metadata["references"][0],
-        weights_sha256=", ".join(sha256_of(path) for path in files),
-        beside_sha256=_sha256_beside(files),
-        settings=json.dumps(_settings(resolved), sort_keys=True),
+        weights_sha256=digests if isinstance(digests, str) else ", ".join(digests),
+        beside_sha256=_sha256_beside(weight_files(resolved)),
+        settings=json.dumps(settings, sort_keys=True),
         uid_root=uid_root,
     )
 
@@ -112,25 +107,3 @@ def equipment(origin: Origin) -> dict[str, Any]:
         "series_description": f"{origin.bundle}: research use only",
         "coding_schemes": [scheme],
     }
-
-
-def _settings(resolved: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the settings at the top level of a config that are plain values and that results depend on."""
-    return {
-        name: value
-        for name, value in resolved.items()
-        if name.isidentifier()
-        and not name.startswith("_")
-        and not name.endswith(("_dir", "_dirs"))
-        and name not in _OF_THE_RUN
-        and isinstance(value, _PLAIN)
-        and _is_json(value)
-    }
-
-
-def _is_json(value: Any) -> bool:
-    try:
-        json.dumps(value)
-    except (TypeError, ValueError):
-        return False
-    return True

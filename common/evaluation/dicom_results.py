@@ -2,7 +2,7 @@
 
 import importlib.util
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,6 @@ class DicomResults:
         write: whether to write any object.
         anonymous: whether to write them without patient and study, and with other UIDs.
         uid_root: root of new UIDs.
-        weights: files of weights, or folders with a `model.pt`; those of `results` by default.
 
     Raises:
         ValueError: if `uid_root` is no root.
@@ -53,11 +52,9 @@ class DicomResults:
         write: bool = False,
         anonymous: bool = False,
         uid_root: str = "2.25",
-        weights: list[str] | None = None,
     ) -> None:
         self.results, self.dataset, self.bundle_root, self.resolved = results, dataset, bundle_root, resolved
         self.write, self.anonymous, self.uid_root = write, anonymous, checked_root(uid_root)
-        self.weights = weights or [results.weights]
 
     def attach(self, engine: Engine) -> None:
         """Write during the run of `engine`."""
@@ -72,12 +69,18 @@ class DicomResults:
                 "'cardiac-neonatal-bundles[dicom]', or leave out --dicom_results"
             )
         self._sources = dict(reversed(self.dataset.named_sources()))  # of two cases of a name the first is read
-        self._origin = read_origin(self.bundle_root, self.weights, self.resolved, self.uid_root)
-        self._done: set[str] = set()
+        self._origin = read_origin(self.bundle_root, self.resolved, self.uid_root)
+        self._finished, self._done = frozenset(self.results.rows), set(self.results.rows)  # with --skip_finished
+        if not self.results.failures.rank:
+            self._write_all(self._finished & self._sources.keys())
 
     def _write_new(self, engine: Engine) -> None:
-        for case in self.results.rows.keys() - self._done:
-            self._done.add(case)
+        new = self.results.rows.keys() - self._done
+        self._done |= new
+        self._write_all(new)
+
+    def _write_all(self, cases: Collection[str]) -> None:
+        for case in sorted(cases):
             with self.results.failures.guard(case):
                 self._write_case(case)
 
@@ -102,6 +105,8 @@ class DicomResults:
     def _save(self, case: str, ending: str, make: Callable[..., Any], *arguments: Any) -> None:
         """Write one object; what is wrong with it goes to `failed.csv` and takes no other one down."""
         path: Path = self.results.output.file(f"{FOLDER}/{safe_name(case)}_{ending}.dcm")
+        if case in self._finished and path.is_file():
+            return
         with self.results.failures.guard(case), silent_pydicom():
             made = _told(make, *arguments)
             made.SpecificCharacterSet = UTF_8

@@ -15,7 +15,7 @@ def made_by(resolved: Mapping[str, Any]) -> dict[str, Any]:
     Args:
         resolved: what is resolved of the config, by id; "weights" names the file, "model_dirs" those of several models.
     """
-    files = [Path(folder) / "model.pt" for folder in resolved.get("model_dirs", ())] or [Path(str(resolved["weights"]))]
+    files = weight_files(resolved)
     digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files if path.is_file()]
     settings = {
         name: _plain(value)
@@ -23,6 +23,11 @@ def made_by(resolved: Mapping[str, Any]) -> dict[str, Any]:
         if name not in _WITHOUT_EFFECT and not name.endswith(("_dir", "_dirs")) and "#" not in name and _is_plain(value)
     }
     return {"weights_sha256": digests[0] if len(digests) == 1 else digests, "settings": settings}
+
+
+def weight_files(resolved: Mapping[str, Any]) -> list[Path]:
+    """Return the file of weights of a run, or those of its several models."""
+    return [Path(folder) / "model.pt" for folder in resolved.get("model_dirs", ())] or [Path(str(resolved["weights"]))]
 
 
 def _is_plain(value: Any) -> bool:

@@ -228,3 +228,14 @@ def test_anything_in_the_header_stays_out_of_the_reasons(tmp_path, caplog):
     caplog.clear()
     reasons = infer_with_failures("echo_coreecho", tmp_path / "a.dcm", tmp_path / "out", clips=1)
     assert NUMBER not in caplog.text and "rgen" not in caplog.text + str(reasons)
+
+
+def test_a_run_that_goes_on_writes_the_objects_that_are_missing_and_no_others(echo, tmp_path):
+    source, _ = echo
+    output = infer("echo_coreecho", source, tmp_path / "out", clips=1)
+    report, picture = (output / "dicom" / f"clip_{name}.dcm" for name in ("report", "picture"))
+    before = report.read_bytes()
+    picture.unlink()
+    infer("echo_coreecho", source, tmp_path / "out", clips=1, skip_finished=True)
+    assert report.read_bytes() == before and pydicom.dcmread(picture).Modality == "OT"
+    assert not (output / "previous").exists()

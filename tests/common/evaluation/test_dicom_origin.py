@@ -23,9 +23,8 @@ def header(uid="1.2.3"):
 
 
 def uid(root, resolved=None, headers=(), uid_root="2.25"):
-    return read_origin(root, [root / "models" / "model.pt"], resolved or {"clips": 3}, uid_root).uid(
-        headers or [header()], "report"
-    )
+    resolved = {"weights": root / "models" / "model.pt", "clips": 3, **(resolved or {})}
+    return read_origin(root, resolved, uid_root).uid(headers or [header()], "report")
 
 
 def test_uids_change_with_whatever_has_a_part_in_the_results_and_with_nothing_else(tmp_path):
@@ -33,7 +32,7 @@ def test_uids_change_with_whatever_has_a_part_in_the_results_and_with_nothing_el
     usual = uid(root)
     (root / "models" / "pretrained.json").write_text("changed")
     (root / "models" / "model.previous.json").write_text("changed")
-    assert uid(root, {"clips": 3, "output_dir": "x", "num_workers": 2, "network_def#depth": 4}) == usual
+    assert uid(root, {"output_dir": "x", "num_workers": 2, "network_def#depth": 4, "skip_finished": True}) == usual
     both = (header("1.2.3"), header("1.2.4"))
     assert uid(root, headers=both) == uid(root, headers=both[::-1]) != usual
     found = {usual, uid(root, {"clips": 4}), uid(root, headers=(header("1.2.5"),)), uid(root, uid_root="1.2")}
@@ -45,7 +44,14 @@ def test_uids_change_with_whatever_has_a_part_in_the_results_and_with_nothing_el
 
 def test_an_origin_says_model_version_method_weights_and_settings(tmp_path):
     root = bundle(tmp_path / "b")
-    origin = read_origin(root, [root / "models"] * 2, {"clips": 3, "network": object(), "sizes": [1, 2]}, "2.25")
+    resolved = {
+        "weights": "first",
+        "model_dirs": [root / "models"] * 2,
+        "clips": 3,
+        "network": object(),
+        "sizes": [1, 2],
+    }
+    origin = read_origin(root, resolved, "2.25")
     assert (origin.bundle, origin.name, origin.version) == ("b", "a model", "1.2")
     assert origin.parameters()[0] == "method: A paper" and origin.settings == '{"clips": 3, "sizes": [1, 2]}'
     sha256 = hashlib.sha256(b"model.pt").hexdigest()
