@@ -13,8 +13,8 @@ from .made_by import made_by, weight_files
 MANUFACTURER = "cardiac-neonatal-bundles"
 SCHEME = "99CNB"
 _LONGEST_TEXT = 64  # of the value representation LO
-# What says which objects are written, and not what is in them.
-_OF_THE_OBJECTS = ("anonymous_names", "dicom_results", "uid_root")
+# What names cases and objects.
+_OF_THE_OBJECTS = ("anonymous_names", "uid_root")
 _BESIDE = (".json", ".familiarity.pt")
 
 

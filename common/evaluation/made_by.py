@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any
 
 # Where things are, and how the work is done: results are the same whatever these are.
-_WITHOUT_EFFECT = ("bundle_root", "weights", "trained", "device", "num_workers", "batch_size", "skip_finished", "run")
+_WITHOUT_EFFECT = (
+    *("bundle_root", "weights", "trained", "device", "num_workers", "batch_size"),
+    *("skip_finished", "dicom_results", "run"),
+)
 
 
 def made_by(resolved: Mapping[str, Any]) -> dict[str, Any]:

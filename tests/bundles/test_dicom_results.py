@@ -22,8 +22,8 @@ MEAN, SPREAD, LOWEST, HIGHEST = "373098007", "386136009", "255605001", "56851009
 
 
 def infer(bundle, data, output, **settings):
-    folders = {"dataset_dir": str(data), "output_dir": str(output)}
-    flow = workflow(bundle, ["inference.json"], "inferring", "infer", **folders, dicom_results=True, **settings)
+    own = {"dataset_dir": str(data), "output_dir": str(output), "dicom_results": True}
+    flow = workflow(bundle, ["inference.json"], "inferring", "infer", **{**own, **settings})
     flow.initialize()
     flow.run()
     return output
@@ -232,8 +232,11 @@ def test_anything_in_the_header_stays_out_of_the_reasons(tmp_path, caplog):
 
 def test_a_run_that_goes_on_writes_the_objects_that_are_missing_and_no_others(echo, tmp_path):
     source, _ = echo
-    output = infer("echo_coreecho", source, tmp_path / "out", clips=1)
+    output = infer("echo_coreecho", source, tmp_path / "out", clips=1, dicom_results=False)
+    computed = (output / "clip.json").stat().st_mtime_ns
     report, picture = (output / "dicom" / f"clip_{name}.dcm" for name in ("report", "picture"))
+    infer("echo_coreecho", source, tmp_path / "out", clips=1, skip_finished=True)
+    assert report.is_file() and (output / "clip.json").stat().st_mtime_ns == computed
     before = report.read_bytes()
     picture.unlink()
     infer("echo_coreecho", source, tmp_path / "out", clips=1, skip_finished=True)
