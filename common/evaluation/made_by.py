@@ -8,7 +8,7 @@ from typing import Any
 # Where things are, and how the work is done: results are the same whatever these are.
 _WITHOUT_EFFECT = (
     *("bundle_root", "weights", "trained", "device", "num_workers", "batch_size"),
-    *("skip_finished", "dicom_results", "run"),
+    *("skip_finished", "dicom_results", "load", "run"),
 )
 
 
@@ -23,7 +23,10 @@ def made_by(resolved: Mapping[str, Any]) -> dict[str, Any]:
     settings = {
         name: _plain(value)
         for name, value in sorted(resolved.items())
-        if name not in _WITHOUT_EFFECT and not name.endswith(("_dir", "_dirs")) and "#" not in name and _is_plain(value)
+        if name not in _WITHOUT_EFFECT
+        and not name.endswith(("_dir", "_dirs"))
+        and name.isidentifier()
+        and _is_plain(value)
     }
     return {"weights_sha256": digests[0] if len(digests) == 1 else digests, "settings": settings}
 

@@ -140,6 +140,7 @@ class ServedBundle:
             parser.parse()
             try:
                 case, cases = _take_one(parser.get_parsed_content("dataset"), number)
+                _resolve_settings(parser)
                 _run(parser, "inferring", folder)
             finally:
                 parser.ref_resolver.reset()  # the case's images are held by what was built for it
@@ -211,6 +212,13 @@ def _take_one(stream: Any, number: int) -> tuple[str, int]:
         raise UnusableFileError(f"{stream.data}: expected a case number from 0 to {len(items) - 1}, found {number}")
     stream.data = [items[number]]
     return str(items[number]["case"]), len(items)
+
+
+def _resolve_settings(parser: ConfigParser) -> None:
+    """Resolve what the weights were trained with, as building the network does: the results name all settings."""
+    for name, value in parser.get().items():
+        if isinstance(value, str) and value.startswith("$@trained."):
+            parser.get_parsed_content(name)
 
 
 def _run(parser: ConfigParser, run_id: str, folder: str | os.PathLike[str] = "") -> None:
