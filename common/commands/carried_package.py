@@ -18,8 +18,7 @@ SOURCE = Path(__file__).resolve().parents[1]
 NAME = SOURCE.name
 
 _MENTION = re.compile(rf"(?<![\w.]){NAME}\.(?=([a-z_]+)\.[A-Za-z_])")
-_IMPORT_IN_FOLDER = re.compile(r"^\s*from \.\.(\w+)", re.MULTILINE)
-_IMPORT_AT_TOP = re.compile(r"^\s*from \.(\w+)", re.MULTILINE)
+_IMPORT = r"^\s*from \.{{{depth}}}(\w+)"  # of a part of the package, by a module so deep in it
 
 
 def carried_name(bundle: str, version: str) -> str:
@@ -48,15 +47,15 @@ def carried_sources(text: str) -> dict[str, bytes]:
         modules = _modules(part)
         found |= {path.relative_to(SOURCE).as_posix(): path.read_bytes() for path in modules}
         for path in modules:
-            pattern = _IMPORT_AT_TOP if path.parent == SOURCE else _IMPORT_IN_FOLDER
-            waiting += pattern.findall(path.read_text(encoding="utf-8"))
+            pattern = _IMPORT.format(depth=len(path.relative_to(SOURCE).parts))
+            waiting += re.findall(pattern, path.read_text(encoding="utf-8"), re.MULTILINE)
     return dict(sorted(found.items()))
 
 
 def _modules(part: str) -> list[Path]:
-    """Return the files of the folder or module `part` of `common`."""
+    """Return the files of the folder, with those in it, or module `part` of `common`."""
     single = SOURCE / f"{part}.py"
-    modules = [single] if single.is_file() else sorted((SOURCE / part).glob("*.py"))
+    modules = [single] if single.is_file() else sorted((SOURCE / part).rglob("*.py"))
     if not modules:
         raise ValueError(f"{NAME}.{part}: expected a package or module in {SOURCE}, found none")
     return modules
