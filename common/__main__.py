@@ -159,6 +159,7 @@ def _pack(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
 
 def _label(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     def run(options: Options) -> int:
+        from .label.archive import checked_archive, is_archive
         from .label.settings import ServerSettings, checked_origin
         from .label.start import start
 
@@ -168,16 +169,20 @@ def _label(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
             known = bundle_roots(folder)
             origins = tuple(checked_origin(origin) for origin in options.allow_origin)
             settings = ServerSettings(options.writable, origins, *limits)
+            archive = is_archive(options.studies)
+            studies = checked_archive(options.studies) if archive else Path(options.studies)
         except (FileNotFoundError, ValueError) as error:
             raise _UsageError(error) from error
         models = [name for name in options.models.split(",") if name]
         if not set(models) <= set(known):
             raise _UsageError(f"expected models among {', '.join(known)}, found {', '.join(models)}")
-        return start(options.studies, folder, models, options.host, options.port, options.state, settings)
+        return start(studies, folder, models, options.host, options.port, options.state, settings)
 
     description = "Start a MONAI Label server, offline; common/label/SECURITY.md says what it protects and how."
     parser = _verb(verbs, run, "label", "serve bundles to 3D Slicer or OHIF by MONAI Label", description, 0)
-    parser.add_argument("--studies", type=Path, required=True, help="folder with images")
+    parser.add_argument(
+        "--studies", required=True, help="folder with images, or an archive's http://HOST:PORT/dicom-web"
+    )
     parser.add_argument("--models", default="", help="bundles to serve, joined by commas (default: all)")
     parser.add_argument(
         "--bundles", dest="folder", type=Path, help="folder with unpacked zips (default: the bundles of this checkout)"

@@ -3,6 +3,7 @@
 from .carvemix import CarveMix as CarveMix
 from .carvemix import CarveMixPrepareBatch as CarveMixPrepareBatch
 from .datalist import neonatal_adc_datalist as neonatal_adc_datalist
+from .dicom import dicom_datalist as dicom_datalist
 from .evaluation import draw_lesions as draw_lesions
 from .evaluation import lesion_row as lesion_row
 from .evaluation import lesion_table as lesion_table

@@ -8,6 +8,7 @@ from pathlib import Path
 from ..data.listing import log_skipped, report_unused, visible_files
 from ..data.splits import assign_splits, check_fold, wanted_splits
 from ..errors import NoDataError
+from .dicom import dicom_datalist
 from .layouts import Item, bonbid_datalist, challenge_datalist, csv_datalist, two_channel_datalist
 from .volumes import SUFFIXES, has_volume_suffix
 
@@ -26,8 +27,8 @@ def neonatal_adc_datalist(
 
     Args:
         dataset_dir: folder in the BONBID-HIE layout, in the challenge's, with a `datalist.csv` (columns case, adc,
-            zmap and label, or image and label; paths relative to it), or with volumes as
-            :func:`two_channel_datalist` takes them; or one such volume.
+            zmap and label, or image and label; paths relative to it), with studies as :func:`dicom_datalist` takes
+            them, or with volumes as :func:`two_channel_datalist` does; or one such volume.
         split: "training", "validation", or "test" and "all" for every case (the challenge keeps its test cases).
         fold: which fold is the validation part, from 0.
         folds: number of folds, at least 2; patients, with all their visits, are dealt into them by `seed`.
@@ -42,7 +43,7 @@ def neonatal_adc_datalist(
         ValueError: for an unknown split or fold.
     """
     folder = Path(dataset_dir)
-    for layout in (csv_datalist, bonbid_datalist, challenge_datalist, two_channel_datalist):
+    for layout in (csv_datalist, bonbid_datalist, challenge_datalist, two_channel_datalist, dicom_datalist):
         items = layout(folder)
         if items:
             break
@@ -50,10 +51,10 @@ def neonatal_adc_datalist(
         raise NoDataError(
             f"{folder}: expected 1ADC_ss/ with 2Z_ADC/ and 3LABEL/ (BONBID-HIE), images/skull-stripped-adc-brain-mri/ "
             f"with images/z-score-adc/ (challenge), a datalist.csv, volumes with 2 channels or with zmaps/ beside, "
-            f"or one such volume; found none of these. "
+            f"one such volume, or a folder for each study with DICOM series of ADC and Z; found none of these. "
             f"Simulated cases, in the repository: {SIMULATE_COMMAND}"
         )
-    if folder.is_dir():
+    if folder.is_dir() and layout is not dicom_datalist:
         _report(folder, items)
     if needs_label:
         items = _without(items, folder, lambda item: "" if "label" in item else "expected one label, found none or two")

@@ -62,6 +62,15 @@ def write_nifti(voxels: NDArray[Any], path: Path, reference: Path) -> None:
     path.write_bytes(gzip.compress(content, mtime=0) if path.suffix.lower() == ".gz" else content)
 
 
+def write_nifti_on(affine: NDArray[np.float64], voxels: NDArray[Any], path: Path) -> None:
+    """Write `voxels` (X, Y, Z) with `affine`, to mm in RAS, as sform and qform in the scanner's axes."""
+    image = nibabel.Nifti1Image(voxels, affine)
+    image.set_sform(affine, "scanner")
+    image.set_qform(affine, "scanner")
+    content = image.to_bytes()
+    path.write_bytes(gzip.compress(content, mtime=0) if path.suffix.lower() == ".gz" else content)
+
+
 def _opened(path: Path) -> Any:
     """Return the image with its header read and its claims checked, the voxels not yet."""
     try:

@@ -1,20 +1,31 @@
 """Results of a segmentation of lesions: masks and probabilities on the input's grid, figures, a table."""
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ..data.dicom_volume import read_dicom_geometry, series_files
 from ..data.failures import FailureLog
+from ..evaluation import dicom_report as dicom
 from ..evaluation.case_results import CaseResults
+from ..evaluation.dicom_images import Segment
 from ..evaluation.familiarity import FamiliarityCheck
 from ..evaluation.rows import Row
 from .figures import draw_lesion_montage
 from .scores import lesion_size
-from .volumes import voxel_spacing_mm, write_on_grid
+from .volumes import read_volume, voxel_spacing_mm, write_on_grid
 
 COLUMNS = ("case", "lesion_ml", "percent_of_brain", "mask")
+MRI: dicom.Code = ("25056-3", "LN", "MRI unspecified body region")
+BRAIN: dicom.Code = ("12738006", "SCT", "Brain")
+LESION: dicom.Code = ("52988006", "SCT", "Lesion")
+VOLUME: dicom.Code = ("118565006", "SCT", "Volume")
+MILLILITRES: dicom.Code = ("ml", "UCUM", "Milliliter")
+OF_BRAIN = dicom.own_code("percent_of_brain", "Volume of the lesion as a percentage of the brain's")
 _SUFFIXES = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd")
 
 
@@ -61,6 +72,34 @@ class LesionResults(CaseResults):
         found = f"lesion {size.volume_ml:.2f} ml, {size.percent_of_brain:.2f} % of the brain"
         self._draw(case, item, result, self.caption(case, f"{case}: {found}"))
         return row
+
+    def dicom_files(self, source: Any) -> list[Path]:
+        """Return the files of the ADC and of the Z series."""
+        paths = source if isinstance(source, (list, tuple)) else [source]
+        named = [file for path in paths if super(LesionResults, self).dicom_files(path) for file in series_files(path)]
+        return list(dict.fromkeys(named))
+
+    def report(self, content: Mapping[str, Any]) -> dicom.Report:
+        """Return the volume of the lesion."""
+        quantities = [
+            dicom.Quantity(VOLUME, content["lesion_ml"], MILLILITRES),
+            dicom.Quantity(OF_BRAIN, content["percent_of_brain"], dicom.PERCENT),
+        ]
+        said = [f"mask at a threshold of {content['threshold']:g}"] if content["threshold"] is not None else []
+        return dicom.Report(MRI, BRAIN, [dicom.Group("lesion", quantities, said)])
+
+    def segments(self, content: Mapping[str, Any], source: Any) -> dict[str, Segment]:
+        """Return mask and probability on the frames of the ADC series."""
+        frames = read_dicom_geometry(source[0]).frames
+        single = len({frame.file for frame in frames}) == len(frames)
+        order = range(len(frames)) if single else np.argsort([frame.number for frame in frames])
+        files = [frame.file for frame in frames] if single else [frames[0].file]
+        made = {}
+        for name in ("mask", "probability"):
+            values = read_volume(self.output.folder / content[name])[0][0].T[order]
+            values = values > 0 if name == "mask" else np.clip(values, 0, 1)
+            made[name] = Segment("lesion", LESION, BRAIN, files, values)
+        return made
 
     def _draw(self, case: str, item: Any, result: Any, title: str) -> None:
         spacing = np.linalg.norm(np.asarray(item["maps"].affine)[:3, :3], axis=0)

@@ -1,4 +1,4 @@
-"""Volumes with their position in space: NIfTI by nibabel, MetaImage and NRRD by SimpleITK."""
+"""Volumes with their position in space: NIfTI by nibabel, MetaImage and NRRD by SimpleITK, DICOM series."""
 
 import math
 import os
@@ -17,8 +17,9 @@ from ..data.integrity import check_claimed_size, check_compressed, check_kind
 from ..data.stored_volume import stored_volume
 from ..errors import UnusableFileError
 from ..files import replacing
+from .dicom import is_dicom_map, mark_brain, read_dicom_grid, read_dicom_map
 from .grid import Grid, check_grid, grid_difference
-from .nifti import is_nifti, read_nifti, read_nifti_grid, write_nifti
+from .nifti import is_nifti, read_nifti, read_nifti_grid, write_nifti, write_nifti_on
 
 PathLike = str | os.PathLike[str]
 
@@ -68,6 +69,8 @@ class VolumeReader(ImageReader):
                     f"{path}: expected the grid of {img[0]}, found {difference}; resample one first"
                 )
         array = np.concatenate([voxels for voxels, _ in volumes])
+        if len(img) == 2 and is_dicom_map(Path(img[1])):
+            array = mark_brain(array)
         single = len(array) == 1
         metadata: dict[str, Any] = {
             MetaKeys.AFFINE: grid.affine.copy(),
@@ -86,6 +89,8 @@ def read_volume(path: PathLike) -> tuple[NDArray[np.float32], Grid]:
         UnusableFileError: if the file is missing, damaged, not 3D (or 4D with channels last), or its header claims
             what cannot be.
     """
+    if is_dicom_map(Path(path)):
+        return read_dicom_map(path)
     file = _known(path)
     if is_nifti(file):
         return read_nifti(file)
@@ -107,6 +112,8 @@ def read_volume(path: PathLike) -> tuple[NDArray[np.float32], Grid]:
 
 def read_grid(path: PathLike) -> Grid:
     """Return the grid of a file from its header alone."""
+    if is_dicom_map(Path(path)):
+        return read_dicom_grid(path)
     file = _known(path)
     return read_nifti_grid(file) if is_nifti(file) else _grid(_header(file), file)
 
@@ -127,8 +134,9 @@ def write_on_grid(voxels: NDArray[Any], path: PathLike, reference: PathLike) -> 
 
     Args:
         voxels: any type that the format holds; booleans become 8-bit.
-        path: in the format of `reference`; a NIfTI keeps its sform and its qform. It is whole or not there.
-        reference: file whose header gives the grid, 3D or 4D with channels last.
+        path: in the format of `reference`, NIfTI for a DICOM series; a NIfTI keeps its sform and its qform. It is
+            whole or not there.
+        reference: file whose header gives the grid, 3D or 4D with channels last, or a DICOM series.
 
     Raises:
         OSError: if what was written is not what is read back (a full disk).
@@ -137,12 +145,16 @@ def write_on_grid(voxels: NDArray[Any], path: PathLike, reference: PathLike) -> 
     target, source, grid = Path(path), Path(reference), read_grid(reference)
     if voxels.shape != grid.size:
         raise ValueError(f"voxels: expected the size {grid.size} of {reference}, found {voxels.shape}")
-    if is_nifti(target) != is_nifti(source):
+    of_series = is_dicom_map(source)
+    if is_nifti(target) != (is_nifti(source) or of_series):
         raise ValueError(f"{path}: expected the format of {reference}, found another suffix")
     plain = np.ascontiguousarray(voxels.astype(np.uint8) if voxels.dtype == bool else voxels)
     with replacing(target) as temporary:
         try:
-            (write_nifti if is_nifti(target) else _write)(plain, temporary, source)
+            if of_series:
+                write_nifti_on(grid.affine, plain, temporary)
+            else:
+                (write_nifti if is_nifti(target) else _write)(plain, temporary, source)
             written, place = read_volume(temporary)
             whole = np.array_equal(written[0], plain.astype(np.float32), equal_nan=True)
         except (OSError, RuntimeError, UnusableFileError) as error:

@@ -18,9 +18,10 @@ from pydicom.uid import ExplicitVRLittleEndian, MRImageStorage, generate_uid
 from tqdm import tqdm
 
 from ..files import replacing, write_csv
+from .labels import ejection_fraction_from_masks
 from .phantoms.chest import CineSettings
 from .phantoms.from_pairs import OutOfReachError, PairHeart, reaches, simulate_from_pair
-from .phantoms.heart import SimulatedCine, simulate_heart
+from .phantoms.heart import LEFT_VENTRICLE, SimulatedCine, simulate_heart
 from .phantoms.phase_pairs import PhasePair, phase_pairs
 
 _UID_KINDS = ("study", "series", "frame of reference")
@@ -46,7 +47,8 @@ def simulate_cine_mr(
 
     Reduced ejection fractions are uniform in 15 to 45 %, preserved ones in 52 to 72 %. The same settings write the
     same files. With a `source` the hearts are real ones at two phases, whose motion is scaled and interpolated: EFs are
-    uniform in 10 to 50 % and 50 to 75 %, and the cavity of the left ventricle is the only mask.
+    uniform in 10 to 50 % and 50 to 75 %, or the highest that the source's motion gives; the left cavity
+    is the only mask.
 
     Args:
         directory: where to write; `database/training/patientNNN` (acdc) or `patientNNN/*.dcm` with labels.csv (dicom).
@@ -79,6 +81,8 @@ def simulate_cine_mr(
         rng = np.random.default_rng([seed, number])
         case = f"patient{number:03d}"
         made_of, cine = hearts.simulate(rng, ef, settings) if hearts else ("", simulate_heart(rng, ef, settings))
+        if hearts:  # the nearest that the sources give
+            ef = ejection_fraction_from_masks(cine.diastole == LEFT_VENTRICLE, cine.systole == LEFT_VENTRICLE)
         if layout == "acdc":
             _write_acdc_patient(root / "database" / "training" / case, cine, ef < 50.0, made_of)
         else:
@@ -114,9 +118,9 @@ class _RegisteredHearts:
             with suppress(OutOfReachError):  # by a weak part of the wall
                 cine = simulate_from_pair(rng, heart, ef_percent, replace(settings, frames=frames), weak_walls)
                 return pair.case, cine
-        raise ValueError(
-            f"expected a source whose motion reaches an EF of {ef_percent:.0f} %, found none; add patients."
-        )
+        heart = PairHeart.of(max(self.pairs, key=lambda pair: pair.ef))
+        settings = replace(settings, frames=frames)
+        return heart.pair.case, simulate_from_pair(rng, heart, ef_percent, settings, weak_walls=False, nearest=True)
 
 
 def _ejection_fractions(

@@ -1,20 +1,30 @@
 """Results of an inference of heart-failure classes: one JSON and one figure a patient, one table."""
 
 import json
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..data.failures import FailureLog
+from ..evaluation import dicom_report as dicom
 from ..evaluation.case_results import CaseResults
 from ..evaluation.familiarity import FamiliarityCheck
 from ..figure import figure
 from .calibration import PatientReading
+from .dicom import read_stack
 from .evaluation import slice_row
+from .nifti import is_nifti
+from .reader import cine_image
 
 COLUMNS = ("case", "probability_HFrEF", "call", "ef_percent", "slices", "skipped_slices", "spread_over_slices")
 _SHOWN_SLICES = 8
+MRI: dicom.Code = ("25056-3", "LN", "MRI unspecified body region")
+HEART: dicom.Code = ("80891009", "SCT", "Heart")
+EJECTION_FRACTION: dicom.Code = ("8811-2", "LN", "Left Ventricular Ejection Fraction by MR")
+SLICES = dicom.own_code("slices", "Number of slices")
 
 
 class _Slice(NamedTuple):
@@ -83,6 +93,28 @@ class HeartFailureResults(CaseResults):
             "skipped_slices": len(slices[0].skipped),
             "spread_over_slices": round(float(np.std([part.probability for part in slices])), 6),
         }
+
+    def dicom_files(self, source: Any) -> list[Path]:
+        """Return the files of the short-axis cine, without the other series of the study."""
+        path = Path(source)
+        image = cine_image(path)[0] if path.is_dir() else path
+        if is_nifti(image):
+            return []
+        frames = (frame for found in read_stack(image).slices for frame in found.frames)
+        return [Path(name) for name in dict.fromkeys(frame.path for frame in frames)]
+
+    def report(self, content: Mapping[str, Any]) -> dicom.Report:
+        """Return the probability of each class, the EF where there is one, and the number of slices."""
+        quantities = [
+            dicom.Quantity(dicom.own_code(name, f"Probability of {name}"), probability, dicom.NO_UNIT)
+            for name, probability in content["probabilities"].items()
+        ]
+        quantities.append(dicom.Quantity(EJECTION_FRACTION, content.get("ef_percent"), dicom.PERCENT))
+        quantities.append(dicom.Quantity(SLICES, len(content["slices"]), dicom.NO_UNIT))
+        said = [f"called {content['call']} at a threshold of {content['threshold']:g}"]
+        said += [] if content["calibrated"] else ["the probabilities are not calibrated"]
+        said += [f"slice {entry['slice']} left out: {entry['reason']}" for entry in content["skipped_slices"]]
+        return dicom.Report(MRI, HEART, [dicom.Group("heart failure", quantities, [*said, *content["notes"]])])
 
     def _of_slice(self, part: _Slice) -> dict[str, float]:
         ef = self.reading.ejection_fraction(part.probability).get("predicted_ef")

@@ -3,7 +3,7 @@
 | name | meaning |
 |---|---|
 | `title`, `intro` | what the table shows |
-| `data` | name -> phantom call without its directory; without `data`, `--dataset_dir` gives the cases |
+| `data` | name -> phantom call without its directory, perhaps of inputs; without it, `--dataset_dir` gives the cases |
 | `inputs` | name -> `what` it is and, where there is one, its `default`; given as `--input NAME=PATH` |
 | `settings` | overrides of every stage that has them |
 | `seeds`, `folds` | each arm is run for each; without `folds` the data have one split |
@@ -90,6 +90,7 @@ class StudyPlan:
         self.limits = limits
         self.configs = {p.name: p.read_text(encoding="utf-8") for p in sorted((self.root / "configs").glob("*.json"))}
         self.code = _hash(carried_sources("".join(self.configs.values())))
+        self.inputs = self._inputs()
         self.simulated = {title: self._simulation(title, call) for title, call in self.content.get(DATA, {}).items()}
         self.values = self._values(bundle, dataset_dir)
         self.prints = {title: fingerprint(value) for title, value in self.values.items()}
@@ -129,10 +130,15 @@ class StudyPlan:
         return arms
 
     def _simulation(self, title: str, call: Content) -> Job:
-        return Job(f"simulate {title}", _hash({"call": dict(call), "code": self.code}), self.folder, phantom=call)
+        asked = set(_MARK.findall(json.dumps(call)))
+        for name in sorted(asked - self.inputs.keys()):
+            what = self.content["inputs"][name]["what"]
+            raise StudyError(f"{self.name}: expected {what}, found none; add --input {name}=PATH")
+        prints = {name: fingerprint(self.inputs[name]) for name in asked}
+        key = _hash({"call": dict(call), "code": self.code} | ({"inputs": prints} if prints else {}))
+        return Job(f"simulate {title}", key, self.folder, phantom=_filled(call, self.inputs))
 
-    def _values(self, bundle: str, dataset_dir: Path | None) -> dict[str, Any]:
-        """Return what stands for each mark."""
+    def _inputs(self) -> dict[str, Any]:
         known = self.content.get("inputs", {})
         _check("--input", self.limits.inputs, known)
         bundle_root = {"bundle": str(self.root.resolve())}
@@ -141,6 +147,11 @@ class StudyPlan:
             if not Path(path).exists():
                 raise NoDataError(f"--input {name}={path}: expected {known[name]['what']}, found no such file")
             values[name] = str(Path(path).resolve())
+        return values
+
+    def _values(self, bundle: str, dataset_dir: Path | None) -> dict[str, Any]:
+        """Return what stands for each mark."""
+        values = dict(self.inputs)
         values |= {title: str(job.output) for title, job in self.simulated.items()}
         if self.simulated and dataset_dir is not None:
             raise StudyError(f"--dataset_dir: {self.name} simulates its cases; leave it out")

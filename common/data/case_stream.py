@@ -47,14 +47,24 @@ class CaseStream(IterableDataset):
         is_folder = isinstance(self.data, (str, os.PathLike))
         return list(self.list_cases(self.data) if is_folder and self.list_cases else self.data)  # type: ignore[arg-type]
 
+    def named_sources(self) -> list[tuple[str, Any]]:
+        """Return the name of each case in the results, and its "image": what it is read from."""
+        items = self.items()
+        return [(name, item.get("image")) for name, item in zip(self._names(items), items, strict=True)]
+
+    def _names(self, items: Sequence[Item]) -> list[str]:
+        if self.anonymous_names:
+            return [f"case_{number:04d}" for number in range(1, len(items) + 1)]
+        return [str(item["case"]) for item in items]
+
     def __iter__(self) -> Iterator[Any]:
         """Yield sample after sample; of several workers or processes, each takes every n-th case."""
         worker = get_worker_info()
         own, workers = (worker.id, worker.num_workers) if worker else (0, 1)
         first, step = self.failures.rank * workers + own, self.failures.processes * workers
         items = self.items()
-        names = [f"case_{number:04d}" for number in range(1, len(items) + 1)] if self.anonymous_names else []
-        if names and first == 0:
+        names = self._names(items)
+        if self.anonymous_names and first == 0:
             keys = [{"name": name, "case": item["case"]} for name, item in zip(names, items, strict=True)]
             write_csv(self.failures.output.file("key.csv"), keys, ("name", "case"))
         seen: set[str] = set()
@@ -64,7 +74,7 @@ class CaseStream(IterableDataset):
             seen.add(case)
             if index % step != first:
                 continue
-            shown = names[index] if names else case
+            shown = names[index]
             if repeated:
                 self.failures.add(shown, "another case has this name already; rename one of them")
                 continue

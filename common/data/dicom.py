@@ -92,16 +92,18 @@ def left_after_header(path: str | os.PathLike[str]) -> int:
 
 @contextmanager
 def silent_pydicom() -> Iterator[None]:
-    """Keep pydicom's warnings, which quote values, from console and log."""
-    source = logging.getLogger("pydicom")
-    level = source.level
+    """Keep the warnings of pydicom and highdicom, which quote values, from console and log."""
+    sources = [logging.getLogger(name) for name in ("pydicom", "highdicom")]
+    levels = [source.level for source in sources]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        source.setLevel(logging.CRITICAL + 1)
+        for source in sources:
+            source.setLevel(logging.CRITICAL + 1)
         try:
             yield
         finally:
-            source.setLevel(level)
+            for source, level in zip(sources, levels, strict=True):
+                source.setLevel(level)
 
 
 def fault_of(error: Exception) -> str:

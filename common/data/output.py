@@ -126,6 +126,9 @@ class OutputFolder:
     def file(self, name: str) -> Path:
         """Return the path of a file that this run may write, and note it.
 
+        Args:
+            name: of the file; `FOLDER/NAME` for one in a folder of the output folder.
+
         Raises:
             OutputFolderError: if a file of this name is there that this run has not written.
         """
@@ -133,7 +136,7 @@ class OutputFolder:
         if name not in self._written:
             if path.exists():
                 raise OutputFolderError(f"{path}: expected to write a new file, found one of yours; use another folder")
-            self.folder.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True)
             append_text(self.folder / _WRITTEN, json.dumps(name) + "\n")
             self._written.add(name)
         return path
@@ -148,6 +151,7 @@ class OutputFolder:
         previous.mkdir(exist_ok=True)
         names = [name for name in _names(noted) if (self.folder / name).is_file()]
         for name in names:
+            (previous / name).parent.mkdir(exist_ok=True)
             os.replace(self.folder / name, previous / name)
         os.replace(noted, previous / _WRITTEN)
         if names:
@@ -155,13 +159,18 @@ class OutputFolder:
 
 
 def _names(noted: Path) -> list[str]:
-    """Return the plain file names in a list of written files; a line that a kill cut is left out."""
+    """Return the names in a list of written files, at most one folder deep; a line that a kill cut is left out."""
     names = []
     for line in noted.read_text(encoding="utf-8").splitlines() if noted.is_file() else []:
         try:
             name = json.loads(line)
         except ValueError:
             continue
-        if isinstance(name, str) and name == Path(name).name:
+        if isinstance(name, str) and _is_inside(name):
             names.append(name)
     return names
+
+
+def _is_inside(name: str) -> bool:
+    parts = Path(name).parts
+    return name == "/".join(parts) and 1 <= len(parts) <= 2 and not {"/", "..", PREVIOUS} & set(parts)

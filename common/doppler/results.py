@@ -1,11 +1,13 @@
 """Results of an inference of Doppler peaks: one figure and one JSON an image, and tables of all."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from ignite.engine import Engine
 
 from ..data.failures import FailureLog
+from ..evaluation import dicom_report as dicom
 from ..evaluation.case_results import CaseResults
 from ..evaluation.familiarity import FamiliarityCheck
 from ..evaluation.rows import Row
@@ -19,6 +21,12 @@ BEAT_COLUMNS = ("case", "beat", "wave", "x", "y", "velocity_cm_s", "confidence")
 UNCALIBRATED = "no calibration: positions in pixels, no velocities"
 EMPTY = "no wave found"
 WHOLE = "no strip found in the picture: all of it taken as the trace"
+ECHOCARDIOGRAPHY: dicom.Code = ("40701008", "SCT", "Echocardiography")
+MITRAL_VALVE: dicom.Code = ("91134007", "SCT", "Mitral Valve")
+E_VELOCITY: dicom.Code = ("18037-2", "LN", "Mitral Valve E-Wave Peak Velocity")
+A_VELOCITY: dicom.Code = ("17978-8", "LN", "Mitral Valve A-Wave Peak Velocity")
+E_TO_A: dicom.Code = ("18038-0", "LN", "Mitral Valve E to A Ratio")
+E_WAVES, A_WAVES = (dicom.own_code(f"{wave.lower()}_waves", f"Number of {wave} waves") for wave in "EA")
 # A stenotic valve lets blood pass at 2.5 m/s; continuous wave Doppler of 3 m/s is another jet.
 LEAST_CM_S, MOST_CM_S = 15.0, 250.0
 
@@ -58,10 +66,34 @@ class DopplerResults(CaseResults):
         self.peaks += _peak_rows(case, beats)
         return summary
 
+    def report(self, content: Mapping[str, Any]) -> dicom.Report:
+        """Return the means of E, A and E/A with the number of waves, and the same of each beat."""
+        means = [
+            *_velocities(content["e_mean_cm_s"], content["a_mean_cm_s"], content["e_to_a"], dicom.MEAN),
+            dicom.Quantity(E_WAVES, content["e_waves"], dicom.NO_UNIT),
+            dicom.Quantity(A_WAVES, content["a_waves"], dicom.NO_UNIT),
+        ]
+        groups = [dicom.Group("mean", means, [content["remark"]] if content["remark"] else [])]
+        for number, beat in enumerate(content["beats"], 1):
+            e, a = ((beat[wave] or {}).get("velocity_cm_s") for wave in "EA")
+            if e is not None or a is not None:
+                groups.append(dicom.Group(f"beat {number}", _velocities(e, a, beat["e_to_a"])))
+        return dicom.Report(ECHOCARDIOGRAPHY, MITRAL_VALVE, groups)
+
     def _finish(self, engine: Engine) -> None:
         super()._finish(engine)
         rows = sorted(self.peaks, key=lambda row: (row["case"], row["beat"]))
         write_csv(self.output.file("beats.csv"), rows, BEAT_COLUMNS)
+
+
+def _velocities(
+    e: float | None, a: float | None, ratio: float | None, derivation: dicom.Code | None = None
+) -> list[dicom.Quantity]:
+    return [
+        dicom.Quantity(E_VELOCITY, e, dicom.CM_PER_S, derivation),
+        dicom.Quantity(A_VELOCITY, a, dicom.CM_PER_S, derivation),
+        dicom.Quantity(E_TO_A, ratio, dicom.NO_UNIT, derivation),
+    ]
 
 
 def _doubt(means: dict[str, Any]) -> str:

@@ -1,12 +1,14 @@
 """Results of an inference of ejection fractions: one JSON and one figure a video, one table."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 
 from ..data.failures import FailureLog
+from ..evaluation import dicom_report as dicom
 from ..evaluation.case_results import CaseResults
 from ..evaluation.familiarity import FamiliarityCheck
 from .evaluation import ejection_fraction_row
@@ -14,6 +16,10 @@ from .figures import draw_clip
 from .scores import EF_BANDS
 
 COLUMNS = ("case", "ef_percent", "spread", "lowest", "highest", "band", "clips_disagree", "plausible", "reasons")
+ECHOCARDIOGRAPHY: dicom.Code = ("40701008", "SCT", "Echocardiography")
+LEFT_VENTRICLE: dicom.Code = ("87878005", "SCT", "Left Ventricle")
+EJECTION_FRACTION: dicom.Code = ("18043-0", "LN", "Left Ventricular Ejection Fraction by US")
+CLIPS = dicom.own_code("clips", "Number of clips")
 # Hearts outside these have hardly been recorded: another view, or weights of other pictures (EchoNet has 7 to 97 %).
 PLAUSIBLE_EF_PERCENT = (5.0, 90.0)
 
@@ -65,6 +71,19 @@ class EjectionFractionResults(CaseResults):
         title = f"{case}: EF {ef:.0f} % ({min(clips):.0f} to {max(clips):.0f} over {len(clips)} clips){warning}"
         draw_clip(self.file(case, ".png"), torch.as_tensor(item["image"][0]).cpu(), self.caption(case, title))
         return {**video, "reasons": "; ".join(reasons)}
+
+    def report(self, content: Mapping[str, Any]) -> dicom.Report:
+        """Return the EF with its spread over the clips."""
+        derivations = (None, dicom.STANDARD_DEVIATION, dicom.MINIMUM, dicom.MAXIMUM)
+        names = ("ef_percent", "spread", "lowest", "highest")
+        quantities = [
+            dicom.Quantity(EJECTION_FRACTION, content[name], dicom.PERCENT, derivation)
+            for name, derivation in zip(names, derivations, strict=True)
+        ]
+        quantities.append(dicom.Quantity(CLIPS, len(content["clips"]), dicom.NO_UNIT))
+        said = ["CLIPS DISAGREE"] if content["clips_disagree"] else []
+        said += [f"NOT PLAUSIBLE: {reason}" for reason in content["reasons"]]
+        return dicom.Report(ECHOCARDIOGRAPHY, LEFT_VENTRICLE, [dicom.Group("ejection fraction", quantities, said)])
 
 
 def band_of(ef_percent: float) -> str:

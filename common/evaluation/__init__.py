@@ -3,6 +3,7 @@
 from ..figure import NOTE as NOTE
 from ..figure import figure as figure
 from .case_results import CaseResults as CaseResults
+from .dicom_results import DicomResults as DicomResults
 from .evaluation import Evaluation as Evaluation
 from .familiarity import Familiarity as Familiarity
 from .familiarity import FamiliarityCheck as FamiliarityCheck

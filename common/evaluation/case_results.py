@@ -10,11 +10,14 @@ from typing import Any
 
 from ignite.engine import Engine, Events
 
+from ..data.dicom_source import dicom_files
 from ..data.failures import FailureLog
 from ..data.output import safe_name
 from ..figure import NOTE
 from ..files import append_csv, as_given, read_csv, write_csv, write_json
 from ..training.processes import gather_rows, wait_for_all
+from .dicom_images import Segment
+from .dicom_report import Report
 from .familiarity import LIMIT, FamiliarityCheck
 from .made_by import made_by
 
@@ -75,6 +78,18 @@ class CaseResults(ABC):
             result: the part's entries of the output, with "pred".
         """
         return item, result
+
+    def dicom_files(self, source: Any) -> list[Path]:
+        """Return the DICOM files that a case was read from; `source` is the "image" of its item."""
+        return dicom_files(source)
+
+    def report(self, content: Mapping[str, Any]) -> Report | None:
+        """Return what a DICOM report says of the case with this JSON; None if the method measures nothing."""
+        return None
+
+    def segments(self, content: Mapping[str, Any], source: Any) -> dict[str, Segment]:
+        """Return the masks and probabilities of the case with this JSON, by the ending of their DICOM file."""
+        return {}
 
     def file(self, case: str, ending: str) -> Path:
         """Return the path of a file of `case`, such as `CASE.png` for the ending ".png"."""

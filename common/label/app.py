@@ -10,6 +10,7 @@ from monailabel.interfaces.tasks.infer_v2 import InferTask
 from monailabel.interfaces.tasks.train import TrainTask
 
 from ..bundle import bundle_roots
+from .archive import ArchiveStudies, is_archive
 from .served import ServedBundle
 from .settings import ServerSettings, from_environment
 from .studies import Studies
@@ -98,8 +99,10 @@ class BundleApp(MONAILabelApp):
         folders = {name: self.folders[name] for name in self.bundles}
         self.worker = Worker(folders, self.settings.seconds, self.settings.memory_gib)
 
-    def init_datastore(self) -> Studies:
+    def init_datastore(self) -> Studies | ArchiveStudies:
         """Return the studies."""
+        if is_archive(self.studies):
+            return ArchiveStudies(self.studies, self.settings.writable)
         return Studies(Path(self.studies), Path(self.app_dir), self.settings.writable)
 
     def init_infers(self) -> dict[str, InferTask]:
@@ -107,8 +110,9 @@ class BundleApp(MONAILabelApp):
         return {name: BundleInference(bundle) for name, bundle in self.bundles.items()}
 
     def init_trainers(self) -> dict[str, TrainTask]:
-        """Return the models that learn from labels, by name."""
-        learning = {name: bundle for name, bundle in self.bundles.items() if bundle.learns}
+        """Return the models that learn from labels, by name; none where the studies lie in an archive."""
+        learns = not is_archive(self.studies)
+        learning = {name: bundle for name, bundle in self.bundles.items() if bundle.learns and learns}
         return {name: BundleTraining(bundle, self.studies, self.settings) for name, bundle in learning.items()}
 
     def on_init_complete(self) -> None:

@@ -31,6 +31,7 @@ from pydantic import AfterValidator
 from requests_toolbelt import MultipartEncoder
 from starlette.concurrency import run_in_threadpool
 
+from .archive import ArchiveStudies
 from .checks import checked_name, checked_tag, read_object, split_name
 from .guard import Guard
 from .login import login_routes, realm_user
@@ -59,6 +60,7 @@ class Output(str, Enum):
     image = "image"
     json = "json"
     all = "all"
+    dicom_seg = "dicom_seg"
 
 
 class Listing(str, Enum):
@@ -84,7 +86,7 @@ async def _json_body(request: Request) -> dict[str, Any]:
     return read_object(await request.body())
 
 
-def _studies() -> Studies:
+def _studies() -> Studies | ArchiveStudies:
     return app_instance().datastore()
 
 
@@ -107,18 +109,28 @@ async def infer(
     instance = app_instance()
     bundle, settings = instance.served(model), read_object(params)
     bundle.check_settings(settings)
-    if output is Output.image and not bundle.kind.get("image"):
+    if output in (Output.image, Output.dicom_seg) and not bundle.kind.get("image"):
         raise ValueError(f"{model} gives no image; ask for output=json")
+    studies = _studies()
+    archive = studies if isinstance(studies, ArchiveStudies) and studies.writable and file is None else None
+    if archive or output is Output.dicom_seg:
+        settings["dicom_results"] = True
     temporary = tempfile.TemporaryDirectory()
     try:
         folder = Path(temporary.name)
-        path = _studies().image(image) if file is None else await run_in_threadpool(_received, file, folder / "sent")
+        whole = bool(bundle.kind.get("whole_study"))
+        find = (studies.image, image, folder / "fetched", whole) if file is None else (_received, file, folder / "sent")
+        path = await run_in_threadpool(*find)
         began = time.perf_counter()
         (folder / "answer").mkdir()
         number = settings.pop("number", 0)
         answer = await run_in_threadpool(instance.worker.infer, model, path, folder / "answer", number, settings)
+        if archive:
+            await run_in_threadpool(archive.store, sorted((folder / "answer" / "dicom").glob("*.dcm")))
         content = _content(bundle, answer, time.perf_counter() - began)
         background.add_task(temporary.cleanup)
+        if output is Output.dicom_seg:
+            answer = answer._replace(image=next((folder / "answer" / "dicom").glob("*_mask.dcm")))
         return _response(output, content, answer.image)
     except BaseException:
         temporary.cleanup()
@@ -161,7 +173,7 @@ def _content(bundle: ServedBundle, answer: Answer, seconds: float) -> dict[str, 
 def _response(output: Output, content: dict[str, Any], image: Path | None) -> Response:
     if output is Output.json or image is None:
         return JSONResponse(content)
-    if output is Output.image:
+    if output in (Output.image, Output.dicom_seg):
         return FileResponse(image, media_type=get_mime_type(image), filename=image.name)
     params = JSONResponse(content).body.decode()
     fields = {
@@ -181,7 +193,10 @@ async def datastore(output: Listing = Listing.stats) -> dict[str, Any]:
 @app.get("/datastore/image", dependencies=[USER])
 async def image_file(image: Name) -> Response:
     """Return an image."""
-    path = _studies().image(image)
+    studies = _studies()
+    if isinstance(studies, ArchiveStudies):
+        raise FileNotFoundError("the archive gives its images itself (WADO-RS)")
+    path = studies.image(image)
     return FileResponse(path, media_type=get_mime_type(path), filename=path.name)
 
 

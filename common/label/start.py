@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from .archive import checked_archive
 from .settings import LOOPBACK, TOKEN_VARIABLE, ServerSettings
 
 MAIN = "from common.label.app import BundleApp\n\n__all__ = ['BundleApp']\n"
@@ -19,7 +20,7 @@ EVERYWHERE = ("0.0.0.0", "::")
 
 
 def start(
-    studies: Path,
+    studies: Path | str,
     bundles: Path,
     models: Sequence[str],
     host: str = "127.0.0.1",
@@ -30,7 +31,8 @@ def start(
     """Become the server; return 2 with a message if it cannot be started.
 
     Args:
-        studies: folder with images; nothing is written there unless the settings say so.
+        studies: folder with images, or the address of an archive's DICOMweb services; nothing is written there unless
+            the settings say so.
         bundles: folder with bundles of the repository or unpacked zips.
         models: which of them to serve; all if empty.
         host: address to listen on; the default is this machine alone.
@@ -38,10 +40,11 @@ def start(
         state: folder for the app, its logs and the weights that it trains; by default beside the studies.
         settings: what clients may do.
     """
-    studies, state = studies.resolve(), (state or default_state(studies)).resolve()
     if reason := _refusal(studies, state, host):
         print(reason, file=sys.stderr)  # noqa: T201
         return 2
+    studies = studies.resolve() if isinstance(studies, Path) else checked_archive(studies)
+    state = (state or default_state(Path(studies))).resolve()
     if host not in (*LOOPBACK, *EVERYWHERE):
         settings = settings._replace(origins=(*settings.origins, f"http://{host}:{port}"))
     state.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -85,11 +88,15 @@ def environment(settings: ServerSettings) -> dict[str, str]:
     return {**token, **os.environ, **own, **settings.environment()}
 
 
-def _refusal(studies: Path, state: Path, host: str) -> str:
-    if not studies.is_dir():
-        return f"{studies}: expected a folder with images, found none"
-    if studies.is_relative_to(state) or state.is_relative_to(studies):
-        return f"--state {state}: expected a folder that neither holds the studies nor lies in them ({studies})"
+def _refusal(studies: Path | str, state: Path | None, host: str) -> str:
+    if isinstance(studies, Path):
+        studies, state = studies.resolve(), (state or default_state(studies)).resolve()
+        if not studies.is_dir():
+            return f"{studies}: expected a folder with images, found none"
+        if studies.is_relative_to(state) or state.is_relative_to(studies):
+            return f"--state {state}: expected a folder that neither holds the studies nor lies in them ({studies})"
+    elif state is None:
+        return "--state: expected a folder for weights and logs, found none; studies in an archive need one"
     if host not in LOOPBACK and not _has_authentication():
         return (
             f"--host {host} opens the server to the network, where its token could be read: log users in by a Keycloak "
@@ -104,7 +111,9 @@ def _has_authentication() -> bool:
     return os.environ.get(AUTHENTICATION, "").lower() in ("1", "true", "yes", "on")
 
 
-def _told(studies: Path, state: Path, host: str, port: int, settings: ServerSettings, variables: dict[str, str]) -> str:
+def _told(
+    studies: Path | str, state: Path, host: str, port: int, settings: ServerSettings, variables: dict[str, str]
+) -> str:
     token = f"?token={variables[TOKEN_VARIABLE]}" if not _has_authentication() else ""
     access = "writable" if settings.writable else "read-only; --writable lets clients add studies and save labels"
     lines = [
@@ -113,7 +122,7 @@ def _told(studies: Path, state: Path, host: str, port: int, settings: ServerSett
         f"  studies: {studies} ({access})",
         f"  weights and logs: {state}",
     ]
-    former = studies / FORMER_STATE
+    former = Path(studies) / FORMER_STATE
     if former.is_dir():
         lines.append(f"  {former} is of an earlier version and not used: move what you need out of the studies")
     return "\n".join(filter(None, lines))

@@ -35,8 +35,12 @@ class Studies:
         """Return the images by name; what cannot be served is named once in the log."""
         return self._files(self.folder)
 
-    def image(self, name: str) -> Path:
+    def image(self, name: str, folder: Path | None = None, whole_study: bool = False) -> Path:
         """Return the file of an image.
+
+        Args:
+            name: of the image.
+            folder, whole_study: of no use here, see :class:`common.label.archive.ArchiveStudies`.
 
         Raises:
             FileNotFoundError: if there is none of that name.

@@ -15,7 +15,7 @@ from tests.bundles.harness import BUNDLES, REPOSITORY, config_paths, root, small
 each_bundle = pytest.mark.parametrize("bundle", BUNDLES)
 
 NAMED_APART = {"monai", "torch", "numpy"}  # monai_version, pytorch_version, numpy_version
-OPTIONAL = {"umap-learn"}  # t-SNE stands in for it
+OPTIONAL = {"highdicom", "umap-learn"}  # DICOM objects are the extra dicom; t-SNE stands in for UMAP
 ASKED_FOR_BY_MONAI = {"fire", "nibabel", "tensorboard", "tqdm"}  # command line, orientations, log, progress bar
 STAGES = [
     ("pretraining", ["pretrain.json"]),

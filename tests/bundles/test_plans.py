@@ -10,7 +10,7 @@ from common.commands.study_plan import study_names
 from tests.bundles.harness import BUNDLES, root
 
 TABLES = {
-    "cmr_hf_classify": {"table1", "table2", "table3"},
+    "cmr_hf_classify": {"table1", "table2", "table3", "real_claim"},
     "doppler_keypoint": {"table1"},
     "echo_coreecho": {"table1", "table2", "table3", "table4", "table5"},
     "elasto_flow": {"figure5"},

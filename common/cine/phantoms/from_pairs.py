@@ -16,6 +16,7 @@ from .phase_pairs import PhasePair
 
 MOST_EXTRAPOLATED = 1.5
 """How much further than the source's heart a made one may contract."""
+_MOST = 2.0 * MOST_EXTRAPOLATED  # of the velocity: what it does to the cavity's middle is less
 _BISECTIONS = 14
 _WALL_MM = 12.0  # from the cavity's border outwards; beyond it other organs move by their own factor
 
@@ -60,7 +61,12 @@ class _Look:
 
 
 def simulate_from_pair(
-    rng: np.random.Generator, heart: PairHeart, ef_percent: float, settings: CineSettings, weak_walls: bool = True
+    rng: np.random.Generator,
+    heart: PairHeart,
+    ef_percent: float,
+    settings: CineSettings,
+    weak_walls: bool = True,
+    nearest: bool = False,
 ) -> SimulatedCine:
     """Return a series whose cavity mask loses `ef_percent` of its voxels (to about one in a hundred) in systole.
 
@@ -75,12 +81,16 @@ def simulate_from_pair(
         ef_percent: ejection fraction to make.
         settings: matrix, field of view and frames. The slices are those of the source.
         weak_walls: whether a part of the wall may move less.
+        nearest: take the highest EF that the source's motion gives where it does not reach `ef_percent`.
 
     Raises:
         OutOfReachError: if the factor that this takes is more than the source's motion allows.
     """
     look = _draw_look(rng, heart, ef_percent, settings, weak_walls)
     factor = _factor(heart, look, ef_percent)
+    if factor is None and not nearest:
+        raise OutOfReachError(f"{heart.pair.case}: expected an EF that its motion reaches, found {ef_percent:.1f} %.")
+    factor = _MOST if factor is None else factor
     image, cavity = _render(heart, look, factor)
     diastole, systole = cavity[:, 0], cavity[:, look.systolic_frame]
     pixel = settings.field_of_view_mm / settings.size
@@ -150,17 +160,15 @@ def _centres(masks: NDArray[np.bool_]) -> Tensor:
     return torch.tensor([[float(axis.mean()) for axis in np.nonzero(mask)] for mask in masks])
 
 
-def _factor(heart: PairHeart, look: _Look, ef_percent: float) -> float:
-    """Return the factor of the motion that gives the ejection fraction."""
-    low, high = 0.0, 2.0 * MOST_EXTRAPOLATED
+def _factor(heart: PairHeart, look: _Look, ef_percent: float) -> float | None:
+    """Return the factor of the motion that gives the ejection fraction, None if the largest one does not."""
+    low, high = 0.0, _MOST
     before = _cavity(heart, look, torch.zeros_like(look.share)).sum()
     for _ in range(_BISECTIONS):
         middle = 0.5 * (low + high)
         left = _cavity(heart, look, middle * look.share).sum() / before
         low, high = (middle, high) if 100.0 * (1.0 - left) < ef_percent else (low, middle)
-    if high > 1.99 * MOST_EXTRAPOLATED:
-        raise OutOfReachError(f"{heart.pair.case}: expected an EF that its motion reaches, found {ef_percent:.1f} %.")
-    return 0.5 * (low + high)
+    return None if high == _MOST else 0.5 * (low + high)
 
 
 def _cavity(heart: PairHeart, look: _Look, amount: Tensor) -> NDArray[np.bool_]:

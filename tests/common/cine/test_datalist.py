@@ -131,3 +131,18 @@ def test_too_few_patients_of_a_class_is_an_error_that_names_them(tmp_path):
     (tmp_path / "labels.csv").write_text("patient_id,ef\na,30\nb,35\nc,60\nd,61\ne,62\n")
     with pytest.raises(ValueError, match=r"at least 3 patients of each class.*found 2 of class 1 \(a, b\) among 5"):
         cine_datalist(tmp_path)
+
+
+def test_the_target_ef_is_the_part_of_the_blood_that_stays_behind(tmp_path, caplog):
+    for name in ("anna", "bert", "carl"):
+        write_stack(tmp_path / name, slices=1)
+    (tmp_path / "labels.csv").write_text("patient_id,ef,label\nanna,35,\nbert,62.5,\ncarl,,1\n")
+    items = {item["case"]: item for item in cine_datalist(tmp_path, "all", target="ef")}
+    assert {case: (item["label"], item["reduced"]) for case, item in items.items()} == {
+        "anna": (pytest.approx(0.65), 1),
+        "bert": (pytest.approx(0.375), 0),
+    }
+    assert "a class and no ejection fraction, which target ef needs: carl" in caplog.text
+    assert {item["case"]: item["label"] for item in cine_datalist(tmp_path, "all")} == {"anna": 1, "bert": 0, "carl": 1}
+    with pytest.raises(ValueError, match="target: expected class or ef, found 'EF'"):
+        cine_datalist(tmp_path, "all", target="EF")

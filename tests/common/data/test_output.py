@@ -73,6 +73,19 @@ def test_files_of_an_earlier_run_are_set_aside_and_those_of_others_stay(tmp_path
     assert (tmp_path / "mine.json").read_text() == "mine"
 
 
+def test_files_in_a_folder_of_the_output_are_set_aside_into_one_of_its_name(tmp_path):
+    for text in ("first", "second"):
+        output = OutputFolder(tmp_path)
+        output.open()
+        write(output, "dicom/a.dcm", text)
+        output.close()
+    assert (tmp_path / "dicom" / "a.dcm").read_text() == "second"
+    assert (tmp_path / "previous" / "dicom" / "a.dcm").read_text() == "first"
+    (tmp_path / "dicom" / "b.dcm").write_text("mine")
+    with pytest.raises(OutputFolderError, match="found one of yours"):
+        OutputFolder(tmp_path).file("dicom/b.dcm")
+
+
 def test_what_a_kill_left_half_written_is_removed_and_no_pattern_finds_it(tmp_path):
     with pytest.raises(KeyboardInterrupt), replacing(tmp_path / "a.png") as temporary:
         temporary.write_bytes(b"half")
@@ -97,7 +110,7 @@ def test_a_file_that_this_run_has_not_written_is_not_replaced(tmp_path):
 def test_a_list_of_files_that_was_tampered_with_moves_nothing_outside(tmp_path):
     (tmp_path / "out").mkdir()
     (tmp_path / "keep.txt").write_text("mine")
-    (tmp_path / "out" / ".written.jsonl").write_text('"../keep.txt"\n"half\n')
+    (tmp_path / "out" / ".written.jsonl").write_text('"../keep.txt"\n"a/../../keep.txt"\n"half\n')
     OutputFolder(tmp_path / "out").open()
     assert (tmp_path / "keep.txt").read_text() == "mine"
 

@@ -88,3 +88,18 @@ def test_an_origin_is_one_page(origin, tmp_path, capsys):
 
 def test_the_server_offers_the_files_that_the_readers_read():
     assert set(PICTURE_SUFFIXES) | set(rf_suffixes()) - {".raw"} <= set(SUFFIXES)
+
+
+def test_studies_in_an_archive_need_a_folder_for_the_server(capsys):
+    assert start("http://127.0.0.1:8042/dicom-web", installed_bundles_folder(), []) == 2
+    assert "--state: expected a folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "address", ["http://user:secret@pacs/dicom-web", "https://", "http://pacs/dicom-web?token=secret"]
+)
+def test_an_address_with_a_login_is_refused_and_not_repeated(address, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        main(["label", "--studies", address, "--state", str(tmp_path)])
+    message = capsys.readouterr().err
+    assert "expected an address such as" in message and "secret" not in message

@@ -1,0 +1,143 @@
+"""Results as DICOM images: a picture as secondary capture, masks and probabilities as segmentations."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import UnusableFileError
+from ..figure import NOTE
+from .dicom_origin import MANUFACTURER, Origin, equipment
+from .dicom_report import Code
+
+MORPHOLOGICALLY_ABNORMAL: Code = ("49755003", "SCT", "Morphologically Abnormal Structure")
+_LONGEST_LABEL = 16  # of the value representation CS
+
+
+class Segment(NamedTuple):
+    """One mask or probability on the frames of its source.
+
+    Attributes:
+        name: what is segmented, one word.
+        kind: its code.
+        site: the part of the body.
+        files: one DICOM file for each of the `values`, or the one file that holds all frames.
+        values: (N, H, W), boolean, or probabilities from 0 to 1.
+    """
+
+    name: str
+    kind: Code
+    site: Code
+    files: Sequence[Path]
+    values: NDArray[Any]
+
+
+def secondary_capture(picture: Path, headers: Sequence[Any], origin: Origin) -> Any:
+    """Return a picture as an RGB secondary capture that names the instances in `headers` as its sources."""
+    from highdicom.sc import SCImage
+    from PIL import Image
+    from pydicom.dataset import Dataset
+
+    with Image.open(picture) as opened:
+        pixels = np.asarray(opened.convert("RGB"))
+    made = SCImage.from_ref_dataset(
+        headers[0],
+        pixels,
+        photometric_interpretation="RGB",
+        bits_allocated=8,
+        coordinate_system="PATIENT",
+        patient_orientation=("L", "P"),  # removed below: the axes of a figure are none of the patient's
+        series_instance_uid=origin.uid(headers, "picture", "series"),
+        series_number=9002,
+        sop_instance_uid=origin.uid(headers, "picture"),
+        instance_number=1,
+        transfer_syntax_uid="1.2.840.10008.1.2.1",
+        **equipment(origin),
+    )
+    made.copy_patient_and_study_information(headers[0])
+    for keyword in ("PatientOrientation", "Laterality"):
+        setattr(made, keyword, None)
+    made.BurnedInAnnotation = "YES"
+    made.ImageComments = NOTE
+    made.DerivationDescription = f"figure of {origin.bundle} {origin.version}, weights {origin.weights_sha256}"
+    made.SourceImageSequence = []
+    for header in headers:
+        reference = Dataset()
+        reference.ReferencedSOPClassUID = header.SOPClassUID
+        reference.ReferencedSOPInstanceUID = header.SOPInstanceUID
+        made.SourceImageSequence.append(reference)
+    return made
+
+
+def segmentation(segment: Segment, headers: Sequence[Any], origin: Origin) -> Any:
+    """Return a binary or fractional segmentation on the frames of its source.
+
+    Args:
+        segment: what is shown, on frames in the order of `headers`.
+        headers: of the source's instances, one a frame, or one with all frames.
+        origin: what made it.
+
+    Raises:
+        UnusableFileError: if the source has no frame of reference.
+    """
+    from highdicom.seg import Segmentation
+
+    if not headers[0].get("FrameOfReferenceUID"):
+        raise UnusableFileError(
+            f"{segment.files[0]}: expected a frame of reference (0020,0052), without which a segmentation has no place "
+            "in the patient, found none; export the series from the scanner again"
+        )
+    fractional = segment.values.dtype != bool
+    word = "probability" if fractional else "mask"
+    made = Segmentation(
+        headers,
+        segment.values,
+        segmentation_type="FRACTIONAL" if fractional else "BINARY",
+        segment_descriptions=[_description(segment, headers, origin)],
+        series_instance_uid=origin.uid(headers, word, "series"),
+        series_number=9003 + fractional,
+        sop_instance_uid=origin.uid(headers, word),
+        instance_number=1,
+        omit_empty_frames=False,
+        content_description=f"{segment.name}, {word}; research use only",
+        content_label=f"{segment.name} {word}".upper().replace(" ", "_")[:_LONGEST_LABEL],
+        **equipment(origin),
+    )
+    made.ImageComments = NOTE
+    _derive_dimension_uids(made, origin.uid(headers, word, "dimensions"))
+    return made
+
+
+def _description(segment: Segment, headers: Sequence[Any], origin: Origin) -> Any:
+    from highdicom import AlgorithmIdentificationSequence
+    from highdicom.seg import SegmentDescription
+    from highdicom.sr import CodedConcept
+    from pydicom.sr.codedict import codes
+
+    algorithm = AlgorithmIdentificationSequence(
+        name=origin.name,
+        family=codes.DCM.ArtificialIntelligence,
+        version=origin.version,
+        source=MANUFACTURER,
+        parameters={"weights SHA-256": origin.weights_sha256, "settings": origin.settings},
+    )
+    category, kind, site = (CodedConcept(*code) for code in (MORPHOLOGICALLY_ABNORMAL, segment.kind, segment.site))
+    return SegmentDescription(
+        segment_number=1,
+        segment_label=segment.name,
+        segmented_property_category=category,
+        segmented_property_type=kind,
+        algorithm_type="AUTOMATIC",
+        algorithm_identification=algorithm,
+        tracking_uid=origin.uid(headers, segment.name, "tracking"),
+        tracking_id=f"{origin.bundle} {segment.name}",
+        anatomic_regions=[site],
+    )
+
+
+def _derive_dimension_uids(made: Any, uid: str) -> None:
+    """Replace the UID of the dimensions, which highdicom draws by chance."""
+    for item in (*made.DimensionOrganizationSequence, *made.DimensionIndexSequence):
+        item.DimensionOrganizationUID = uid
