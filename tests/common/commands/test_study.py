@@ -120,11 +120,11 @@ def test_a_failed_job_keeps_its_traceback_spares_other_arms_and_is_tried_again(t
 
 def test_what_needs_a_failed_job_is_left_out(toy, run, capsys):
     path = toy / "configs" / "train.json"
-    path.write_text(path.read_text().replace('"training": ["', '"training": ["$[][3]", "'))
+    path.write_text(path.read_text().replace('"pretraining": ["', '"pretraining": ["$[][3]", "'))
     status, jobs = run(folds=[0], arms=["good"])
     assert status == 1
-    assert [job["finished"] for job in jobs] == ["True", "False", "False"]
-    assert "left out, because what it needs failed" in capsys.readouterr().out
+    assert [job["finished"] for job in jobs] == ["False", "False", "False"]
+    assert capsys.readouterr().out.count("left out, because what it needs failed") == 2
 
 
 def keys(tmp_path, cohort="cohort", **limits):
