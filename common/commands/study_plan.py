@@ -21,6 +21,7 @@ An arm's `method` is the row of the evaluation's table that it shows, such as a 
 Every stage has a folder of its own and takes over the models of the stage before it.
 """
 
+import difflib
 import hashlib
 import json
 import re
@@ -38,6 +39,7 @@ from .plan import read_plan, shown_root
 
 Content = Mapping[str, Any]
 DATA = "data"
+_MANY = 30  # names; of more only those like the unknown one are shown
 _MARK = re.compile(r"\{(\w+)\}")
 
 
@@ -166,7 +168,7 @@ class StudyPlan:
 
     def _runs(self) -> Iterator[Run]:
         folds, seeds = self.content.get("folds", [None]), self.content["seeds"]
-        _check("--folds", self.limits.folds, folds)
+        _check("--folds", self.limits.folds, self.content.get("folds", []))
         for seed, fold, arm in product(self.limits.seeds or seeds, self.limits.folds or folds, self.arms):
             jobs: list[Job] = []
             for stage in self.arms[arm]["stages"]:
@@ -242,7 +244,8 @@ def _read(bundle: str, name: str) -> dict[str, Any]:
 def _check(what: str, found: Any, known: Any) -> None:
     unknown = [name for name in found if name not in known]
     if unknown:
-        expected = ", ".join(map(str, known)) if len(known) < 100 else "names of its configs"
+        near = difflib.get_close_matches(str(unknown[0]), known, n=3) if len(known) > _MANY else known
+        expected = ", ".join(map(str, near)) or ("another name" if known else "none, as this study has none")
         raise StudyError(f"{what}: expected {expected}, found {', '.join(map(str, unknown))}")
 
 

@@ -199,6 +199,15 @@ def test_limits_that_a_study_does_not_have_are_refused(run, limits, message):
         run(**limits)
 
 
+def test_folds_of_a_study_without_folds_are_refused(toy, run):
+    change_study(toy, folds=[0], arms={"good": STUDY["arms"]["good"]})
+    content = json.loads((toy / "studies" / "table.json").read_text())
+    del content["folds"]
+    (toy / "studies" / "table.json").write_text(json.dumps(content))
+    with pytest.raises(StudyError, match="--folds: expected none, as this study has none, found 0"):
+        run(folds=[0])
+
+
 def test_an_unknown_study_is_named_beside_those_there_are_and_missing_data_asked_for(toy, tmp_path):
     with pytest.raises(StudyError, match="expected a study among table, found tabel"):
         StudyPlan("toy", "tabel", tmp_path, tmp_path / "cohort", Limits())
