@@ -209,9 +209,10 @@ class StudyPlan:
         merged: dict[str, Any] = {"dataset_dir": f"{{{DATA}}}"}
         for layer in layers:
             merged |= {key: value for key, value in layer.items() if layer is own or key.split("#")[0] in names}
-        if self.limits.max_epochs and "max_epochs" in names:
-            usual = merged.get("max_epochs", names["max_epochs"])
-            merged["max_epochs"] = min(usual, self.limits.max_epochs)
+        for key in ("max_epochs", "val_interval"):  # without a validation no model is kept
+            usual = merged.get(key, names.get(key))
+            if self.limits.max_epochs and isinstance(usual, int):
+                merged[key] = min(usual, self.limits.max_epochs)
         return merged
 
     def _names(self, spec: Content) -> dict[str, Any]:

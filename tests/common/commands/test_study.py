@@ -176,13 +176,14 @@ def test_arms_that_need_an_input_are_named_and_left_out_without_it(toy, run, tmp
 
 
 def test_max_epochs_is_an_upper_limit_and_other_settings_are_as_typed(toy, tmp_path):
-    def epochs(**limits):
+    def epochs(name="max_epochs", **limits):
         plan = StudyPlan("toy", "table", tmp_path / "jobs", tmp_path / "cohort", Limits(arms=["good"], **limits))
-        return [job.overrides.get("max_epochs") for job in plan.runs[0].jobs[:2]]
+        return [job.overrides.get(name) for job in plan.runs[0].jobs[:2]]
 
     assert epochs() == [None, 5]
     assert epochs(max_epochs=7) == [7, 5]
     assert epochs(settings={"max_epochs": 7}) == [7, 7]
+    assert epochs("val_interval", max_epochs=3) == [3, 3], "each training has a validation, which keeps its model"
 
 
 @pytest.mark.parametrize(
