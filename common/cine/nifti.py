@@ -46,7 +46,9 @@ def read_nifti_cine(path: str | os.PathLike[str]) -> Cine:
 
 
 def read_nifti_slice(path: str | os.PathLike[str], number: int) -> CineSlice:
-    """Return one slice of a 4D NIfTI file without loading the others.
+    """Return one slice of a 4D NIfTI file; the others are not loaded unless the file is compressed.
+
+    Of compressed files the last one is kept in memory, because its slices are asked for one after the other.
 
     Raises:
         UnusableFileError: if the file is damaged, or the slice is not there or not usable.
@@ -55,7 +57,11 @@ def read_nifti_slice(path: str | os.PathLike[str], number: int) -> CineSlice:
     image = open_cine_nifti(source)
     if not 0 <= number < image.shape[2]:
         raise UnusableFileError(f"{source}: expected slice {number}, found slices 0 to {image.shape[2] - 1}.")
-    voxels = read_voxels(source, image, (slice(None), slice(None), number))
+    if source.suffix.lower() == ".gz":
+        status = source.stat()
+        voxels = _decompressed(source, status.st_size, status.st_mtime_ns)[:, :, number]
+    else:
+        voxels = read_voxels(source, image, (slice(None), slice(None), number))
     try:
         return _slice(image, source, number, voxels)
     except ValueError as fault:
@@ -129,6 +135,12 @@ def _opened(source: Path) -> Any:
     except _UNREADABLE as error:
         found = "no file" if isinstance(error, FileNotFoundError) else "a damaged file or another kind of file"
         raise UnusableFileError(f"{source}: expected a NIfTI file, found {found}; copy it again.") from error
+
+
+@lru_cache(maxsize=1)
+def _decompressed(source: Path, size: int, modified_ns: int) -> NDArray[np.float32]:
+    """Return all voxels of a file; `size` and `modified_ns` tell another file of the same name."""
+    return read_voxels(source, _opened(source))
 
 
 @lru_cache(maxsize=256)
