@@ -17,7 +17,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from .data.listing import report_anew
 from .errors import DivergedError, FailedCasesError
 from .files import check_apart
 
@@ -46,6 +45,8 @@ def check_command_line(resolved: MutableMapping[str, Any], arguments: Sequence[s
             a number is.
         OutputFolderError: if results would be written into the input.
     """
+    from .data.listing import report_anew  # with torch, which the help of a command need not wait for
+
     report_anew()
     words = list(sys.argv if arguments is None else arguments)
     if not words or Path(words[0]).parts[-3:] != ("monai", "bundle", "__main__.py") or sys.excepthook is _one_sentence:
