@@ -164,9 +164,9 @@ def run_jobs(jobs: Sequence[Job], workers: int = 1) -> Iterator[tuple[Job, float
     running: dict[Future[float], Job] = {}
     with _executor(workers) as executor:
         while waiting or running:
-            for job in [job for job in waiting.values() if lost & set(job.needs)]:
-                lost.add(waiting.pop(job.key).key)
-                yield job, None
+            while doomed := next((job for job in waiting.values() if lost & set(job.needs)), None):
+                lost.add(waiting.pop(doomed.key).key)
+                yield doomed, None
             busy = {job.key for job in running.values()} | waiting.keys()
             ready = [job for job in waiting.values() if not busy & set(job.needs)]
             for job in ready[: workers - len(running)]:

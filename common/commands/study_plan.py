@@ -21,6 +21,7 @@ An arm's `method` is the row of the evaluation's table that it shows, such as a 
 Every stage has a folder of its own and takes over the models of the stage before it.
 """
 
+import difflib
 import hashlib
 import json
 import re
@@ -38,6 +39,7 @@ from .plan import read_plan, shown_root
 
 Content = Mapping[str, Any]
 DATA = "data"
+_MANY = 30  # names; of more only those like the unknown one are shown
 _MARK = re.compile(r"\{(\w+)\}")
 
 
@@ -166,7 +168,7 @@ class StudyPlan:
 
     def _runs(self) -> Iterator[Run]:
         folds, seeds = self.content.get("folds", [None]), self.content["seeds"]
-        _check("--folds", self.limits.folds, folds)
+        _check("--folds", self.limits.folds, self.content.get("folds", []))
         for seed, fold, arm in product(self.limits.seeds or seeds, self.limits.folds or folds, self.arms):
             jobs: list[Job] = []
             for stage in self.arms[arm]["stages"]:
@@ -207,9 +209,10 @@ class StudyPlan:
         merged: dict[str, Any] = {"dataset_dir": f"{{{DATA}}}"}
         for layer in layers:
             merged |= {key: value for key, value in layer.items() if layer is own or key.split("#")[0] in names}
-        if self.limits.max_epochs and "max_epochs" in names:
-            usual = merged.get("max_epochs", names["max_epochs"])
-            merged["max_epochs"] = min(usual, self.limits.max_epochs)
+        for key in ("max_epochs", "val_interval"):  # without a validation no model is kept
+            usual = merged.get(key, names.get(key))
+            if self.limits.max_epochs and isinstance(usual, int):
+                merged[key] = min(usual, self.limits.max_epochs)
         return merged
 
     def _names(self, spec: Content) -> dict[str, Any]:
@@ -242,7 +245,8 @@ def _read(bundle: str, name: str) -> dict[str, Any]:
 def _check(what: str, found: Any, known: Any) -> None:
     unknown = [name for name in found if name not in known]
     if unknown:
-        expected = ", ".join(map(str, known)) if len(known) < 100 else "names of its configs"
+        near = difflib.get_close_matches(str(unknown[0]), known, n=3) if len(known) > _MANY else known
+        expected = ", ".join(map(str, near)) or ("another name" if known else "none, as this study has none")
         raise StudyError(f"{what}: expected {expected}, found {', '.join(map(str, unknown))}")
 
 

@@ -21,7 +21,7 @@ STUDIES = {
     ("cmr_hf_classify", "table3"): ({"cases": 6}, ["--folds", "0", "--frames", "32"]),  # DenseNet121 halves five times
     ("hie_ladp_seg", "table1"): ({"cases": 6}, ["--folds", "0", "1"]),
     ("hie_ladp_seg", "table2"): ({"cases": 10}, []),
-    ("doppler_keypoint", "table1"): ({}, []),
+    ("doppler_keypoint", "table1"): ({}, ["--learning_rate", "0.00001"]),  # ResNet50 diverges on so few screens
     ("echo_coreecho", "table1"): ({}, []),
     ("echo_coreecho", "table2"): ({}, ["--seeds", "0"]),
     ("echo_coreecho", "table3"): ({}, ["--seeds", "0", "1"]),
@@ -79,7 +79,7 @@ def test_a_table_of_the_paper_on_a_cohort_in_a_public_layout(bundle, name, train
     assert all(job["finished"] == "True" for job in rows(folder / "jobs.csv"))
 
 
-CLAIM = ["-m", "common", "study", "hie_ladp_seg", "claim", "--seeds", "0", "1", "--max_epochs", "3"]
+CLAIM = ["-m", "common", "study", "hie_ladp_seg", "claim", "--arms", "LADP", "none", "--seeds", "0", "1"]
 
 
 def finished(output):
@@ -89,7 +89,7 @@ def finished(output):
 
 def run_claim(output, workers, jobs=None):
     """Run the claim to its end, or kill it once so many jobs have finished and the next one is under way."""
-    words = [sys.executable, *CLAIM, "--output", str(output), "--workers", str(workers)]
+    words = [sys.executable, *CLAIM, "--max_epochs", "3", "--output", str(output), "--workers", str(workers)]
     process = subprocess.Popen(words, cwd=REPOSITORY, env=environment(), stdout=subprocess.PIPE, text=True)
     if jobs is None:
         shown, _ = process.communicate()
@@ -108,22 +108,22 @@ def run_claim(output, workers, jobs=None):
 @pytest.mark.timeout(1500)
 def test_a_study_that_is_killed_ends_with_the_same_table_and_repeats_no_finished_job(tmp_path):
     shown = run_claim(tmp_path / "undisturbed", 1)
-    assert "18 jobs, 0 done already" in shown
+    assert "12 jobs, 0 done already" in shown
     killed = tmp_path / "killed"
     records = {}
-    for workers, jobs in ((1, 1), (2, 4), (1, 8), (2, 11), (2, 15)):
+    for workers, jobs in ((1, 1), (2, 3), (1, 5), (2, 7), (2, 9)):
         run_claim(killed, workers, jobs)
         time.sleep(1.5)  # workers see within half a second that they are alone
         now = finished(killed)
         assert {path: now[path] for path in records} == records
-        assert jobs <= len(now) < 18
+        assert jobs <= len(now) < 12
         time.sleep(1)
         assert finished(killed) == now, "a worker outlived the study"
         records = now
     run_claim(killed, 2)
     now = finished(killed)
-    assert len(now) == 18 and {path: now[path] for path in records} == records
+    assert len(now) == 12 and {path: now[path] for path in records} == records
     for name in ("table.csv", "table.md", "cases.csv"):
         tables = [folder / "hie_ladp_seg" / "claim" / name for folder in (killed, tmp_path / "undisturbed")]
         assert tables[0].read_text() == tables[1].read_text(), name
-    assert {row["arm"] for row in rows(tables[0].parent / "table.csv")} >= {"LADP", "LADP - DDP", "LADP - none"}
+    assert {row["arm"] for row in rows(tables[0].parent / "table.csv")} >= {"LADP", "none", "LADP - none"}

@@ -120,11 +120,11 @@ def test_a_failed_job_keeps_its_traceback_spares_other_arms_and_is_tried_again(t
 
 def test_what_needs_a_failed_job_is_left_out(toy, run, capsys):
     path = toy / "configs" / "train.json"
-    path.write_text(path.read_text().replace('"training": ["', '"training": ["$[][3]", "'))
+    path.write_text(path.read_text().replace('"pretraining": ["', '"pretraining": ["$[][3]", "'))
     status, jobs = run(folds=[0], arms=["good"])
     assert status == 1
-    assert [job["finished"] for job in jobs] == ["True", "False", "False"]
-    assert "left out, because what it needs failed" in capsys.readouterr().out
+    assert [job["finished"] for job in jobs] == ["False", "False", "False"]
+    assert capsys.readouterr().out.count("left out, because what it needs failed") == 2
 
 
 def keys(tmp_path, cohort="cohort", **limits):
@@ -176,13 +176,14 @@ def test_arms_that_need_an_input_are_named_and_left_out_without_it(toy, run, tmp
 
 
 def test_max_epochs_is_an_upper_limit_and_other_settings_are_as_typed(toy, tmp_path):
-    def epochs(**limits):
+    def epochs(name="max_epochs", **limits):
         plan = StudyPlan("toy", "table", tmp_path / "jobs", tmp_path / "cohort", Limits(arms=["good"], **limits))
-        return [job.overrides.get("max_epochs") for job in plan.runs[0].jobs[:2]]
+        return [job.overrides.get(name) for job in plan.runs[0].jobs[:2]]
 
     assert epochs() == [None, 5]
     assert epochs(max_epochs=7) == [7, 5]
     assert epochs(settings={"max_epochs": 7}) == [7, 7]
+    assert epochs("val_interval", max_epochs=3) == [3, 3], "each training has a validation, which keeps its model"
 
 
 @pytest.mark.parametrize(
@@ -197,6 +198,15 @@ def test_max_epochs_is_an_upper_limit_and_other_settings_are_as_typed(toy, tmp_p
 def test_limits_that_a_study_does_not_have_are_refused(run, limits, message):
     with pytest.raises(StudyError, match=message):
         run(**limits)
+
+
+def test_folds_of_a_study_without_folds_are_refused(toy, run):
+    change_study(toy, folds=[0], arms={"good": STUDY["arms"]["good"]})
+    content = json.loads((toy / "studies" / "table.json").read_text())
+    del content["folds"]
+    (toy / "studies" / "table.json").write_text(json.dumps(content))
+    with pytest.raises(StudyError, match="--folds: expected none, as this study has none, found 0"):
+        run(folds=[0])
 
 
 def test_an_unknown_study_is_named_beside_those_there_are_and_missing_data_asked_for(toy, tmp_path):

@@ -19,6 +19,7 @@ CONFIG = {
     "fold": 0,
     "seed": 0,
     "max_epochs": 10,
+    "val_interval": 4,
     "resume": False,
     "start": "",
     "names": "$sorted(p.name for p in Path(@model_dir).glob('*'))",
