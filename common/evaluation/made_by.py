@@ -45,7 +45,10 @@ def _is_plain(value: Any) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """Return `value` as JSON gives it back."""
+    """Return `value` as JSON gives it back; a file by its name and content, wherever it lies."""
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
+    if isinstance(value, str) and Path(value).is_absolute():
+        path = Path(value)
+        return f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else 'not there'}"
     return {key: _plain(item) for key, item in value.items()} if isinstance(value, Mapping) else value
