@@ -49,13 +49,13 @@ class _Look:
 
     Attributes:
         places: (S, 2, h, w) row and column in the source of each pixel of the new patient at end-diastole.
-        share: (S, 1, H, W) which share of the source's motion each place makes, before the common factor.
+        fraction: (S, 1, H, W) which fraction of the source's motion each place makes, before the common factor.
         curve: (T,) how far the heart is contracted.
         systolic_frame: where the curve is 1.
     """
 
     places: Tensor
-    share: Tensor
+    fraction: Tensor
     curve: NDArray
     systolic_frame: int
 
@@ -142,17 +142,17 @@ def _share(rng: np.random.Generator, pair: PhasePair, weak_walls: bool) -> Tenso
     """Return (S, 1, H, W): 1, less in a weak part of the wall, another factor for what is no left ventricle."""
     spacing = torch.tensor(pair.spacing_mm[:2])[:, None, None]
     away = (pixel_places(pair.masks.shape[2:]) - _centres(pair.masks[0])[:, :, None, None]) * spacing
-    share = torch.ones(len(away), 1, *away.shape[2:])
+    fraction = torch.ones(len(away), 1, *away.shape[2:])
     if weak_walls and rng.random() < 1 / 3:
         angle, width, depth = rng.uniform(-np.pi, np.pi), rng.uniform(0.4, 0.9), rng.uniform(0.5, 1.3)
         turn = torch.remainder(torch.atan2(away[:, :1], away[:, 1:]) - angle + np.pi, 2 * np.pi) - np.pi
         along = (torch.arange(len(away)) / len(away) - rng.uniform(0.0, 1.0)) / rng.choice([0.3, 3.0])
         weak = torch.exp(-0.5 * (turn / width) ** 2) * torch.exp(-0.5 * along**2)[:, None, None, None]
-        share -= depth * weak
+        fraction -= depth * weak
     radius = np.sqrt(pair.masks[0].sum(axis=(1, 2)) * pair.spacing_mm[0] * pair.spacing_mm[1] / np.pi)
     outside = away.norm(dim=1, keepdim=True) - torch.from_numpy(radius).float()[:, None, None, None]
     beyond = ((outside - _WALL_MM) / 15.0).clamp(0.0, 1.0)
-    return share + beyond * (rng.uniform(0.4, 1.2) - share)
+    return fraction + beyond * (rng.uniform(0.4, 1.2) - fraction)
 
 
 def _centres(masks: NDArray[np.bool_]) -> Tensor:
@@ -163,10 +163,10 @@ def _centres(masks: NDArray[np.bool_]) -> Tensor:
 def _factor(heart: PairHeart, look: _Look, ef_percent: float) -> float | None:
     """Return the factor of the motion that gives the ejection fraction, None if the largest one does not."""
     low, high = 0.0, _MOST
-    before = _cavity(heart, look, torch.zeros_like(look.share)).sum()
+    before = _cavity(heart, look, torch.zeros_like(look.fraction)).sum()
     for _ in range(_BISECTIONS):
         middle = 0.5 * (low + high)
-        left = _cavity(heart, look, middle * look.share).sum() / before
+        left = _cavity(heart, look, middle * look.fraction).sum() / before
         low, high = (middle, high) if 100.0 * (1.0 - left) < ef_percent else (low, middle)
     return None if high == _MOST else 0.5 * (low + high)
 
@@ -186,7 +186,7 @@ def _render(heart: PairHeart, look: _Look, factor: float) -> tuple[NDArray[np.fl
     diastole, systole = (torch.from_numpy(image)[:, None] for image in heart.pair.images)
     images, cavities = [], []
     for contracted in look.curve:
-        amount = float(contracted) * factor * look.share
+        amount = float(contracted) * factor * look.fraction
         early = sample(diastole, _come_from(heart, look, -amount))
         late = sample(systole, _come_from(heart, look, 1.0 - amount))
         weight = sample(amount.clamp(0.0, 1.0), look.places)
