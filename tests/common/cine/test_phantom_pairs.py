@@ -83,7 +83,7 @@ def test_the_same_seed_writes_the_same_files(source, made, tmp_path):
 
 @pytest.mark.parametrize("layout", ["acdc", "dicom"])
 def test_patients_of_one_source_are_in_one_part(source, tmp_path, layout):
-    truth = simulate_cine_mr(tmp_path, cases=6, seed=7, layout=layout, source=source, **SMALL)
+    truth = simulate_cine_mr(tmp_path, cases=10, seed=7, layout=layout, source=source, **SMALL)
     made_of = {row["case"]: row["source"] for row in truth}
     parts = [
         {made_of[item["case"]] for item in cine_datalist(tmp_path, part, folds=3, slices="all", labelled=False)}
