@@ -14,6 +14,7 @@ from .carried_package import carried_name, carried_sources, renamed
 
 WEIGHTS = "model.pt"
 MODEL_FILES = (
+    "calibration.json",
     "model.familiarity.pt",
     "model.json",
     WEIGHTS,
