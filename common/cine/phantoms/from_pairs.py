@@ -49,13 +49,15 @@ class _Look:
 
     Attributes:
         places: (S, 2, h, w) row and column in the source of each pixel of the new patient at end-diastole.
-        fraction: (S, 1, H, W) which fraction of the source's motion each place makes, before the common factor.
+        fraction: (S, 1, H, W), of the factor by which the left ventricle makes the source's motion.
+        rest: (S, 1, H, W), how much of the source's motion each place makes whatever the left ventricle does.
         curve: (T,) how far the heart is contracted.
         systolic_frame: where the curve is 1.
     """
 
     places: Tensor
     fraction: Tensor
+    rest: Tensor
     curve: NDArray
     systolic_frame: int
 
@@ -110,9 +112,8 @@ def _draw_look(
     frames = settings.frames
     systolic_frame = int(np.clip(round(rng.uniform(0.3, 0.45) * frames), 1, frames - 2))
     curve = contraction(frames, systolic_frame, rng.uniform(0.5, 0.85), rng.uniform(0.3, 0.55), rng.uniform(0.65, 0.85))
-    return _Look(
-        _places(rng, heart.pair, ef_percent, settings), _share(rng, heart.pair, weak_walls), curve, systolic_frame
-    )
+    places = _places(rng, heart.pair, ef_percent, settings)
+    return _Look(places, *_motion(rng, heart.pair, weak_walls), curve, systolic_frame)
 
 
 def _places(rng: np.random.Generator, pair: PhasePair, ef_percent: float, settings: CineSettings) -> Tensor:
@@ -138,8 +139,11 @@ def _places(rng: np.random.Generator, pair: PhasePair, ef_percent: float, settin
     return (centres[:, :, None, None] + away * shrink) / spacing
 
 
-def _share(rng: np.random.Generator, pair: PhasePair, weak_walls: bool) -> Tensor:
-    """Return (S, 1, H, W): 1, less in a weak part of the wall, another factor for what is no left ventricle."""
+def _motion(rng: np.random.Generator, pair: PhasePair, weak_walls: bool) -> tuple[Tensor, Tensor]:
+    """Return `fraction` and `rest` of :class:`_Look`; a weak part of the wall has less.
+
+    Right ventricle, vessels and diaphragm move as well in patients whose left ventricle fails as in others.
+    """
     spacing = torch.tensor(pair.spacing_mm[:2])[:, None, None]
     away = (pixel_places(pair.masks.shape[2:]) - _centres(pair.masks[0])[:, :, None, None]) * spacing
     fraction = torch.ones(len(away), 1, *away.shape[2:])
@@ -152,7 +156,7 @@ def _share(rng: np.random.Generator, pair: PhasePair, weak_walls: bool) -> Tenso
     radius = np.sqrt(pair.masks[0].sum(axis=(1, 2)) * pair.spacing_mm[0] * pair.spacing_mm[1] / np.pi)
     outside = away.norm(dim=1, keepdim=True) - torch.from_numpy(radius).float()[:, None, None, None]
     beyond = ((outside - _WALL_MM) / 15.0).clamp(0.0, 1.0)
-    return fraction + beyond * (rng.uniform(0.4, 1.2) - fraction)
+    return fraction * (1.0 - beyond), rng.uniform(0.3, 1.3) * beyond
 
 
 def _centres(masks: NDArray[np.bool_]) -> Tensor:
@@ -163,10 +167,10 @@ def _centres(masks: NDArray[np.bool_]) -> Tensor:
 def _factor(heart: PairHeart, look: _Look, ef_percent: float) -> float | None:
     """Return the factor of the motion that gives the ejection fraction, None if the largest one does not."""
     low, high = 0.0, _MOST
-    before = _cavity(heart, look, torch.zeros_like(look.fraction)).sum()
+    before = _cavity(heart, look, torch.zeros_like(look.rest)).sum()
     for _ in range(_BISECTIONS):
         middle = 0.5 * (low + high)
-        left = _cavity(heart, look, middle * look.fraction).sum() / before
+        left = _cavity(heart, look, middle * look.fraction + look.rest).sum() / before
         low, high = (middle, high) if 100.0 * (1.0 - left) < ef_percent else (low, middle)
     return None if high == _MOST else 0.5 * (low + high)
 
@@ -184,14 +188,16 @@ def _come_from(heart: PairHeart, look: _Look, amount: Tensor) -> Tensor:
 def _render(heart: PairHeart, look: _Look, factor: float) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
     """Return image and cavity (S, T, h, w): the two phases, each led to the frame's moment, and blended."""
     diastole, systole = (torch.from_numpy(image)[:, None] for image in heart.pair.images)
+    mask = torch.from_numpy(heart.pair.masks[0]).float()[:, None]
     images, cavities = [], []
     for contracted in look.curve:
-        amount = float(contracted) * factor * look.fraction
-        early = sample(diastole, _come_from(heart, look, -amount))
+        amount = float(contracted) * (factor * look.fraction + look.rest)
+        from_diastole = _come_from(heart, look, -amount)
+        early = sample(diastole, from_diastole)
         late = sample(systole, _come_from(heart, look, 1.0 - amount))
         weight = sample(amount.clamp(0.0, 1.0), look.places)
         images.append((early + weight * (late - early))[:, 0].numpy())
-        cavities.append(_cavity(heart, look, amount))
+        cavities.append((sample(mask, from_diastole) > 0.5)[:, 0].numpy())
     return np.stack(images, 1), np.stack(cavities, 1)
 
 
