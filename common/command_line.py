@@ -33,7 +33,7 @@ def check_command_line(resolved: MutableMapping[str, Any], arguments: Sequence[s
     """Check the settings of this process where it is MONAI's command line, and let our errors end it in one sentence.
 
     The run list of a config calls this first. A workflow that runs inside another one is given its settings by that
-    one, so that only the first call of a process does anything but begin the reports of unused files anew.
+    one, so that only the first call of a process does anything but forget what was reported of unused files.
 
     Args:
         resolved: what is resolved of the config, by id (`__local_refs`); paths go in as they were typed, settings of
@@ -45,9 +45,9 @@ def check_command_line(resolved: MutableMapping[str, Any], arguments: Sequence[s
             a number is.
         OutputFolderError: if results would be written into the input.
     """
-    from .data.listing import report_anew  # with torch, which the help of a command need not wait for
+    from .data.listing import forget_reports  # with torch, which the help of a command need not wait for
 
-    report_anew()
+    forget_reports()
     words = list(sys.argv if arguments is None else arguments)
     if not words or Path(words[0]).parts[-3:] != ("monai", "bundle", "__main__.py") or sys.excepthook is _one_sentence:
         return

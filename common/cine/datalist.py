@@ -46,8 +46,8 @@ def cine_datalist(
         slices: "left_ventricle" keeps the slices with a mask or contour of the cavity at end-diastole in patients that
             have any; "all" keeps every slice.
         labelled: False lists patients without labels too (for stage 1); labelled patients keep their split.
-        target: what `label` is: "class" for `reduced`, "ef" for 1 - EF / 100, the part of the blood that stays behind.
         further_dirs: folders of any layout whose patients come on top, all of them, whatever the split; for stage 1.
+        target: what `label` is: "class" for `reduced`, "ef" for 1 - EF / 100, the part of the blood that remains.
 
     Raises:
         NoDataError: if a folder holds no patient, or none is left.

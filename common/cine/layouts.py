@@ -249,7 +249,7 @@ def _apply_labels(table: Path, patients: Iterable[CinePatient]) -> None:
 
 
 def _apply_label(row: dict[str, str], patient: CinePatient) -> None:
-    patient.source = row.get("source", "")
+    patient.source = row.get("made_of", "")
     if row.get("ef"):
         patient.ef = number(row["ef"], "ef in percent", 1.0, 100.0)
     elif row.get("label"):

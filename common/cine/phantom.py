@@ -90,10 +90,10 @@ def simulate_cine_mr(
         row = {"case": case, "ef": round(ef, 3), "label": int(ef < 50.0)}
         reference.append({**row, "source": made_of} if hearts else row)
     if layout == "dicom":
-        kept = ("ef", "source") if hearts else ("ef",)
+        kept = {"ef": "ef", "made_of": "source"} if hearts else {"ef": "ef"}
         write_csv(
             root / "labels.csv",
-            [{"patient_id": row["case"], **{name: row[name] for name in kept}} for row in reference],
+            [{"patient_id": row["case"], **{column: row[name] for column, name in kept.items()}} for row in reference],
         )
     return reference
 
@@ -166,7 +166,7 @@ def _write_acdc_patient(folder: Path, cine: SimulatedCine, reduced: bool, source
 
 
 def _write_dicom_patient(folder: Path, cine: SimulatedCine, rng: np.random.Generator) -> None:
-    """Write one file a frame: an oblique stack, trigger times, and a SliceLocation that is not the true distance."""
+    """Write one file for each frame: an oblique stack, trigger times, a SliceLocation that is not the true distance."""
     folder.mkdir(parents=True, exist_ok=True)
     row_direction, column_direction = _oblique(rng)
     normal = np.cross(row_direction, column_direction)

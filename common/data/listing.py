@@ -61,7 +61,7 @@ def report_unused(root: str | os.PathLike[str], entries: Mapping[Path, str]) -> 
     """Warn of each entry of the folder `root` that was given and not used, with the reason.
 
     The first ten are warned of by name, the others by their number and, at level INFO, by name. A folder is listed once
-    for each part of a training; what was reported before is not repeated until :func:`report_anew`.
+    for each part of a training; what was reported before is not repeated until :func:`forget_reports`.
     """
     _report(str(root), {_relative(path, root): reason for path, reason in entries.items()}, "not used")
 
@@ -71,7 +71,7 @@ def log_skipped(source: str, skipped: Mapping[str, str]) -> None:
     _report(source, skipped, "left out")
 
 
-def report_anew() -> None:
+def forget_reports() -> None:
     """Forget what was reported: the next run names it again."""
     _reported.clear()
 

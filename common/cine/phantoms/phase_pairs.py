@@ -57,11 +57,17 @@ def phase_pairs(
 
     Raises:
         NoDataError: if a folder has no such patient, or none is left.
-        UnusableFileError: if a file is damaged, or the two phases do not fit together.
+        UnusableFileError: if a file is damaged, the two phases do not fit together, or two patients have one name.
     """
     wanted = wanted_splits(split)
     folders = [sources] if isinstance(sources, str | Path) else list(sources)
-    pairs = {pair.case: pair for folder in folders for pair in _pairs(Path(folder))}
+    pairs: dict[str, PhasePair] = {}
+    for folder in folders:
+        for pair in _pairs(Path(folder)):
+            if pairs.setdefault(pair.case, pair) is not pair:
+                raise UnusableFileError(
+                    f"{folder}: expected a name of its own for each patient, found two {pair.case}."
+                )
     strata = {case: hf_class(pair.ef) for case, pair in pairs.items()}
     parts = assign_splits({case: case for case in pairs}, folds - 1, folds, seed, strata, wrap=True)
     chosen = [pairs[case] for case in sorted(pairs) if parts[case] in wanted]

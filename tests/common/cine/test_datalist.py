@@ -146,3 +146,13 @@ def test_the_target_ef_is_the_part_of_the_blood_that_stays_behind(tmp_path, capl
     assert {item["case"]: item["label"] for item in cine_datalist(tmp_path, "all")} == {"anna": 1, "bert": 0, "carl": 1}
     with pytest.raises(ValueError, match="target: expected class or ef, found 'EF'"):
         cine_datalist(tmp_path, "all", target="EF")
+
+
+def test_a_column_of_the_hospital_does_not_keep_patients_together(tmp_path):
+    names = [f"p{number}" for number in range(6)]
+    for name in names:
+        write_stack(tmp_path / name, slices=1)
+    rows = "".join(f"{name},{30 + 40 * (number % 2)},A\n" for number, name in enumerate(names))
+    (tmp_path / "labels.csv").write_text(f"patient_id,ef,source\n{rows}")
+    parts = [cases(cine_datalist(tmp_path, part, folds=3)) for part in ("training", "validation", "test")]
+    assert [len(part) for part in parts] == [2, 2, 2]

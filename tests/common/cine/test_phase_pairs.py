@@ -78,3 +78,10 @@ def test_exchanged_phases_other_sizes_and_empty_folders_are_refused_by_name(tmp_
     simulate_cine_mr(tmp_path / "dicom", cases=1, layout="dicom", **SMALL)
     with pytest.raises(NoDataError, match="found none among 1 patients"):
         phase_pairs(tmp_path / "dicom")
+
+
+def test_two_patients_of_one_name_are_refused(tmp_path):
+    for folder in ("a", "b"):
+        write_pair(tmp_path / folder, "p", stack(3, 12), stack(3, 8))
+    with pytest.raises(UnusableFileError, match="a name of its own for each patient, found two p"):
+        phase_pairs([tmp_path / "a", tmp_path / "b"])

@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from common.data.listing import case_name, log_skipped, printable, report_anew, report_unused, visible_files
+from common.data.listing import case_name, forget_reports, log_skipped, printable, report_unused, visible_files
 
 
 def touch(folder, *names):
@@ -93,7 +93,7 @@ def test_a_folder_that_is_listed_again_is_not_reported_again_within_a_run(tmp_pa
         report_unused(tmp_path, {tmp_path / "a.webm": "no reader"})
     report_unused(tmp_path, {tmp_path / "a.webm": "no reader", tmp_path / "b.webm": "no reader"})
     assert [message[-17:] for message in caplog.messages] == ["a.webm: no reader", "b.webm: no reader"]
-    report_anew()
+    forget_reports()
     report_unused(tmp_path, {tmp_path / "a.webm": "no reader"})
     assert len(caplog.messages) == 3
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from common.data.listing import report_anew
+from common.data.listing import forget_reports
 from common.echo import echo_datalist, simulate_echo
 
 TINY = {"size": 16, "frames": (6, 6)}
@@ -27,7 +27,7 @@ def test_names_what_lies_beside_echonet(tmp_path, caplog):
     put(tmp_path, "loose.avi", "more/a.mp4", "Videos/sub/b.avi", "x.rf", "Videos.zip", "README.md", "dates.csv")
     (tmp_path / "IM_0001").write_bytes(bytes(128) + b"DICM")
     for labelled in (True, False):
-        report_anew()
+        forget_reports()
         assert len(echo_datalist(tmp_path, "all", labelled=labelled)) == 9
         assert unused(caplog, tmp_path) == {
             **dict.fromkeys(("IM_0001", "Videos/sub/b.avi", "loose.avi", "more/a.mp4"), NO_PLACE),
