@@ -168,9 +168,11 @@ def _label(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         try:
             known = bundle_roots(folder)
             origins = tuple(checked_origin(origin) for origin in options.allow_origin)
-            settings = ServerSettings(options.writable, origins, *limits)
             archive = is_archive(options.studies)
             studies = checked_archive(options.studies) if archive else Path(options.studies)
+            if options.viewer and not archive:
+                raise ValueError("--viewer: OHIF shows the series of an archive; --studies must be its address")
+            settings = ServerSettings(options.writable, origins, *limits, str(studies) if options.viewer else "")
         except (FileNotFoundError, ValueError) as error:
             raise _UsageError(error) from error
         models = [name for name in options.models.split(",") if name]
@@ -191,6 +193,7 @@ def _label(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--state", type=Path, help="folder for weights and logs (default: STUDIES_label_server)")
     parser.add_argument("--writable", action="store_true", help="let clients add studies and save labels")
+    parser.add_argument("--viewer", action="store_true", help="also show the archive in OHIF, in the browser")
     parser.add_argument(
         "--allow-origin",
         action="append",

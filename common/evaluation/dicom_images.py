@@ -14,6 +14,7 @@ from .dicom_origin import MANUFACTURER, Origin, equipment
 from .dicom_report import NO_UNIT, Code
 
 MORPHOLOGICALLY_ABNORMAL: Code = ("49755003", "SCT", "Morphologically Abnormal Structure")
+LESION: Code = ("52988006", "SCT", "Lesion")
 _LONGEST_LABEL = 16  # of the value representation CS
 
 
@@ -85,7 +86,7 @@ def segmentation(segment: Segment, headers: Sequence[Any], origin: Origin) -> An
     """
     from highdicom.seg import Segmentation
 
-    _check_placed(segment, headers)
+    check_placed(segment.files[0], headers)
     fractional = segment.values.dtype != bool
     word = "probability" if fractional else "mask"
     made = Segmentation(
@@ -103,7 +104,7 @@ def segmentation(segment: Segment, headers: Sequence[Any], origin: Origin) -> An
         **equipment(origin),
     )
     made.ImageComments = NOTE
-    _derive_dimension_uids(made, origin.uid(headers, word, "dimensions"))
+    derive_dimension_uids(made, origin.uid(headers, word, "dimensions"))
     return made
 
 
@@ -115,7 +116,7 @@ def parametric_map(segment: Segment, headers: Sequence[Any], origin: Origin) -> 
     from highdicom.pm import ParametricMap, RealWorldValueMapping
     from highdicom.sr import CodedConcept
 
-    _check_placed(segment, headers)
+    check_placed(segment.files[0], headers)
     mapping = RealWorldValueMapping(
         lut_label="PROBABILITY",
         lut_explanation=f"probability of {segment.name}",
@@ -140,7 +141,7 @@ def parametric_map(segment: Segment, headers: Sequence[Any], origin: Origin) -> 
     )
     made.ImageComments = NOTE
     made.SharedFunctionalGroupsSequence[0].FrameAnatomySequence = [_anatomy(segment)]
-    _derive_dimension_uids(made, origin.uid(headers, "map", "dimensions"))
+    derive_dimension_uids(made, origin.uid(headers, "map", "dimensions"))
     return made
 
 
@@ -159,17 +160,22 @@ def _window() -> dict[str, Any]:
     from highdicom import VOILUTTransformation
     from highdicom.pm import ParametricMap
 
-    window = {"window_center": 0.5, "window_width": 1.0}
+    window: dict[str, Any] = {"window_center": 0.5, "window_width": 1.0}
     if "voi_lut_transformations" in inspect.signature(ParametricMap).parameters:
         return {"voi_lut_transformations": [VOILUTTransformation(**window)]}
     return window
 
 
-def _check_placed(segment: Segment, headers: Sequence[Any]) -> None:
+def check_placed(file: Path, headers: Sequence[Any]) -> None:
+    """Check that the source has a frame of reference.
+
+    Raises:
+        UnusableFileError: if it has none.
+    """
     if not headers[0].get("FrameOfReferenceUID"):
         raise UnusableFileError(
-            f"{segment.files[0]}: expected a frame of reference (0020,0052), without which a segmentation or map has no "
-            "place in the patient, found none; export the series from the scanner again"
+            f"{file}: expected a frame of reference (0020,0052), without which no segmentation or map has "
+            "a place in the patient, found none; export the series from the scanner again"
         )
 
 
@@ -200,7 +206,7 @@ def _description(segment: Segment, headers: Sequence[Any], origin: Origin) -> An
     )
 
 
-def _derive_dimension_uids(made: Any, uid: str) -> None:
+def derive_dimension_uids(made: Any, uid: str) -> None:
     """Replace the UID of the dimensions, which highdicom draws by chance."""
     for item in (*made.DimensionOrganizationSequence, *made.DimensionIndexSequence):
         item.DimensionOrganizationUID = uid

@@ -152,6 +152,15 @@ def test_series_without_pixel_spacing_are_named_and_the_others_done(brain, tmp_p
     assert len(list((tmp_path / "out" / "dicom").glob("anna_*.dcm"))) == 5
 
 
+def test_maps_of_two_patients_are_named_and_the_json_is_there(brain, tmp_path):
+    source = write_maps(tmp_path / "in" / "anna", *brain[1:], oblique())
+    for file in (source / "Z-score").glob("*.dcm"):
+        change(file, PatientID="Jürgen-2")
+    (reason,) = infer_with_failures(BUNDLE, source.parent, tmp_path / "out", tta=False)
+    assert "expected files of one patient" in reason and "rgen" not in reason and NUMBER not in reason
+    assert (tmp_path / "out" / "anna.json").is_file() and not list((tmp_path / "out" / "dicom").glob("*.dcm"))
+
+
 def test_a_vote_names_the_weights_of_every_model(brain, tmp_path):
     source = write_maps(tmp_path / "in" / "anna", *brain[1:], oblique())
     folders = [str(shutil.copytree(root(BUNDLE) / "models", tmp_path / name)) for name in "ab"]
