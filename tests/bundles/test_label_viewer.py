@@ -1,5 +1,7 @@
 """OHIF in a real browser: series of a real archive shown, the model run from its panel, the mask where it belongs."""
 
+import json
+
 import numpy as np
 import pydicom
 import pytest
@@ -12,9 +14,9 @@ from tests.bundles.browser import Browser
 from tests.bundles.label_server import TOKEN, Server, label_python
 from tests.bundles.test_dicom_segmentation import brain  # noqa: F401
 from tests.common.data.test_dicom_volume import oblique
-from tests.dicom_cases import write_maps
+from tests.dicom_cases import NUMBER, write_maps
 
-pytestmark = [pytest.mark.label, pytest.mark.archive, pytest.mark.browser, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.label, pytest.mark.archive, pytest.mark.timeout(900)]
 
 BUNDLE = "hie_ladp_seg"
 ADC, STUDY = "1.2.840.99.5", "1.2.840.99.10"
@@ -86,6 +88,7 @@ def mask_in_patient(server, series, folder):
     return np.array([image.TransformIndexToPhysicalPoint([int(v) for v in one]) for one in marked])
 
 
+@pytest.mark.browser
 @pytest.mark.parametrize("number", range(len(AFFINES)), ids=AFFINES)
 def test_the_mask_of_a_run_from_the_panel_is_seen_where_the_lesion_lies(number, server, browser, tmp_path):
     browser.open(f"{server.url}/ohif/monai-label?StudyInstanceUIDs={STUDY}{number}&token={TOKEN}")
@@ -113,3 +116,42 @@ def green(path):
     """How many pixels of a picture have the colour of the segment."""
     red, pixels, blue = np.moveaxis(np.asarray(Image.open(path).convert("RGB"), float), -1, 0)
     return int(((pixels > 120) & (pixels > 1.6 * red) & (pixels > 1.6 * blue)).sum())
+
+
+def test_pages_are_open_and_the_archive_is_not(server):
+    page = server.ask("GET", "/ohif/", Authorization="")
+    assert page.status == 200 and page.kind.startswith("text/html") and b"sessionStorage" in page.body
+    script = server.ask("GET", "/ohif/app-config.js", Authorization="")
+    assert b"window.config" in script.body and NUMBER.encode() not in page.body + script.body
+    for path in ("/proxy/dicom/qido/studies", "/info/", "/datastore/?output=all"):
+        assert server.ask("GET", path, Authorization="").status == 401
+    assert server.ask("POST", "/ohif/", b"{}", Authorization="").status == 401
+
+
+@pytest.mark.parametrize(
+    "path", ["../ohif.py", "..%2fohif.py", "%2e%2e/%2e%2e/ohif.py", "%2fetc%2fpasswd", "x/../../ohif.py"]
+)
+def test_no_page_leads_out_of_the_folder_of_ohif(path, server):
+    reply = server.ask("GET", f"/ohif/{path}", Authorization="")
+    assert reply.status in (200, 401, 404) and b"APIRouter" not in reply.body and b"root:" not in reply.body
+
+
+def test_the_archive_is_read_with_its_filters_and_nothing_else(server, archive):
+    query = f"PatientID={NUMBER}&StudyInstanceUID={STUDY}1&token={TOKEN}"
+    found = json.loads(server.ask("GET", f"/proxy/dicom/qido/studies?{query}").body)
+    assert [one["0020000D"]["Value"] for one in found] == [[f"{STUDY}1"]]
+    metadata = json.loads(server.ask("GET", f"/proxy/dicom/wado/studies/{STUDY}0/series/{ADC}.0/metadata").body)
+    assert len(metadata) == 6 and metadata[0]["00100020"]["Value"] == [NUMBER]
+    for path in (
+        "studies/../../system",
+        "studies/..%2f..%2fsystem",
+        "studies%2f..",
+        "../system",
+        "tools/execute-script",
+        "",
+    ):
+        assert server.ask("GET", f"/proxy/dicom/wado/{path}").status == 404, path
+    for method in ("POST", "PUT", "DELETE"):
+        assert server.ask(method, "/proxy/dicom/wado/studies", b"{}" if method != "DELETE" else None).status == 405
+    assert server.ask("GET", "/proxy/dicom/stow/studies").status in (404, 422)
+    assert server.ask("GET", "/proxy/dicom/qido/studies", Origin="https://evil.example").status == 403
