@@ -56,7 +56,7 @@ def secondary_capture(picture: Path, headers: Sequence[Any], origin: Origin) -> 
         sop_instance_uid=origin.uid(headers, "picture"),
         instance_number=1,
         transfer_syntax_uid="1.2.840.10008.1.2.1",
-        **equipment(origin),
+        **equipment(origin, "picture"),
     )
     made.copy_patient_and_study_information(headers[0])
     for keyword in ("PatientOrientation", "Laterality"):
@@ -101,7 +101,7 @@ def segmentation(segment: Segment, headers: Sequence[Any], origin: Origin) -> An
         omit_empty_frames=False,
         content_description=f"{segment.name}, {word}; research use only",
         content_label=f"{segment.name} {word}".upper().replace(" ", "_")[:_LONGEST_LABEL],
-        **equipment(origin),
+        **equipment(origin, f"{segment.name} {word}"),
     )
     made.ImageComments = NOTE
     derive_dimension_uids(made, origin.uid(headers, word, "dimensions"))
@@ -137,7 +137,7 @@ def parametric_map(segment: Segment, headers: Sequence[Any], origin: Origin) -> 
         content_description=f"{segment.name}, probability; research use only",
         content_label=f"{segment.name} map".upper().replace(" ", "_")[:_LONGEST_LABEL],
         **_window(),
-        **equipment(origin),
+        **equipment(origin, f"{segment.name} probability map"),
     )
     made.ImageComments = NOTE
     made.SharedFunctionalGroupsSequence[0].FrameAnatomySequence = [_anatomy(segment)]

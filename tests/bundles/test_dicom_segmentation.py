@@ -70,6 +70,10 @@ def test_mask_probability_report_and_picture_are_valid_and_equal_to_the_files(st
     for path in folder.glob("*.dcm"):
         assert_valid(path)
         assert pydicom.dcmread(path).PatientID == NUMBER
+    assert {pydicom.dcmread(path).SeriesDescription for path in folder.glob("*.dcm")} == {
+        f"{word}, hie_ladp_seg: research use only"
+        for word in ("report", "picture", "lesion mask", "lesion probability", "lesion probability map")
+    }
     sources = {pydicom.dcmread(file).SOPInstanceUID: file for file in (source / "ADC").glob("*.dcm")}
     order = [pydicom.dcmread(frame.file).SOPInstanceUID for frame in read_dicom_geometry(source / "ADC").frames]
     mask, probability = (highdicom.seg.segread(folder / f"anna_{name}.dcm") for name in ("mask", "probability"))
