@@ -42,9 +42,11 @@ from .network import LiteFlowNet as LiteFlowNet
 from .network import LiteFlowNetLevels as LiteFlowNetLevels
 from .network import liteflownet_state_dict as liteflownet_state_dict
 from .phantom import Disturbance as Disturbance
-from .phantom import RfAcquisition as RfAcquisition
 from .phantom import rf_pair as rf_pair
 from .phantom import simulate_rf_ultrasound as simulate_rf_ultrasound
+from .phantom_array import RfAcquisition as RfAcquisition
+from .phantom_array import draw_acquisition as draw_acquisition
+from .phantom_array import spoil_frames as spoil_frames
 from .phantom_motion import CircularInclusion as CircularInclusion
 from .phantom_motion import SmoothMotion as SmoothMotion
 from .preparation import ClipGradients as ClipGradients
