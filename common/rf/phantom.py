@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ..files import replacing
-from .phantom_array import RfAcquisition, draw_acquisition, spoil_frames
-from .phantom_motion import CircularInclusion, SmoothMotion
+from .phantom_scene import CircularInclusion, RfAcquisition, SmoothMotion, draw_acquisition, spoil_frames
 
 # Scatterers per sample and line: over 10 in a resolution cell of a pulse length by a beam width.
 _DENSITY = 0.4

@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+
+from common.rf import Disturbance, RfAcquisition, Speckle, continuous_displacement, level_amplitude, rf_pair
+from common.rf.periods import Candidates, smoothest
+
+PERIOD = 8.0
+
+
+class Uniform:
+    def __init__(self, array, strain=0.0, samples=0.0, lines=0.0):
+        self.array, self.strain, self.samples, self.lines = array, strain, samples, lines
+
+    def displacement(self, axial_mm, lateral_mm):
+        both = axial_mm + 0 * lateral_mm
+        return self.samples * self.array.sample_mm - self.strain * both, self.lines * self.array.pitch_mm + 0 * both
+
+
+def tracked(motion, disturbance, reach, seed=0, **array):
+    array = RfAcquisition(samples=1200, lines=32, **array)
+    motion = motion(array)
+    first, second = rf_pair(array, motion, np.random.default_rng(seed), disturbance)
+    speckle = Speckle(array.sampling_mhz / array.centre_mhz, array.beam_lines)
+    levelled = [level_amplitude(frame, speckle) for frame in (first, second)]
+    axial, _ = motion.displacement(*array.grid())
+    exact = np.broadcast_to(axial, first.shape) / array.sample_mm
+    return continuous_displacement(*levelled, speckle, reach), exact
+
+
+@pytest.mark.parametrize("samples", [-33.0, -4.0, 0.0, 2.6, 57.3])
+def test_shifts_are_found_to_a_fraction_of_a_period(samples):
+    found, exact = tracked(lambda a: Uniform(a, samples=samples), Disturbance(40, 0), (60, 0))
+    assert np.abs(found[1] - exact)[60:-80].max() < 0.1 * PERIOD
+
+
+@pytest.mark.parametrize("lines", [-3, 2])
+def test_lateral_shifts_are_found(lines):
+    found, exact = tracked(lambda a: Uniform(a, samples=3, lines=lines), Disturbance(40, 0), (20, 4))
+    assert np.median(found[0]) == lines and np.abs(found[1] - exact)[60:-60, 5:-5].max() < 0.1 * PERIOD
+
+
+@pytest.mark.parametrize("array", [{}, {"centre_mhz": 9.0, "beam_lines": 2.0}], ids=["8 samples", "4.4 samples"])
+@pytest.mark.parametrize("strain", [0.03, 0.05])
+def test_strong_compression_in_noise_leaves_no_jumps(strain, array):
+    found, exact = tracked(lambda a: Uniform(a, strain), Disturbance(10, 0.1), (80, 1), **array)
+    assert (np.abs(found[1] - exact)[40:-40] > 0.5 * 40 / array.get("centre_mhz", 5.0)).mean() < 0.01
+
+
+def test_a_window_alone_among_its_neighbours_is_outvoted():
+    axial = np.broadcast_to(np.array([-8.0, 0, 8])[:, None, None], (3, 7, 7))
+    score = np.broadcast_to(np.array([0.5, 0.7, 0.5])[:, None, None], (3, 7, 7)).copy()
+    score[2, 3, 3] = 0.9
+    assert (smoothest(Candidates(axial, 0 * axial, score, np.arange(7), np.arange(7)), PERIOD) == 1).all()
