@@ -43,6 +43,7 @@ from .network import LiteFlowNet as LiteFlowNet
 from .network import LiteFlowNetLevels as LiteFlowNetLevels
 from .network import liteflownet_state_dict as liteflownet_state_dict
 from .periods import continuous_displacement as continuous_displacement
+from .periods import torn_off as torn_off
 from .phantom import Disturbance as Disturbance
 from .phantom import rf_pair as rf_pair
 from .phantom import simulate_rf_ultrasound as simulate_rf_ultrasound

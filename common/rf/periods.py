@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import fft, ifft
-from scipy.ndimage import median_filter, uniform_filter
+from scipy.ndimage import label, maximum_filter, median_filter, minimum_filter
 
 from .levelling import Speckle
 from .ncc import spread
@@ -16,6 +16,10 @@ _STEP_PERIODS, _WINDOW = 2, (5, 3)
 # Price of a displacement that jumps from one window to the next, in units of correlation.
 _JUMP = 1.0
 _MEDIAN = (5, 5)
+# Change from a window to the next, in periods, at which tissue is torn, and the least part of a frame that moves alone.
+_TORN, _LEAST_PART = 0.75, 0.1
+# Columns from which on every second one is enough.
+_MANY_COLUMNS = 64
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,9 @@ def continuous_displacement(first: NDArray, second: NDArray, speckle: Speckle, r
         speckle: their period and beam.
         reach: largest displacement in samples and lines.
     """
-    found = correlation_candidates(Baseband.of(first, speckle), Baseband.of(second, speckle), reach)
+    frames = [Baseband.of(frame, speckle) for frame in (first, second)]
+    every = 2 if frames[0].signal.shape[1] >= _MANY_COLUMNS else 1
+    found = correlation_candidates(frames[0], frames[1], reach, every)
     best = smoothest(found, speckle.period_samples)[None]
     fields = [np.take_along_axis(values, best, 0)[0] for values in (found.lateral, found.axial)]
     fields = [median_filter(field, _MEDIAN, mode="nearest") for field in fields]
@@ -106,17 +112,16 @@ def correlation_candidates(first: Baseband, second: Baseband, reach: tuple[int, 
     a = a[: count * block]
     down, across = (int(np.ceil(far / by)) for far, by in zip(reach, (step, skip), strict=True))
     wide = np.pad(b, [(down, down + block), (across, across)])
-    power = _averaged(_blocks(_power(a), count, block))
-    energy = _power(wide)
+    power = _windowed(_blocks(_power(a), count, block))
+    conjugate, energy = a.conj(), _power(wide)
     shape = (2 * down + 1, *power.shape)
     score, axial, lateral = np.zeros(shape, np.float32), np.zeros(shape, np.float32), np.zeros(shape, np.float32)
     axial += (np.arange(-down, down + 1) * step)[:, None, None]
     least = 1e-12 * max(float(power.max()) ** 2, 1e-30)
     for number, shift in np.ndindex(shape[0], 2 * across + 1):
         window = np.s_[number : number + count * block, shift : shift + b.shape[1] : every]
-        product = _blocks(a.conj() * wide[window], count, block)
-        product = _averaged(product.real) + 1j * _averaged(product.imag)
-        both = power * _averaged(_blocks(energy[window], count, block))
+        product = _windowed(_blocks(conjugate * wide[window], count, block))
+        both = power * _windowed(_blocks(energy[window], count, block))
         match = np.where(both > least, np.abs(product) / np.sqrt(np.maximum(both, least)), 0)
         better = match > score[number]
         lag = (number - down) * step
@@ -152,6 +157,31 @@ def smoothest(found: Candidates, period: float) -> NDArray:
     return total.argmin(0)
 
 
+def torn_off(axial: NDArray, speckle: Speckle) -> NDArray:
+    """Return where (H, W) an axial displacement (samples) is no part of the motion around it.
+
+    Between two windows tissue moves by a tenth of a period. A region behind a jump of most of a period is an echo that
+    stays in place (reverberation) or a period missed, unless it makes up a tenth of the frame: layers may slide. The
+    jump itself belongs to neither side.
+    """
+    step, skip = max(1, round(_STEP_PERIODS * speckle.period_samples)), max(1, round(speckle.beam_lines))
+    coarse = axial[::step, ::skip]
+    change = maximum_filter(coarse, 3, mode="nearest") - minimum_filter(coarse, 3, mode="nearest")
+    torn = change > _TORN * speckle.period_samples
+    if not torn.any():
+        return np.zeros(axial.shape, dtype=bool)
+    parts, _ = label(~torn)
+    sizes = np.bincount(parts.ravel())
+    alone = sizes < _LEAST_PART * parts.size
+    alone[0] = True
+    if alone.all():
+        return np.zeros(axial.shape, dtype=bool)
+    rows, columns = (
+        np.minimum(np.arange(n) // by, k - 1) for n, by, k in zip(axial.shape, (step, skip), coarse.shape, strict=True)
+    )
+    return alone[parts][np.ix_(rows, columns)]
+
+
 def _paths(costs: NDArray, places: NDArray, period: float) -> Iterator[NDArray]:
     """Yield, place by place, the least cost of a path that ends at each candidate."""
     before = costs[0]
@@ -177,5 +207,10 @@ def _blocks(values: NDArray, count: int, block: int) -> NDArray:
     return values[: count * block].reshape(count, block, -1).sum(1)
 
 
-def _averaged(values: NDArray) -> NDArray:
-    return uniform_filter(values, _WINDOW, mode="nearest")
+def _windowed(values: NDArray) -> NDArray:
+    """Return the sum over a window of blocks and columns, those that lie in the frame."""
+    for axis, width in enumerate(_WINDOW):
+        sides = [(width // 2, width // 2) if axis == k else (0, 0) for k in (0, 1)]
+        wide, count = np.pad(values, sides), values.shape[axis]
+        values = sum(wide.take(range(k, k + count), axis) for k in range(1, width)) + wide.take(range(count), axis)
+    return values

@@ -80,7 +80,7 @@ def _judged_sequence(items: Sequence[dict[str, Any]], settings: RfSettings | Non
     for item in items:
         both = tuple((item[end], item[f"{end}_frame"]) for end in ("pre", "post"))
         fault = next((faults[end] for end in both if end in faults), f"more than {MOST_APART} frames apart")
-        pair = pairs.get(both)  # type: ignore[call-overload]
+        pair = pairs.get(both)  # type: ignore[arg-type]
         seen = (round(pair.strain_percent, 4), round(pair.correlation, 3), pair.reason) if pair else ("", "", fault)
         result.append({**item, **dict(zip(("strain_percent", "correlation", "reason"), seen, strict=True))})
     return result

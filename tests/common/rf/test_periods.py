@@ -1,7 +1,15 @@
 import numpy as np
 import pytest
 
-from common.rf import Disturbance, RfAcquisition, Speckle, continuous_displacement, level_amplitude, rf_pair
+from common.rf import (
+    Disturbance,
+    RfAcquisition,
+    Speckle,
+    continuous_displacement,
+    level_amplitude,
+    rf_pair,
+    torn_off,
+)
 from common.rf.periods import Candidates, smoothest
 
 PERIOD = 8.0
@@ -51,3 +59,25 @@ def test_a_window_alone_among_its_neighbours_is_outvoted():
     score = np.broadcast_to(np.array([0.5, 0.7, 0.5])[:, None, None], (3, 7, 7)).copy()
     score[2, 3, 3] = 0.9
     assert (smoothest(Candidates(axial, 0 * axial, score, np.arange(7), np.arange(7)), PERIOD) == 1).all()
+
+
+def test_an_echo_that_stays_in_place_is_torn_off_the_motion_around_it():
+    axial = np.broadcast_to(40 - 0.03 * np.arange(1200.0)[:, None], (1200, 32)).copy()
+    assert not torn_off(axial, Speckle(PERIOD, 1.0)).any()
+    axial[500:560] = 0
+    alone = torn_off(axial, Speckle(PERIOD, 1.0))
+    assert alone[500:560].all() and not alone[:460].any() and not alone[600:].any()
+
+
+def test_layers_that_slide_are_both_kept():
+    axial = np.where(np.arange(1200)[:, None] < 600, 0.0, 2 * PERIOD) * np.ones((1, 32))
+    alone = torn_off(axial, Speckle(PERIOD, 1.0))
+    assert not alone[:560].any() and not alone[640:].any() and alone[600].all()
+
+
+def test_a_patch_off_by_a_period_is_torn_off():
+    axial = np.zeros((1200, 32))
+    axial[300:420, 8:20] = PERIOD
+    alone = torn_off(axial, Speckle(PERIOD, 1.0))
+    assert alone[310:410, 9:19].all() and alone.mean() < 0.15
+    assert not torn_off(np.random.default_rng(0).normal(scale=20, size=(1200, 32)), Speckle(PERIOD, 1.0)).any()
