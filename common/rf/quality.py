@@ -17,6 +17,8 @@ from .ncc import local_correlation
 
 # Correlation of the frames below which a pixel's displacement is not believed.
 LEAST_QUALITY = 0.6
+# Fraction of pixels that match by chance.
+_RELATED = 0.1
 # Fraction of samples at one extreme value from which on a frame counts as saturated.
 _SATURATED = 0.005
 
@@ -126,6 +128,8 @@ def _alternates(frame: NDArray) -> NDArray:
 def trusted_strain(pre: Tensor, post: Tensor, displacement: Tensor, window: int = 43) -> TrustedStrain:
     """Return the axial strain, and where it is believed: its pixel, and most of its window, have enough quality.
 
+    If that holds in less than a tenth of the pixels, the frames are unrelated and match by chance: none is believed.
+
     Args:
         pre, post, displacement: see :func:`quality_map`.
         window: samples of the strain fit.
@@ -133,6 +137,8 @@ def trusted_strain(pre: Tensor, post: Tensor, displacement: Tensor, window: int 
     quality = quality_map(pre, post, displacement)
     good = (quality >= LEAST_QUALITY).astype(float)
     reliable = (good > 0) & (uniform_filter1d(good, window, axis=0) >= 0.5)
+    if reliable.mean() < _RELATED:
+        reliable[:] = False
     strain = axial_strain(displacement.detach().float().cpu(), window)[0].numpy()
     return TrustedStrain(np.where(reliable, strain, np.nan), quality, reliable)
 
