@@ -18,8 +18,8 @@ _JUMP = 1.0
 _MEDIAN = (5, 5)
 # Change from a window to the next, in periods, at which tissue is torn, and the least part of a frame that moves alone.
 _TORN, _LEAST_PART = 0.75, 0.1
-# Columns from which on every second one is enough.
-_MANY_COLUMNS = 64
+# Columns times samples searched that all columns are worth; of more, only each second to fourth one is.
+_SEARCHED, _MOST_SKIPPED = 7700, 4
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def continuous_displacement(first: NDArray, second: NDArray, speckle: Speckle, r
         reach: largest displacement in samples and lines.
     """
     frames = [Baseband.of(frame, speckle) for frame in (first, second)]
-    every = 2 if frames[0].signal.shape[1] >= _MANY_COLUMNS else 1
+    every = int(np.clip(round(frames[0].signal.shape[1] * reach[0] / _SEARCHED), 1, _MOST_SKIPPED))
     found = correlation_candidates(frames[0], frames[1], reach, every)
     best = smoothest(found, speckle.period_samples)[None]
     fields = [np.take_along_axis(values, best, 0)[0] for values in (found.lateral, found.axial)]
