@@ -44,9 +44,9 @@ class MeasuredPair:
 
     @property
     def worth(self) -> float:
-        """The signal-to-noise ratio of the strain up to a factor: strain over the deviation that correlation allows."""
-        kept = min(self.correlation, 0.999)
-        return abs(self.strain_percent) * kept / np.sqrt(1 - kept**2)
+        """Strain times the signal-to-noise ratio that the correlation c stands for, c^2 / (1 - c^2)."""
+        power = min(self.correlation, 0.999) ** 2
+        return abs(self.strain_percent) * power / (1 - power)
 
 
 def selected_items(items: Sequence[dict[str, Any]], settings: RfSettings | None = None) -> list[dict[str, Any]]:

@@ -56,10 +56,10 @@ def test_reasons_by_hand():
         MeasuredPair(0, 4, -3.0, 0.7),
         MeasuredPair(1, 2, 6.0, 0.9),
     ]
-    # Worth: 1 x .9 / sqrt(.19) = 2.06; 2 x .8 / .6 = 2.67.
+    # Worth: 1 x .81 / .19 = 4.3; 2 x .64 / .36 = 3.6.
     reasons = [pair.reason for pair in judge_pairs(pairs)]
     assert reasons[0].startswith("too little strain: 0.050 %") and reasons[4].startswith("too much strain: 6.0 %")
-    assert reasons[1].startswith("with frame 4 the strain is clearer: -2.00 %") and reasons[2] == ""
+    assert reasons[2].startswith("with frame 3 the strain is clearer: -1.00 %") and reasons[1] == ""
     assert reasons[3].startswith("the frames do not match: correlation 0.70")
 
 
