@@ -102,6 +102,8 @@ def glue_displacement(first: NDArray, second: NDArray, start: NDArray, settings:
         if number == 0 and speckle:
             # Where this changes the field, the data terms hardly count: they need not be made again.
             field = system.continued(field)
+        if not residual.any():  # no pixel is left to read a step from
+            break
         # All but the last result are only places to expand around.
         field = field + system.solve(system.right(field, residual), chosen.tolerance if last else 1e-2)
     return field

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import fft, ifft
-from scipy.ndimage import label, maximum_filter, median_filter, minimum_filter
+from scipy.ndimage import gaussian_filter, label, maximum_filter, median_filter, minimum_filter
 
 from .levelling import Speckle
 from .ncc import spread
@@ -15,7 +15,7 @@ from .ncc import spread
 _STEP_PERIODS, _WINDOW = 2, (5, 3)
 # Price of a displacement that jumps from one window to the next, in units of correlation.
 _JUMP = 1.0
-_MEDIAN = (5, 5)
+_MEDIAN, _SMOOTH = (5, 5), (2, 1)
 # Change from a window to the next, in periods, at which tissue is torn, and the least part of a frame that moves alone.
 _TORN, _LEAST_PART = 0.75, 0.1
 # Columns times samples searched that all columns are worth; of more, only each second to fourth one is.
@@ -84,7 +84,7 @@ def continuous_displacement(first: NDArray, second: NDArray, speckle: Speckle, r
     found = correlation_candidates(frames[0], frames[1], reach, every)
     best = smoothest(found, speckle.period_samples)[None]
     fields = [np.take_along_axis(values, best, 0)[0] for values in (found.lateral, found.axial)]
-    fields = [median_filter(field, _MEDIAN, mode="nearest") for field in fields]
+    fields = [_smoothed(median_filter(field, _MEDIAN, mode="nearest"), speckle.period_samples) for field in fields]
     fields = [spread(field, found.rows, first.shape[0]) for field in fields]
     return np.stack([spread(field.T, found.columns, first.shape[1]).T for field in fields]).astype(np.float32)
 
@@ -180,6 +180,12 @@ def torn_off(axial: NDArray, speckle: Speckle) -> NDArray:
         np.minimum(np.arange(n) // by, k - 1) for n, by, k in zip(axial.shape, (step, skip), coarse.shape, strict=True)
     )
     return alone[parts][np.ix_(rows, columns)]
+
+
+def _smoothed(field: NDArray, period: float) -> NDArray:
+    """Return a field of windows without the steps that a median leaves, but with its jumps."""
+    smooth = gaussian_filter(field, _SMOOTH, mode="nearest")
+    return np.where(np.abs(smooth - field) < period / 4, smooth, field)
 
 
 def _paths(costs: NDArray, places: NDArray, period: float) -> Iterator[NDArray]:

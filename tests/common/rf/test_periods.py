@@ -38,7 +38,8 @@ def tracked(motion, disturbance, reach, seed=0, **array):
 @pytest.mark.parametrize("samples", [-33.0, -4.0, 0.0, 2.6, 57.3])
 def test_shifts_are_found_to_a_fraction_of_a_period(samples):
     found, exact = tracked(lambda a: Uniform(a, samples=samples), Disturbance(40, 0), (60, 0))
-    assert np.abs(found[1] - exact)[60:-80].max() < 0.1 * PERIOD
+    # Near the ends tissue comes from or goes beyond the frame, and four windows of 16 samples are smoothed together.
+    assert np.abs(found[1] - exact)[140:-140].max() < 0.1 * PERIOD
 
 
 @pytest.mark.parametrize("lines", [-3, 2])
