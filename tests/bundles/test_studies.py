@@ -9,7 +9,7 @@ import time
 import pytest
 
 from common.__main__ import main
-from common.commands.plan import read_plan
+from common.commands.study_file import read_study
 from common.files import as_given, read_csv
 from tests.bundles.harness import REPOSITORY, environment, simulate, smallest
 
@@ -53,7 +53,7 @@ def inputs(bundle, name, trained, tmp_path):
     models = trained(bundle) / "models"
     files = dict.fromkeys(("kinetics", "coreecho", "echocotr"), models / "model.pt")
     files |= {"encoder": models / "pretrained.pt", "windows": windows}
-    known = read_plan(bundle, name).get("inputs", {})
+    known = read_study(bundle, name).get("inputs", {})
     return [word for key in known if key in files for word in ("--input", f"{key}={files[key]}")]
 
 
@@ -67,7 +67,7 @@ def test_a_table_of_the_paper_on_a_cohort_in_a_public_layout(bundle, name, train
     limits = [*limits, *inputs(bundle, name, trained, tmp_path)]
     status = main(words(bundle, name, data, tmp_path / "out", limits, drop))
     assert status == 0, capsys.readouterr().out
-    study, folder = read_plan(bundle, name), tmp_path / "out" / bundle / name
+    study, folder = read_study(bundle, name), tmp_path / "out" / bundle / name
     table = {row["arm"]: row for row in rows(folder / "table.csv")}
     assert table.keys() >= study["arms"].keys()
     headings = study["metrics"]

@@ -17,7 +17,7 @@ def toy(tmp_path, monkeypatch):
     """The toy bundle, and `cohort` with one table beside it."""
     (tmp_path / "cohort").mkdir()
     (tmp_path / "cohort" / "labels.csv").write_text("case,ef\n101,45\n")
-    monkeypatch.setattr("common.commands.plan.installed_bundles_folder", lambda: tmp_path / "bundles")
+    monkeypatch.setattr("common.commands.study_file.installed_bundles_folder", lambda: tmp_path / "bundles")
     return write_bundle(tmp_path / "bundles" / "toy")
 
 
@@ -26,8 +26,8 @@ def run(toy, tmp_path):
     """Runs the study and returns status and jobs as the table of jobs has them."""
 
     def function(**limits):
-        status = study("toy", "table", tmp_path / "out", tmp_path / "cohort", Limits(**limits))
-        return status, rows(tmp_path / "out" / "toy" / "table" / "jobs.csv")
+        outcome = study("toy", "table", tmp_path / "out", tmp_path / "cohort", Limits(**limits))
+        return outcome.status, rows(tmp_path / "out" / "toy" / "table" / "jobs.csv")
 
     return function
 
@@ -219,12 +219,12 @@ def test_an_unknown_study_is_named_beside_those_there_are_and_missing_data_asked
 def test_simulated_cases_are_a_job_that_others_wait_for(toy, tmp_path, capsys):
     call = {"_target_": "common.adc.simulate_neonatal_adc", "cases": 1, "size": [32, 36, 4], "progress": False}
     change_study(toy, data={"data": {**call, "spacing_mm": [3.2, 3.2, 20.0]}, "unused": call}, folds=[0])
-    assert study("toy", "table", tmp_path / "out", None, Limits()) == 0
+    assert study("toy", "table", tmp_path / "out").status == 0
     (cases,) = (tmp_path / "out" / "toy" / "jobs").glob("simulate_data-*/output")
     assert len(list((cases / "1ADC_ss").iterdir())) == 1
     assert "5 jobs, 0 done already; to do: 1 simulate data, 1 pretraining" in capsys.readouterr().out
     with pytest.raises(StudyError, match="simulates its cases"):
-        study("toy", "table", tmp_path / "out", tmp_path / "cohort", Limits())
+        study("toy", "table", tmp_path / "out", tmp_path / "cohort")
 
 
 def test_two_studies_do_not_write_to_one_folder(run, tmp_path):

@@ -64,7 +64,8 @@ STUDY = {
 
 def write_bundle(folder):
     """Write the bundle to `folder` and return it."""
-    for name, content in {"configs/train": CONFIG, "configs/evaluate": EVALUATE, "studies/table": STUDY}.items():
+    files = {"configs/metadata": {"version": "0.1.0"}, "configs/train": CONFIG, "configs/evaluate": EVALUATE}
+    for name, content in {**files, "studies/table": STUDY}.items():
         path = folder / f"{name}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(content))
