@@ -119,14 +119,18 @@ def seconds_left(jobs: list[Job]) -> float:
 
 
 def _label(plan: StudyPlan, job: Job) -> str:
-    """Return title, arm, fold and seed of a job; of several arms that share it the first, and how many more."""
+    """Return title, arm, fold and seed of a job; the arm where another one has a job of its own for this stage."""
     users = [run for run in plan.runs if job in run.jobs]
     if not users:
-        return job.stage
-    first, more = users[0], len({run.arm for run in users}) - 1
+        return job.title
+    first = users[0]
+    alike = {
+        other.key for run in plan.runs for other in run.jobs if other.stage == job.stage and run[1:3] == first[1:3]
+    }
+    arm = f", {first.arm}" if len(alike) > 1 else ""
     fold = "" if first.fold is None else f", fold {first.fold}"
     seed = f", seed {first.seed}" if len(plan.content["seeds"]) > 1 or plan.content.get("folds") else ""
-    return f"{job.title}, {first.arm}{f' and {more} more' if more else ''}{fold}{seed}"
+    return f"{job.title}{arm}{fold}{seed}"
 
 
 def _job_rows(plan: StudyPlan) -> Iterator[dict[str, Any]]:

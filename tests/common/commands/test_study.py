@@ -59,7 +59,7 @@ def test_one_line_a_job_and_what_is_left_after_the_first(run, capsys):
     run(arms=["good"], folds=[0])
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("[")]
     assert [line.split(":")[0] for line in lines] == [
-        f"[{n}/3] {stage}, good, fold 0, seed 0" for n, stage in enumerate(STUDY["stages"], 1)
+        f"[{n}/3] {stage}, fold 0, seed 0" for n, stage in enumerate(STUDY["stages"], 1)
     ]
     assert ["to go" in line for line in lines] == [True, True, False]
 

@@ -12,7 +12,11 @@ ROWS = {
     for kind, folds in CASES.items()
 }
 CONFIG = {
-    "imports": ["$from pathlib import Path", "$from common.files import write_json"],
+    "imports": [
+        "$from pathlib import Path",
+        "$from common.files import write_csv",
+        "$from common.files import write_json",
+    ],
     "dataset_dir": "",
     "model_dir": "",
     "output_dir": "",
@@ -25,8 +29,12 @@ CONFIG = {
     "names": "$sorted(p.name for p in Path(@model_dir).glob('*'))",
     "made": {"epochs": "@max_epochs", "start": "@start", "found": "@names"},
     "initialize": [],
-    "pretraining": ["$write_json(@model_dir + '/pretrained.pt', @made)"],
-    "training": ["$write_json(@model_dir + '/model.pt', @made)"],
+    "history": [{"epoch": 1, "loss": 0.5}],
+    "pretraining": [
+        "$write_json(@model_dir + '/pretrained.pt', @made)",
+        "$write_csv(@output_dir + '/history.csv', @history)",
+    ],
+    "training": ["$write_json(@model_dir + '/model.pt', @made)", "$write_csv(@output_dir + '/history.csv', @history)"],
 }
 EVALUATE = {
     "kind": "good",
