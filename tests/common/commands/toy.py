@@ -13,6 +13,7 @@ ROWS = {
 }
 CONFIG = {
     "imports": [
+        "$import time",
         "$from pathlib import Path",
         "$from common.files import write_csv",
         "$from common.files import write_json",
@@ -34,7 +35,13 @@ CONFIG = {
         "$write_json(@model_dir + '/pretrained.pt', @made)",
         "$write_csv(@output_dir + '/history.csv', @history)",
     ],
-    "training": ["$write_json(@model_dir + '/model.pt', @made)", "$write_csv(@output_dir + '/history.csv', @history)"],
+    "wait_s": 0,
+    "waited": "$Path(@output_dir) / 'waited'",
+    "training": [
+        "$@waited.exists() or time.sleep(@waited.mkdir(parents=True) or @wait_s)",
+        "$write_json(@model_dir + '/model.pt', @made)",
+        "$write_csv(@output_dir + '/history.csv', @history)",
+    ],
 }
 EVALUATE = {
     "kind": "good",
