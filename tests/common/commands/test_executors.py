@@ -71,8 +71,8 @@ def scheduler():
 
 def running(stage):
     """Id of the Slurm job that runs a stage, once it does."""
-    lines = wait_for(f"{stage} RUNNING", lambda: run("squeue", "--noheader", "--format=%i %j %T"), 240).splitlines()
-    return next(line.split()[0] for line in lines if f"{stage} RUNNING" in line)
+    lines = wait_for(f" {stage} RUNNING", lambda: run("squeue", "--noheader", "--format=%i %j %T"), 240).splitlines()
+    return next(line.split()[0] for line in lines if f" {stage} RUNNING" in line)
 
 
 @pytest.mark.cluster
