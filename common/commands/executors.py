@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from ..errors import StudyError
 from .jobs import Job, run_job
 
-CLUSTERS = ("slurm", "local")
+JOBS = {"slurm": "SlurmJob", "local": "LocalJob"}  # clusters, and submitit's class of their jobs
 _LONGEST_MIN = 24 * 60  # of one job; submitit alone allows five minutes
 
 
@@ -99,7 +99,7 @@ class _OnCluster:
         except (ValueError, NameError, RuntimeError) as error:  # an option, or no sbatch
             raise StudyError(f"--cluster {self.cluster.kind}: {str(error).splitlines()[0]}") from error
         if noted.is_file():
-            earlier = executor.job_class(folder, noted.read_text(encoding="utf-8"))
+            earlier = getattr(self.submitit, JOBS[self.cluster.kind])(folder, noted.read_text(encoding="utf-8"))
             if not earlier.done(force_check=True):
                 return earlier
         submitted = executor.submit(_Resumed(), job)

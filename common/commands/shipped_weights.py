@@ -1,7 +1,6 @@
 """The weights that a bundle ships: made again by its study `weights`, and described as its metadata needs it."""
 
 import hashlib
-import math
 import os
 import platform
 import shutil
@@ -86,23 +85,6 @@ def evaluation_figures(rows: Rows, figures: Mapping[str, tuple[str, str]]) -> di
         ends = ("", "_low", "_high", "_cases")
         result |= {f"{name}{end}": value for end, value in zip(ends, figure, strict=True)}
     return result
-
-
-def interval_of_part(figures: Mapping[str, float], name: str, cases: int) -> tuple[float, float]:
-    """Return where a figure measured on `cases` cases of the cohort is expected, from the figure on all of it.
-
-    Each arm of the cohort's 95 % interval is lengthened by the square root of the ratio of case counts, as the standard
-    error of a mean grows. The part is one of the cohort itself, so its figure is in there more often than 95 times in
-    100.
-
-    Args:
-        figures: `eval_metrics`, with NAME, NAME_low, NAME_high and NAME_cases.
-        name: which figure.
-        cases: number of cases of the part, positive.
-    """
-    value, low, high = (figures[f"{name}{end}"] for end in ("", "_low", "_high"))
-    longer = math.sqrt(figures[f"{name}_cases"] / cases)
-    return value - (value - low) * longer, value + (high - value) * longer
 
 
 def weights_sha256(models: Path) -> dict[str, str]:

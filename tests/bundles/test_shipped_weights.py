@@ -1,12 +1,13 @@
 """Weights that ship: small, plain, in half precision, described by their metadata, their figures found again."""
 
 import json
+import math
 
 import pytest
 import torch
 
 from common.commands.jobs import call_phantom
-from common.commands.shipped_weights import interval_of_part, weights_sha256
+from common.commands.shipped_weights import weights_sha256
 from common.commands.study_file import read_study
 from common.evaluation.table import read_evaluation
 from tests.bundles.harness import BUNDLES, root, workflow
@@ -26,6 +27,24 @@ each_file = pytest.mark.parametrize("path", FILES, ids=[f"{p.parent.parent.name}
 
 def metadata(bundle):
     return json.loads((root(bundle) / "configs" / "metadata.json").read_text())
+
+
+def interval_of_part(figures, name, cases):
+    """Where a figure of `cases` cases of the cohort is expected, from the figure on all of it.
+
+    Each arm of the cohort's 95 % interval is lengthened by the square root of the ratio of case counts, as the standard
+    error of a mean grows. The part is one of the cohort itself, so its figure is in there more often than 95 times in
+    100.
+    """
+    value, low, high = (figures[f"{name}{end}"] for end in ("", "_low", "_high"))
+    longer = math.sqrt(figures[f"{name}_cases"] / cases)
+    return value - (value - low) * longer, value + (high - value) * longer
+
+
+def test_the_interval_of_a_quarter_of_the_cases_is_twice_as_wide_on_each_side():
+    figures = {"dice": 0.6, "dice_low": 0.5, "dice_high": 0.65, "dice_cases": 80}
+    assert interval_of_part(figures, "dice", 20) == pytest.approx((0.4, 0.7))
+    assert interval_of_part(figures, "dice", 80) == pytest.approx((0.5, 0.65))
 
 
 @each_file

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from common.commands.shipped_weights import evaluation_figures, interval_of_part, make_weights, weights_sha256
+from common.commands.shipped_weights import evaluation_figures, make_weights, weights_sha256
 from common.errors import NoDataError, StudyError
 from common.evaluation.intervals import Interval
 from tests.common.commands.toy import STUDY, write_bundle
@@ -14,12 +14,6 @@ def test_figures_are_plain_numbers_with_interval_and_case_count():
     assert figures == {"dice": 0.6, "dice_low": 0.55, "dice_high": 0.7, "dice_cases": 9}
     with pytest.raises(KeyError, match="NSD"):
         evaluation_figures(rows, {"nsd": ("rule", "NSD")})
-
-
-def test_the_interval_of_a_quarter_of_the_cases_is_twice_as_wide_on_each_side():
-    figures = {"dice": 0.6, "dice_low": 0.5, "dice_high": 0.65, "dice_cases": 80}
-    assert interval_of_part(figures, "dice", 20) == pytest.approx((0.4, 0.7))
-    assert interval_of_part(figures, "dice", 80) == pytest.approx((0.5, 0.65))
 
 
 WEIGHTS = {
