@@ -19,6 +19,7 @@ from .study_table import Rows, lines_of, study_rows, write_table
 from .terminal import progress, say
 
 _CAUSE = re.compile(r"^[\w.]*(?:Error|Exception|Interrupt)\w*: (.+)$", re.MULTILINE)
+_STATE = re.compile(r"has not produced any output \(state: (.+)\)")  # as submitit says it
 
 
 class Outcome(NamedTuple):
@@ -162,6 +163,8 @@ def reason(error: BaseException) -> str:
     while (cause := error.__cause__ or error.__context__) is not None and not _is_remote(cause):
         error = cause
     causes = _CAUSE.findall(str(error))
+    if state := _STATE.search(str(error)):
+        return f"the scheduler ended it: {state[1]}"
     return causes[0] if causes else str(error).strip().split("\n")[0] or type(error).__name__
 
 
