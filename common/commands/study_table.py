@@ -167,7 +167,8 @@ def _csv_row(name: str, row: Mapping[str, Interval | None], published: Content, 
 
 
 def _markdown(content: Content, rows: Rows, published: Content) -> str:
-    headings = [cell for heading in content["metrics"] for cell in (heading, "published")]
+    beside = {heading: ["published"] for figures in published.values() for heading in figures}
+    headings = [cell for heading in content["metrics"] for cell in (heading, *beside.get(heading, []))]
     lines = [
         f"# {content['title']}",
         "",
@@ -179,7 +180,8 @@ def _markdown(content: Content, rows: Rows, published: Content) -> str:
     for name, row in rows.items():
         cells = [name]
         for heading in content["metrics"]:
-            cells += [cell_of(row.get(heading)), f"{published.get(name, {}).get(heading, '')}"]
+            paper = [f"{published.get(name, {}).get(heading, '')}" for _ in beside.get(heading, [])]
+            cells += [cell_of(row.get(heading)), *paper]
         lines.append(_line(cells))
     lines += ["", "In brackets: 95 % interval and what it counts. " + meaning(content), "Research use only.", ""]
     return "\n".join(lines)

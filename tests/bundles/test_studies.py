@@ -9,9 +9,11 @@ import time
 import pytest
 
 from common.__main__ import main
+from common.commands.study import study
 from common.commands.study_file import read_study
+from common.commands.study_plan import Limits
 from common.files import as_given, read_csv
-from tests.bundles.harness import REPOSITORY, environment, simulate, smallest
+from tests.bundles.harness import BUNDLES, REPOSITORY, environment, simulate, smallest
 
 SLOW = [pytest.mark.slow, pytest.mark.timeout(1500)]
 # Study -> cases beside the smallest phantom's, limits beside the smallest settings.
@@ -77,6 +79,27 @@ def test_a_table_of_the_paper_on_a_cohort_in_a_public_layout(bundle, name, train
             assert float(table[arm][f"{heading} published"]) == figure
     assert {row["arm"] for row in rows(folder / "cases.csv")} <= study["arms"].keys()
     assert all(job["finished"] == "True" for job in rows(folder / "jobs.csv"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+@pytest.mark.parametrize("name", ["demo", "weights"])
+@pytest.mark.parametrize("bundle", BUNDLES)
+def test_demo_and_weights_end_with_their_table_and_report(bundle, name, monkeypatch, tmp_path, capsys):
+    content, small = read_study(bundle, name), smallest(bundle)
+    if "inputs" in content:
+        pytest.skip("needs real images")
+    for call in content["data"].values():
+        call |= {**small["simulate"], "cases": 40 if name == "weights" else 12}  # 25 at least describe a training
+    monkeypatch.setattr("common.commands.study_plan.read_study", lambda *_: content)
+    outcome = study(bundle, name, tmp_path, limits=Limits(max_epochs=1, settings=small["settings"]))
+    shown = capsys.readouterr().out
+    assert outcome.status == 0, shown
+    evaluated = {arm for arm, spec in content["arms"].items() if "evaluation" in " ".join(spec["stages"])}
+    assert outcome.rows.keys() == evaluated
+    assert all(any(row.values()) for row in outcome.rows.values()), outcome.rows
+    assert shown.count("\n[") == len(outcome.plan.jobs()), "one line a step"
+    assert "data:image/png" in (outcome.folder / "report.html").read_text()
 
 
 CLAIM = ["-m", "common", "study", "hie_ladp_seg", "claim", "--arms", "LADP", "none", "--seeds", "0", "1"]

@@ -77,7 +77,8 @@ def test_the_cases_of_all_folds_are_scored_together_beside_the_published_figure(
         ("bad", "0", "102"),
         ("bad", "1", "103"),
     ]
-    assert "| good | 4 [" in (folder / "table.md").read_text()
+    text = (folder / "table.md").read_text()
+    assert "|  | MAE | published |" in text and "| good | 4 [" in text and "| others |  | 6.5 |" in text
 
 
 def test_folds_are_averaged_where_the_paper_does_with_t_intervals(toy, run, tmp_path):
