@@ -22,6 +22,7 @@ OF_ONE = {
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("bundle", BUNDLES)
 def test_ten_thousand_cases_are_listed_in_seconds(bundle, phantom, tmp_path):
     source, pattern = phantom(bundle), re.compile(OF_ONE[bundle])

@@ -94,6 +94,7 @@ def test_two_processes_share_the_cases_and_write_what_one_does(trained, phantom,
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("bundle", [name for name in BUNDLES if name != "hie_ladp_seg"])
 def test_two_processes_infer_in_every_bundle(bundle, trained, phantom, tmp_path):
     models = trained(bundle) / "models"
@@ -104,6 +105,7 @@ def test_two_processes_infer_in_every_bundle(bundle, trained, phantom, tmp_path)
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_process_that_is_killed_takes_no_finished_case_with_it_and_the_batch_goes_on(trained, tmp_path):
     bundle = "hie_ladp_seg"
     cohort, models = simulate(bundle, tmp_path / "cohort", cases=24), trained(bundle) / "models"

@@ -103,7 +103,8 @@ def _run_and_kill_in_second_epoch(bundle, settings, folder):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("bundle", BUNDLES)
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("bundle", ["cmr_hf_classify", "hie_ladp_seg"])
 def test_evaluation_in_two_processes_gives_the_tables_of_one(bundle, trained, phantom, tmp_path):
     models, tables = trained(bundle) / "models", {}
     for name, overlay, launcher in (("one", [], ("-m", "monai.bundle")), ("two", ["multi_gpu_train.json"], TWO)):

@@ -121,12 +121,12 @@ def run(*words):
     """What a command prints; "" where it fails."""
     environment = {**os.environ, "PATH": SEARCHED}
     finished = subprocess.run(
-        [*map(str, words)], capture_output=True, text=True, timeout=30, check=False, env=environment
+        [*map(str, words)], capture_output=True, text=True, timeout=180, check=False, env=environment
     )
     return finished.stdout
 
 
-def wait_for(word, shown, seconds=60):
+def wait_for(word, shown, seconds=180):
     """Wait until `shown()` has `word`, and return what it had."""
     ends = time.monotonic() + seconds
     while time.monotonic() < ends:

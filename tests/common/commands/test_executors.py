@@ -71,7 +71,10 @@ def scheduler():
 
 def running(stage):
     """Id of the Slurm job that runs a stage, once it does."""
-    lines = wait_for(f" {stage} RUNNING", lambda: run("squeue", "--noheader", "--format=%i %j %T"), 240).splitlines()
+    lines = wait_for(
+        f" {stage} RUNNING",
+        lambda: run("squeue", "--noheader", "--format=%i %j %T"),
+    ).splitlines()
     return next(line.split()[0] for line in lines if f" {stage} RUNNING" in line)
 
 
