@@ -198,8 +198,9 @@ class StudyPlan:
 
     def _overrides(self, spec: Content, arm: Content, fold: int | None, seed: int) -> dict[str, Any]:
         names, own = self._names(spec), spec.get("overrides", {})
-        shared = {} if spec.get("shipped") else self.content.get("settings", {})
-        layers = [shared, own, arm.get("settings", {}), self.limits.settings]
+        layers = [self.content.get("settings", {}), own, arm.get("settings", {}), self.limits.settings]
+        if spec.get("shipped"):
+            layers = [own]
         layers += [{"seed": seed, "method": MODEL}, {} if fold is None else {"fold": fold}]
         if spec["run_id"] not in WITHOUT_TRAINING:
             layers.append({"resume": "auto"})

@@ -6,6 +6,7 @@ import pytest
 
 from common.commands.jobs import Job
 from common.commands.study import in_words, seconds_left, study
+from common.commands.study_file import read_study
 from common.commands.study_plan import Limits, StudyPlan
 from common.errors import NoDataError, OutputFolderError, StudyError
 from common.files import write_json
@@ -185,6 +186,46 @@ def test_max_epochs_is_an_upper_limit_and_other_settings_are_as_typed(toy, tmp_p
     assert epochs(max_epochs=7) == [7, 5]
     assert epochs(settings={"max_epochs": 7}) == [7, 7]
     assert epochs("val_interval", max_epochs=3) == [3, 3], "each training has a validation, which keeps its model"
+
+
+def test_a_stage_by_shipped_weights_takes_them_as_they_are_and_is_left_out_without(toy, tmp_path):
+    stages = {**STUDY["stages"], "look": {"run_id": "inferring", "configs": ["train.json"], "shipped": True}}
+    arms = {"shipped": {"stages": ["look"]}, **STUDY["arms"]}
+    change_study(toy, stages=stages, arms=arms, settings={"start": "s"}, folds=[0])
+
+    def plan():
+        return StudyPlan("toy", "table", tmp_path / "jobs", tmp_path / "cohort", Limits(settings={"start": "typed"}))
+
+    assert plan().left_out().keys() == {"shipped"} and "shipped" not in plan().arms
+    (toy / "models").mkdir()
+    (toy / "models" / "model.pt").write_bytes(b"1")
+    first, *others = plan().runs
+    assert first.arm == "shipped" and first.scored is None and "start" not in first.jobs[0].overrides
+    assert first.jobs[0].models == toy / "models"
+    assert all(job.overrides["start"] == "typed" for run in others for job in run.jobs if job.stage == "training")
+    (toy / "models" / "model.pt").write_bytes(b"12")
+    assert plan().runs[0].jobs[0].key != first.jobs[0].key
+
+
+def test_an_evaluation_in_the_middle_changes_no_models_and_before_names_those_that_a_stage_starts_from(toy, tmp_path):
+    stages = {**STUDY["stages"]}
+    stages["training"] = {**stages["training"], "overrides": {"start": "{before}/pretrained.pt"}}
+    longer = {"stages": ["pretraining", "evaluation", "training", "evaluation"]}
+    arms = {"good": STUDY["arms"]["good"], "longer": longer, "constant": {"of": "good", "method": "constant"}}
+    change_study(toy, stages=stages, arms=arms, folds=[0])
+    plan = StudyPlan("toy", "table", tmp_path / "jobs", tmp_path / "cohort", Limits())
+    good, longer, constant = ({job.key: job for job in run.jobs} for run in plan.runs)
+    assert good.keys() == constant.keys() and good.keys() < longer.keys()
+    pretraining, training, _ = good.values()
+    assert training.overrides["start"] == f"{pretraining.models}/pretrained.pt"
+
+
+def test_data_like_those_of_another_study_differ_in_what_they_say(toy, tmp_path):
+    call = {"_target_": "common.adc.simulate_neonatal_adc", "cases": 4, "seed": 1}
+    change_study(toy, data={"data": call})
+    other = {**STUDY, "data": {"data": {"like": ["table", "data"], "seed": 2}}}
+    (toy / "studies" / "other.json").write_text(json.dumps(other))
+    assert read_study("toy", "other")["data"]["data"] == {**call, "seed": 2}
 
 
 @pytest.mark.parametrize(
