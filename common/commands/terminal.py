@@ -18,8 +18,9 @@ _BAR = re.compile(r"(?:\[(\d+)/(\d+)\]: )?(?:\[\d+/\d+\] +)?(\d+)%\|")  # epochs
 
 
 def say(text: str) -> None:
-    """Print `text` at once."""
-    print(text, flush=True)  # noqa: T201
+    """Print `text` at once, in a terminal in place of a bar that stands there."""
+    erase = "\r\x1b[K" if sys.stdout.isatty() else ""
+    print(f"{erase}{text}", flush=True)  # noqa: T201
 
 
 def fraction_done(log: Path) -> float:
