@@ -74,3 +74,18 @@ def write_stack(folder, slices=3, frames=4, gap_mm=10.0, orientation=AXIAL, shap
                 ImageOrientationPatient=list(orientation),
                 **fields,
             )
+
+
+def first_pixels(cine):
+    """Return the first pixel of each frame, by slice."""
+    return [found.frames[:, 0, 0].astype(int).tolist() for found in cine.slices]
+
+
+def shapes(cine):
+    """Return the shape of each slice's frames."""
+    return [found.frames.shape for found in cine.slices]
+
+
+def cut(path, count):
+    """Take the last bytes of a file away."""
+    path.write_bytes(path.read_bytes()[:-count])

@@ -38,6 +38,7 @@ from .scores import slice_auc as slice_auc
 from .space import CropHeartd as CropHeartd
 from .space import ResamplePixelsd as ResamplePixelsd
 from .transforms import CutIntensityd as CutIntensityd
+from .transforms import RandSwingd as RandSwingd
 from .transforms import ResampleTimed as ResampleTimed
 from .volume import Cine as Cine
 from .volume import CineSlice as CineSlice

@@ -1,14 +1,17 @@
-"""What is checked and resampled before the network sees a cine."""
+"""What is checked, resampled and moved before the network sees a cine."""
 
 from collections.abc import Hashable, Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from monai.config import KeysCollection, NdarrayOrTensor
 from monai.data import MetaTensor
-from monai.transforms import MapTransform
+from monai.transforms import MapTransform, RandomizableTransform
 from monai.utils import TransformBackends, convert_data_type, convert_to_dst_type
 from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import affine_grid, grid_sample
 
 _MOST_CUT = 0.25
 
@@ -110,3 +113,67 @@ def _neighbours(frames: int, given: int, phases: Any) -> tuple[NDArray, NDArray]
     before = (np.searchsorted(taken, wanted, side="right") - 1) % given
     step = (np.roll(taken, -1) - taken) % 1.0
     return before, ((wanted - taken[before]) % 1.0) / step[before]
+
+
+class RandSwingd(MapTransform, RandomizableTransform):
+    """Moves and turns slices (C, H, W, T) as a whole on a closed path during the beat.
+
+    A heart swings in the chest by millimetres with each beat, whatever its ejection fraction. The path is two harmonics
+    of the beat, drawn anew each time; edges are repeated outwards.
+
+    Args:
+        keys: slices to move.
+        most_px: farthest way along rows and along columns; 0 leaves the slices as they are.
+        most_degrees: widest turn.
+        prob: of moving a slice.
+        allow_missing_keys: skip the keys that are not there.
+
+    Raises:
+        ValueError: for a negative way or turn.
+    """
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        most_px: float = 0.0,
+        most_degrees: float = 8.0,
+        prob: float = 0.7,
+        allow_missing_keys: bool = False,
+    ) -> None:
+        MapTransform.__init__(self, keys, allow_missing_keys)
+        RandomizableTransform.__init__(self, prob)
+        if most_px < 0 or most_degrees < 0:
+            raise ValueError(f"most_px, most_degrees: expected 0 or more, found {most_px} and {most_degrees}")
+        self.most_px, self.most_degrees = most_px, most_degrees
+        self.paths: Tensor = torch.zeros(3, 2, 2)
+
+    def randomize(self, data: Any = None) -> None:
+        """Draw amplitude and phase of both harmonics along rows, along columns and of the turn."""
+        super().randomize(None)
+        amplitude = self.R.uniform(0.0, 1.0, 3)[:, None] * (1.0, 0.4)
+        phase = self.R.uniform(0.0, 2 * torch.pi, (3, 2))
+        self.paths = torch.stack([torch.from_numpy(amplitude), torch.from_numpy(phase)]).float()
+
+    def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
+        """Move the entries under `keys` alike; the input mapping is left as it was."""
+        d = dict(data)
+        self.randomize()
+        for key in self.key_iterator(d):
+            if self._do_transform and self.most_px > 0:
+                d[key] = self._moved(d[key])
+        return d
+
+    def _moved(self, img: Tensor) -> Tensor:
+        height, width, frames = img.shape[1:]
+        time = 2 * torch.pi * torch.arange(frames) / frames
+        amplitude, phase = self.paths[..., None]
+        row, column, turn = (amplitude * torch.cos(torch.tensor([[1.0], [2.0]]) * time - phase)).sum(1)
+        angle = torch.deg2rad(self.most_degrees * turn)
+        theta = torch.zeros(frames, 2, 3)
+        theta[:, 0, 0] = theta[:, 1, 1] = torch.cos(angle)
+        theta[:, 0, 1], theta[:, 1, 0] = -torch.sin(angle), torch.sin(angle)
+        theta[:, 0, 2], theta[:, 1, 2] = 2 * self.most_px * column / width, 2 * self.most_px * row / height
+        pictures = img.permute(3, 0, 1, 2).float()
+        grid = affine_grid(theta, list(pictures.shape), align_corners=False)
+        moved = grid_sample(pictures, grid, padding_mode="border", align_corners=False)
+        return moved.permute(1, 2, 3, 0).to(img.dtype).contiguous()

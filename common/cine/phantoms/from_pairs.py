@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
 from .chest import CineSettings, sensitivity
@@ -51,6 +52,7 @@ class _Look:
         places: (S, 2, h, w) row and column in the source of each pixel of the new patient at end-diastole.
         fraction: (S, 1, H, W), of the factor by which the left ventricle makes the source's motion.
         rest: (S, 1, H, W), how much of the source's motion each place makes whatever the left ventricle does.
+        shift: (2, 1, 1), by how many of the source's pixels the whole heart is moved in systole.
         curve: (T,) how far the heart is contracted.
         systolic_frame: where the curve is 1.
     """
@@ -58,6 +60,7 @@ class _Look:
     places: Tensor
     fraction: Tensor
     rest: Tensor
+    shift: Tensor
     curve: NDArray
     systolic_frame: int
 
@@ -113,7 +116,8 @@ def _draw_look(
     systolic_frame = int(np.clip(round(rng.uniform(0.3, 0.45) * frames), 1, frames - 2))
     curve = contraction(frames, systolic_frame, rng.uniform(0.5, 0.85), rng.uniform(0.3, 0.55), rng.uniform(0.65, 0.85))
     places = _places(rng, heart.pair, ef_percent, settings)
-    return _Look(places, *_motion(rng, heart.pair, weak_walls), curve, systolic_frame)
+    shift = torch.from_numpy(rng.normal(0.0, 2.0, 2) / heart.pair.spacing_mm[:2]).float()[:, None, None]
+    return _Look(places, *_motion(rng, heart.pair, weak_walls), shift, curve, systolic_frame)
 
 
 def _places(rng: np.random.Generator, pair: PhasePair, ef_percent: float, settings: CineSettings) -> Tensor:
@@ -156,7 +160,7 @@ def _motion(rng: np.random.Generator, pair: PhasePair, weak_walls: bool) -> tupl
     radius = np.sqrt(pair.masks[0].sum(axis=(1, 2)) * pair.spacing_mm[0] * pair.spacing_mm[1] / np.pi)
     outside = away.norm(dim=1, keepdim=True) - torch.from_numpy(radius).float()[:, None, None, None]
     beyond = ((outside - _WALL_MM) / 15.0).clamp(0.0, 1.0)
-    return fraction * (1.0 - beyond), rng.uniform(0.3, 1.3) * beyond
+    return fraction * (1.0 - beyond), rng.uniform(0.3, 2.0) * beyond
 
 
 def _centres(masks: NDArray[np.bool_]) -> Tensor:
@@ -190,25 +194,37 @@ def _render(heart: PairHeart, look: _Look, factor: float) -> tuple[NDArray[np.fl
     diastole, systole = (torch.from_numpy(image)[:, None] for image in heart.pair.images)
     mask = torch.from_numpy(heart.pair.masks[0]).float()[:, None]
     images, cavities = [], []
-    for contracted in look.curve:
-        amount = float(contracted) * (factor * look.fraction + look.rest)
-        from_diastole = _come_from(heart, look, -amount)
+    for contracted in look.curve.tolist():
+        amount = contracted * (factor * look.fraction + look.rest)
+        moved = replace(look, places=look.places - contracted * look.shift)
+        from_diastole = _come_from(heart, moved, -amount)
         early = sample(diastole, from_diastole)
-        late = sample(systole, _come_from(heart, look, 1.0 - amount))
-        weight = sample(amount.clamp(0.0, 1.0), look.places)
+        late = sample(systole, _come_from(heart, moved, 1.0 - amount))
+        weight = sample(amount.clamp(0.0, 1.0), moved.places)
         images.append((early + weight * (late - early))[:, 0].numpy())
         cavities.append((sample(mask, from_diastole) > 0.5)[:, 0].numpy())
     return np.stack(images, 1), np.stack(cavities, 1)
 
 
+def _inflow(rng: np.random.Generator, frames: int, look: _Look) -> NDArray[np.float32]:
+    """Return (S, T, h, w), how much brighter blood outside the left ventricle is as fresh spins come and go."""
+    beyond = sample(look.rest / look.rest.max().clamp(min=1e-6), look.places)[:, 0].numpy()
+    phase = 2 * np.pi * np.arange(frames) / frames
+    beat = np.cos(phase - rng.uniform(0, 2 * np.pi)) + 0.5 * np.cos(2 * phase - rng.uniform(0, 2 * np.pi))
+    patches = gaussian_filter(rng.normal(size=beyond.shape), (0, *[0.08 * side for side in beyond.shape[1:]]))
+    patches *= rng.uniform(0.0, 0.2) / max(float(patches.std()), 1e-9)
+    return np.asarray((patches * beyond)[:, None] * beat[:, None, None], np.float32).clip(-0.6, 0.6)
+
+
 def _scanned(
     rng: np.random.Generator, image: NDArray, cavity: NDArray[np.bool_], look: _Look, settings: CineSettings
 ) -> NDArray[np.int16]:
-    """Return the frames with blood that darkens in systole, another gamma and shading, and Rician noise."""
+    """Return the frames with blood that brightens and darkens, another gamma and shading, and Rician noise."""
     highest = max(float(np.percentile(image[:, 0], 99.5)), 1e-6)
     signal = np.clip(image / highest, 0.0, None) ** rng.uniform(0.8, 1.25)
     rush = np.sin(np.pi * np.clip(np.arange(image.shape[1]) / look.systolic_frame, 0.0, 1.0))
     signal *= 1.0 - 0.12 * rng.random() * rush[None, :, None, None] * cavity
+    signal *= 1.0 + _inflow(rng, image.shape[1], look)
     field = sensitivity(rng, settings)
     signal *= 1.0 + rng.uniform(0.0, 0.7) * (field / field.mean() - 1.0)
     sigma = rng.uniform(0.005, 0.03)
