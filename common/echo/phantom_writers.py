@@ -70,7 +70,8 @@ def _pixel(heart: Heart, probe: Probe, along_mm: float, across_mm: float) -> tup
     x = heart.apex_mm[0] + along_mm * sine + across_mm * cosine
     depth = heart.apex_mm[1] + along_mm * cosine - across_mm * sine
     scale = probe.size / probe.depth_mm
-    return round((x + probe.depth_mm / 2) * scale, 3), round(depth * scale, 3)
+    column = (x + probe.depth_mm / 2) * scale
+    return round(probe.size - column if probe.mirrored else column, 3), round((depth - probe.top_mm) * scale, 3)
 
 
 def write_camus(

@@ -15,7 +15,7 @@ from ..data.dicom import is_dicom
 from ..data.ultrasound_dicom import read_ultrasound
 from ..errors import UnusableFileError
 from .frames import FrameSource, on_even_time, source_of
-from .sector import PUBLISHED_SIZE, TISSUE, find_sector, tissue_region
+from .sector import PUBLISHED_SIZE, TISSUE, find_sector, sector_mask, tissue_region, turns_to_upright
 from .sequence import VOLUME_SUFFIXES, open_sequence
 from .video import open_video
 
@@ -39,7 +39,8 @@ def open_ultrasound_cine(
     """Return the cine in a video, a multi-frame ultrasound DICOM file, or a NIfTI or MetaImage sequence (CAMUS).
 
     Frames are cut to the sector, black outside it, whatever the format: texts, names and ECG are gone. Frames of
-    EchoNet's size without text are cut already and stay as they are. Pixels that are not square are made so.
+    EchoNet's size without text are cut already and stay as they are. Pixels that are not square are made so. A sector
+    whose apex is not at the top is turned upright; whether left and right are exchanged cannot be seen from it.
 
     Args:
         path: the file.
@@ -60,7 +61,8 @@ def open_ultrasound_cine(
         cine = _cut(cine, region, (height, width))
     if region is None and regions:
         cine = cine.noting(["the file's regions are not whole, not 2D or not within the picture: not used"])
-    return _with_square_pixels(cine, region, path)
+    cine = _with_square_pixels(cine, region, path)
+    return cine if trust_size else _upright(cine)
 
 
 def is_ultrasound_cine(path: Path) -> bool:
@@ -97,8 +99,7 @@ def _dicom(path: str | os.PathLike[str]) -> tuple[FrameSource, Sequence[Any]]:
 def _cut(cine: FrameSource, region: Any, shape: tuple[int, int]) -> FrameSource:
     """Return the cine cut to its sector, unless it is already."""
     height, width = shape
-    spread = np.linspace(0, cine.frame_count - 1, min(cine.frame_count, LOOKED_AT)).round().astype(int)
-    cut = find_sector(cine.read(sorted(set(spread.tolist()))), region)
+    cut = find_sector(_some_frames(cine), region)
     if cut is None:
         return cine
     notes = [f"cut to the sector: rows {cut.top} to {cut.bottom - 1}, columns {cut.left} to {cut.right - 1}"]
@@ -112,6 +113,27 @@ def _cut(cine: FrameSource, region: Any, shape: tuple[int, int]) -> FrameSource:
         return cut.apply(cine.read(indices))
 
     return replace(cine, read=read).noting(notes, doubts)
+
+
+def _some_frames(cine: FrameSource) -> NDArray[np.uint8]:
+    spread = np.linspace(0, cine.frame_count - 1, min(cine.frame_count, LOOKED_AT)).round().astype(int)
+    return cine.read(sorted(set(spread.tolist())))
+
+
+def _upright(cine: FrameSource) -> FrameSource:
+    """Return the cine with the sector's apex at the top."""
+    turns = turns_to_upright(sector_mask(_some_frames(cine)))
+    if not turns:
+        return cine
+
+    def read(indices: Sequence[int]) -> NDArray[np.uint8]:
+        frames = cine.read(indices)
+        turned = frames[:, ::-1] if turns == 2 else np.rot90(frames, turns, (1, 2))  # scanners invert, they do not turn
+        return np.ascontiguousarray(turned)
+
+    side = {1: "the right", 2: "the bottom", 3: "the left"}[turns]
+    note = f"turned upright: the sector's apex was at {side}"
+    return replace(cine, read=read).noting([note], [note])
 
 
 def _with_square_pixels(cine: FrameSource, region: Any, path: str | os.PathLike[str]) -> FrameSource:

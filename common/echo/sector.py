@@ -14,6 +14,8 @@ LEAST_CHANGE = 3
 PUBLISHED_SIZE = 112
 # A text on such a frame: this bright, this fraction of the pixels, this fraction of the side away from the sector.
 TEXT_LEVEL, TEXT_FRACTION, TEXT_DISTANCE = 100, 0.002, 0.04
+# The far edge of a sector is an arc around its apex: by so much its distance varies there, or from any other side.
+ARC, NO_ARC = 0.03, 0.05
 
 
 class SectorCut(NamedTuple):
@@ -97,6 +99,31 @@ def sector_mask(frames: NDArray[np.uint8]) -> NDArray[np.bool_]:
         return np.zeros(grey.shape[1:], bool)
     largest = 1 + int(np.argmax(ndimage.sum_labels(closed, labels, np.arange(1, count + 1))))
     return np.asarray(convex_hull_image(labels == largest), dtype=bool)
+
+
+def turns_to_upright(mask: NDArray[np.bool_]) -> int:
+    """Return by how many quarter turns (as in `np.rot90`) the apex of a sector comes to the top; 0 if it is not clear.
+
+    Args:
+        mask: (H, W) of square pixels, True in the sector.
+    """
+    spreads = [_far_edge_spread(np.rot90(mask, turns)) for turns in range(4)]
+    best = int(np.argmin(spreads))
+    return best if spreads[best] < ARC and spreads[0] > NO_ARC else 0
+
+
+def _far_edge_spread(mask: NDArray[np.bool_]) -> float:
+    """Return the coefficient of variation of the far edge's distance from the middle of the uppermost rows."""
+    rows, columns = np.nonzero(mask)
+    if not len(rows):
+        return np.inf
+    height = np.ptp(rows) + 1
+    y, x = rows - rows.min(), columns - columns[rows <= rows.min() + height // 40 + 1].mean()
+    angle = np.degrees(np.arctan2(x, y))
+    beams = np.floor((angle[np.abs(angle) < 24] + 24) / 4).astype(int)  # twelve of 4 degrees
+    farthest = np.zeros(12)
+    np.maximum.at(farthest, beams, np.hypot(x, y)[np.abs(angle) < 24])
+    return float(farthest.std() / max(farthest.mean(), 1e-9))
 
 
 def _has_text(frames: NDArray[np.uint8], mask: NDArray[np.bool_]) -> bool:

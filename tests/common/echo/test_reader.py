@@ -95,6 +95,22 @@ def test_cuts_every_format_to_the_sector(tmp_path, name):
     assert open_ultrasound_cine(tmp_path / name, as_stored=True).read([0]).shape == (1, 128, 128, 3)
 
 
+@pytest.mark.parametrize(("turns", "side"), [(1, "left"), (2, "bottom"), (3, "right")])
+def test_turns_a_sector_upright_and_says_so(tmp_path, turns, side):
+    frames, _ = screen()
+    upright = open_as_dicom(tmp_path / "a.dcm", frames)
+    inverted = frames[:, ::-1] if turns == 2 else np.rot90(frames, turns, (1, 2))
+    turned = open_as_dicom(tmp_path / "b.dcm", np.ascontiguousarray(inverted))
+    np.testing.assert_array_equal(turned.read(range(8)), upright.read(range(8)))
+    assert turned.doubts == (f"turned upright: the sector's apex was at the {side}",)
+    assert not upright.doubts
+
+
+def open_as_dicom(path, frames):
+    write_dicom(path, frames)
+    return open_ultrasound_cine(path)
+
+
 def test_cuts_to_the_tissue_region(tmp_path):
     frames, _ = screen()
     tissue = region(RegionSpatialFormat=1, RegionDataType=1, PhysicalUnitsXDirection=3, PhysicalUnitsYDirection=3)

@@ -3,7 +3,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from common.echo.sector import find_sector, sector_mask, tissue_region
+from common.echo.sector import find_sector, sector_mask, tissue_region, turns_to_upright
 
 
 def screen(seed=0, shape=(8, 120, 160)):
@@ -84,3 +84,22 @@ def test_leaves_frames_of_the_published_size_as_they_are_but_for_text(size):
 
 def test_cuts_larger_frames_without_text_too():
     assert find_sector(small_fan(128)).bottom < 126
+
+
+@pytest.mark.parametrize("half_angle", [0.5, 0.65, 0.8])
+@pytest.mark.parametrize("flat_top", [0, 12])
+def test_turns_the_apex_to_the_top(half_angle, flat_top):
+    """Whole, cut at an edge of the screen, with a corner in the dark, or as a curved array shows it."""
+    rows, columns = np.mgrid[:200, :240] - np.array([10 - flat_top, 120])[:, None, None]
+    fan = (np.abs(np.arctan2(columns, rows)) < half_angle) & (np.hypot(rows, columns) < 180) & (rows > flat_top)
+    dark_corner = fan & ~((columns > 60) & (rows > 120))
+    for mask in (fan, fan[:, 30:210], dark_corner):
+        for turned in range(4):
+            back = turns_to_upright(np.rot90(mask, turned))
+            assert (turned + back) % 4 == 0
+
+
+def test_a_picture_without_an_apex_is_not_turned():
+    rows, columns = np.mgrid[:100, :100] - 50
+    for mask in (np.zeros((50, 50), bool), np.ones((60, 90), bool), np.hypot(rows, columns) < 40):
+        assert [turns_to_upright(np.rot90(mask, turned)) for turned in range(4)] == [0, 0, 0, 0]
