@@ -3,7 +3,6 @@
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import SimpleITK as sitk
@@ -12,6 +11,7 @@ from scipy.ndimage import gaussian_filter
 from tqdm import tqdm
 
 from ..files import replacing
+from .phantom_term import NeonatalCase, term_case
 
 Volume = NDArray[np.float64]
 
@@ -26,14 +26,6 @@ NOISE_STD_MM3 = 1.6
 CLASS_PERCENT = ((0.25, 0.9), (1.3, 4.5), (6.0, 15.0), (0.25, 0.9), (1.3, 4.5), (0.0, 0.0), (0.25, 0.9), (1.3, 4.5))
 
 
-class NeonatalCase(NamedTuple):
-    """ADC in 1e-6 mm2/s, its Z-score and the lesion, each (X, Y, Z); zero outside the brain."""
-
-    adc: Volume
-    zmap: Volume
-    lesion: NDArray[np.bool_]
-
-
 def simulate_neonatal_adc(
     directory: str | os.PathLike[str],
     cases: int = 20,
@@ -42,6 +34,7 @@ def simulate_neonatal_adc(
     spacing_mm: Sequence[float] = (0.94, 0.94, 3.6),
     tilt_degrees: float = 8.0,
     progress: bool = True,
+    style: str = "plain",
 ) -> Path:
     """Write simulated cases in the layout of BONBID-HIE (`1ADC_ss`, `2Z_ADC`, `3LABEL`) and return the folder.
 
@@ -53,10 +46,14 @@ def simulate_neonatal_adc(
         spacing_mm: their size.
         tilt_degrees: standard deviation of the head's tilt, written as the volumes' direction.
         progress: whether to show a bar.
+        style: "plain" brains of four tissues, or those of "term" neonates: folds, nuclei, brain stem and cerebellum,
+            lesions in the patterns of the disease, an imperfect atlas, skull stripping and acquisition.
 
     Raises:
-        ValueError: if there is no case to write or the volume is smaller than the brain.
+        ValueError: for another style, if there is no case to write, or the volume is smaller than the brain.
     """
+    if style not in STYLES:
+        raise ValueError(f"style: expected {' or '.join(STYLES)}, found {style!r}")
     extent = np.asarray(size) * np.asarray(spacing_mm)
     if cases < 1 or (extent < 2 * BRAIN_HALF_AXES_MM).any():
         raise ValueError(
@@ -65,7 +62,7 @@ def simulate_neonatal_adc(
     folder = Path(directory)
     for index in tqdm(range(cases), "simulating neonatal ADC maps", disable=not progress):
         random = np.random.default_rng([seed, index])
-        case = neonatal_case(random, size, spacing_mm, CLASS_PERCENT[index % len(CLASS_PERCENT)])
+        case = STYLES[style](random, size, spacing_mm, CLASS_PERCENT[index % len(CLASS_PERCENT)])
         name = f"MGHNICU_{index + 1:03d}-VISIT_01"
         grid = _tilted_grid(random, spacing_mm, extent, tilt_degrees)
         _write(np.rint(case.adc).astype(np.int16), folder / "1ADC_ss" / f"{name}-ADC_ss.mha", grid)
@@ -112,6 +109,9 @@ def neonatal_case(
     known_mean, known_std = (np.tensordot(v, _normalised(normative), 1) for v in (TISSUE_MEAN, TISSUE_STD))
     zmap = _smooth_within((adc - known_mean) / known_std, brain, 2.0 / 2.355 / spacing)
     return NeonatalCase(adc, np.where(brain, np.clip(zmap, -10, 10), 0), lesion)
+
+
+STYLES = {"plain": neonatal_case, "term": term_case}
 
 
 def _tissues(position_mm: Volume) -> Volume:
