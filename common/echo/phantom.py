@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from . import phantom_writers as echo_layouts
-from .phantom_heart import Heart, Probe
-from .phantom_look import draw_look
+from .phantoms import writers as echo_layouts
+from .phantoms.heart import Heart, Probe
+from .phantoms.look import draw_look
 
 # One in ten cases each is for validation and test, at least two.
 HELD_OUT_SHARE = 0.1

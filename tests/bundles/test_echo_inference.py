@@ -9,8 +9,8 @@ import pytest
 from pydicom.data import get_testdata_file
 
 from common.echo.phantom import random_case
-from common.echo.phantom_heart import render
-from common.echo.phantom_writers import write_video
+from common.echo.phantoms.heart import render
+from common.echo.phantoms.writers import write_video
 from common.errors import FailedCasesError
 from common.files import read_csv
 from tests.bundles.harness import overrides, root, workflow

@@ -4,7 +4,7 @@ import torch
 
 from common.echo import ReadBeat, ReadBeatd, camus_datalist, simulate_echo
 from common.echo.beat import resample_in_time
-from common.echo.phantom_writers import write_video
+from common.echo.phantoms.writers import write_video
 from common.errors import UnusableFileError
 
 

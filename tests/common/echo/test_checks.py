@@ -3,7 +3,7 @@ import pytest
 
 from common.echo.checks import check_content, check_interval, check_length, time_doubts
 from common.echo.phantom import random_case
-from common.echo.phantom_heart import render
+from common.echo.phantoms.heart import render
 from common.errors import UnusableFileError
 
 

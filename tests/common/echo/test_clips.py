@@ -9,7 +9,7 @@ from common.echo import ReadClips, ReadClipsd, echo_datalist, simulate_echo
 from common.echo import video as video_module
 from common.echo.clips import square_frames
 from common.echo.frames import evenly_spread, start_positions, stride_in_frames
-from common.echo.phantom_writers import write_video
+from common.echo.phantoms.writers import write_video
 from common.errors import UnusableFileError
 from tests.common.echo.test_reader import speckle, write_dicom
 

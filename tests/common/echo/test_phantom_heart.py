@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from common.echo.phantom_heart import Heart, Probe, ejected_share, render, semi_axes_mm, volume_ml
+from common.echo.phantoms.heart import Heart, Probe, ejected_share, render, semi_axes_mm, volume_ml
 
 
 @pytest.mark.parametrize("ef", [10.0, 35.0, 72.5])

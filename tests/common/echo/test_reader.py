@@ -8,7 +8,7 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from common.doppler.phantom_writers import save_dicom
 from common.echo import open_ultrasound_cine
-from common.echo.phantom_writers import write_video
+from common.echo.phantoms.writers import write_video
 from common.echo.reader import is_ultrasound_cine
 from common.errors import UnusableFileError
 from tests.common.data.test_ultrasound_dicom import region

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from common.echo import open_video, video
-from common.echo.phantom_writers import write_video
+from common.echo.phantoms.writers import write_video
 from common.errors import UnusableFileError
 
 

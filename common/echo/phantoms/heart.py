@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from .phantom_look import Look
+from .look import Look
 
 # Share of the beat, share of the stroke volume that has left: systole, early filling, diastasis, atrial filling.
 BEAT = ((0.0, 0.0), (0.08, 0.15), (0.35, 1.0), (0.45, 0.75), (0.6, 0.25), (0.85, 0.15), (1.0, 0.0))

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..files import replacing, write_csv
-from .phantom_heart import SEGMENTS, Heart, Probe, ejected_share, render, semi_axes_mm, volume_ml
+from ...files import replacing, write_csv
+from .heart import SEGMENTS, Heart, Probe, ejected_share, render, semi_axes_mm, volume_ml
 
 TRACED_CHORDS = 20
 CAMUS_PATIENTS = 500
