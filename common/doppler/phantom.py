@@ -14,7 +14,19 @@ from .phantom_screen import DopplerScreen, draw_screen
 from .phantom_writers import write_doppler_dicom
 
 FORMS = ("dicom", "png", "screen")
-STYLES: dict[str, Callable[[np.random.Generator], DopplerScreen]] = {"plain": draw_screen, "cart": draw_cart_screen}
+PLAIN_FRACTION = 0.1
+
+
+def draw_mixed_screen(rng: np.random.Generator) -> DopplerScreen:
+    """Return a screen of the cart style, or, one time in ten, of the plain one."""
+    return draw_screen(rng) if rng.random() < PLAIN_FRACTION else draw_cart_screen(rng)
+
+
+STYLES: dict[str, Callable[[np.random.Generator], DopplerScreen]] = {
+    "plain": draw_screen,
+    "cart": draw_cart_screen,
+    "mixed": draw_mixed_screen,
+}
 
 
 def simulate_doppler(
@@ -37,7 +49,7 @@ def simulate_doppler(
         unlabelled: number of further screens for the first stage.
         seed: draws everything.
         form: "dicom", "png" (pictures of the trace alone) or "screen" (pictures of the whole screen, PNG or JPEG).
-        style: "plain" drawings, from which the shipped weights come, or screens as those of an echo "cart".
+        style: "plain" drawings, screens as those of an echo "cart", or "mixed": one in ten plain, the others cart.
 
     Raises:
         ValueError: if `form` or `style` is unknown or a number negative.
