@@ -38,7 +38,7 @@ from .network import BACKBONES as BACKBONES
 from .network import BarlowTwinsEncoder as BarlowTwinsEncoder
 from .network import KeypointUNet as KeypointUNet
 from .network import start_in_mode as start_in_mode
-from .phantom import simulate_doppler as simulate_doppler
+from .phantoms.simulate import simulate_doppler as simulate_doppler
 from .reader import DopplerImage as DopplerImage
 from .reader import LoadDopplerd as LoadDopplerd
 from .reader import read_doppler as read_doppler

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from ..files import replacing, write_csv
-from .phantom_cart import draw_cart_screen
-from .phantom_screen import DopplerScreen, draw_screen
-from .phantom_writers import write_doppler_dicom
+from ...files import replacing, write_csv
+from .cart import draw_cart_screen
+from .screen import DopplerScreen, draw_screen
+from .writers import write_doppler_dicom
 
 FORMS = ("dicom", "png", "screen")
 PLAIN_FRACTION = 0.1

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from .phantom_flow import Beats, draw_beats
-from .phantom_screen import DopplerScreen, TraceLayout, _b_mode
-from .phantom_spectrum import draw_look, spectrum_image
+from .flow import Beats, draw_beats
+from .screen import DopplerScreen, TraceLayout, _b_mode
+from .spectrum import draw_look, spectrum_image
 
 # Width and height of the screens that carts export.
 SIZES = ((1024, 768), (1024, 768), (800, 600), (1016, 708), (1280, 960), (1440, 1080))

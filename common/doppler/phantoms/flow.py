@@ -194,7 +194,9 @@ def draw_beats(rng: np.random.Generator, duration_s: float) -> Beats:
         r_s += beat_s
         if has_l and beat_s > 0.8:
             waves.append(InflowWave("L", e.time_s + 0.9 * fall_s + 0.1, 0.22 * e_cm_s, 0.08, 0.14, 0.0, closed_s))
-        a = InflowWave("A", r_s - rng.uniform(0.05, 0.07), a_cm_s * rng.normal(1, 0.05), a_rise_s, a_fall_s, rounding=a_top)
+        a = InflowWave(
+            "A", r_s - rng.uniform(0.05, 0.07), a_cm_s * rng.normal(1, 0.05), a_rise_s, a_fall_s, rounding=a_top
+        )
         # Where one covers the other's top, nobody could measure two: such waves are one, an E.
         if rhythm != "fibrillation" and _is_apart(e, a) and _is_apart(a, e):
             waves.append(a)

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from .phantom_flow import Beats
-from .phantom_screen import TraceLayout
+from .flow import Beats
+from .screen import TraceLayout
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from .phantom_flow import RHYTHMS, Flow, draw_flow, ecg_mv, inflow_cm_s, outflow_cm_s
+from .flow import RHYTHMS, Flow, draw_flow, ecg_mv, inflow_cm_s, outflow_cm_s
 
 WALL_FILTER_CM_S = 6.0
 # Colour maps that scanners offer for spectra: red, green and blue at full brightness.
