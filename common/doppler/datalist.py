@@ -192,7 +192,7 @@ def _matched(rows: Mapping[str, list[Row]], images: Mapping[str, Path], root: Pa
 
 
 def _item(case: str, image: Path, label: DopplerLabel) -> dict[str, Any]:
-    item: dict[str, Any] = {"case": case, "image": str(image), "peaks": label.peaks}
+    item: dict[str, Any] = {"case": case, "image": str(image), "peaks": label.peaks, "durations": label.durations_s}
     return item | _known(box=label.box, calibration=label.calibration)
 
 

@@ -164,7 +164,7 @@ class LoadDopplerd(MapTransform):
     Box and calibration in the item (from labels.csv) go before the file's own. In a picture without a box the strip is
     looked for; `strip` says how sure it is: 1 where it is given, 0 where none was found and the whole picture is taken
     as the trace. Without a calibration it is NaN, and results stay in pixels. Peaks of the item become (2, K, 2), E
-    before A, x before y, NaN where a wave has fewer.
+    before A, x before y, their durations in seconds (2, K), NaN where a wave has fewer.
     """
 
     backend = [TransformBackends.TORCH]  # noqa: RUF012 - MONAI declares a list
@@ -213,6 +213,10 @@ class LoadDopplerd(MapTransform):
             d["calibration"] = torch.tensor(calibration or (math.nan,) * 3, dtype=torch.float64)
         if "peaks" in d:
             d["peaks"] = stacked_peaks(d["peaks"], self.max_peaks)
+        if "durations" in d:
+            d["durations"] = stacked_peaks(
+                {wave: [(value, value) for value in of] for wave, of in d["durations"].items()}, self.max_peaks
+            )[..., 0]
         return d
 
     def _placed(
