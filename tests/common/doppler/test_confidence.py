@@ -31,7 +31,7 @@ def test_finds_the_line_that_drew_the_peaks():
 
 @pytest.mark.parametrize("wrong", [0, 4])
 def test_needs_right_and_wrong_peaks(wrong):
-    with pytest.raises(NoDataError, match=f"expected at least 5 right and 5 wrong peaks .*, found 20 and {wrong}"):
+    with pytest.raises(NoDataError, match=rf"expected at least 5 right and 5 wrong peaks .*, found 20 and {wrong}"):
         fit_confidence([peak(0.9, True)] * 20 + [peak(0.6, False)] * wrong)
 
 
@@ -57,5 +57,5 @@ def test_without_a_file_the_margin_itself_is_used_with_a_warning(tmp_path, caplo
 def test_refuses_what_is_no_line(tmp_path, content):
     path = tmp_path / "calibration.json"
     path.write_text(json.dumps(content))
-    with pytest.raises(UnusableFileError, match="expected (scale and offset|a calibration)"):
+    with pytest.raises(UnusableFileError, match=r"expected (scale and offset|a calibration)"):
         load_confidence(path)
