@@ -1,18 +1,22 @@
 """Which of the tops in the heat maps are waves, and of which name: decided for all beats of a trace together."""
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-# The shortest time from one wave to the next, by their names, and the penalty for a step at any distance: between two
-# A an E is missing. From A to the next E systole passes, which has 0.3 s even in the fastest heart.
-SHORTEST_S = {"EA": 0.06, "AE": 0.33, "EE": 0.40, "AA": 0.40}
+# Seconds from one wave to the next, by their names, at heart rates of 45 to 120: shortest and longest usual ones. From
+# A to the next E systole passes, which varies little. Between two A an E is missing.
+INTERVALS = {"EA": (0.1, 0.75), "AE": (0.42, 0.68), "EE": (0.6, 1.4), "AA": (0.6, 1.4)}
 PENALTY = {"EA": 0.0, "AE": 0.0, "EE": 0.0, "AA": 1.5}
-SOFTNESS_S, MOST_PENALTY = 0.03, 8.0
-LONGEST_FILLING_S = 1.3  # from E to A of one beat
+# Others cost half the square of the logarithm's distance in these units, at most: too short an interval is none, in a
+# long one waves may have been missed.
+UNIT, SHORT_COSTS, LONG_COSTS = 0.15, 8.0, 2.0
+# A second look takes intervals that occur this often in the trace from the trace: their median times these.
+OFTEN, OWN = 3, (0.8, 1.25)
 CLIP = 0.02
 EDGE_S, EDGE_PX = 0.025, 3.0
 LEAST_CM_S = 15.0
@@ -76,7 +80,9 @@ def name_waves(x: NDArray, heights: NDArray, seconds_per_px: float, threshold: f
         threshold: height at which a top by itself is as likely a wave as not, in (0, 1).
     """
     gains = _log_odds(heights) - float(_log_odds(threshold))
-    steps = _steps(x, seconds_per_px)
+    gaps_s = (x[None, :, None, :] - x[:, None, :, None]) * seconds_per_px
+    _, first_look = _best(gains, _steps(gaps_s, INTERVALS))
+    steps = _steps(gaps_s, _own_intervals(gaps_s, first_look))
     total, chosen = _best(gains, steps)
     choices = []
     for index, wave in chosen:
@@ -91,19 +97,32 @@ def _log_odds(height: float | NDArray) -> NDArray[np.float64]:
     return np.asarray(np.log(clipped / (1 - clipped)))
 
 
-def _steps(x: NDArray, seconds_per_px: float) -> NDArray[np.float64]:
+def _steps(gaps_s: NDArray, intervals: Mapping[str, tuple[float, float]]) -> NDArray[np.float64]:
     """Return (N, N, 2, 2) penalties, at most 0, for a wave at one top and the next wave at another."""
-    gaps_s = (x[None, :, None, :] - x[:, None, :, None]) * seconds_per_px
     steps = np.zeros(gaps_s.shape)
-    for first, second in ("EA", "AE", "EE", "AA"):
-        pair = (..., "EA".index(first), "EA".index(second))
-        steps[pair] = -PENALTY[first + second]
-        if math.isfinite(seconds_per_px):
-            short = np.clip((SHORTEST_S[first + second] - gaps_s[pair]) / SOFTNESS_S, 0, None)
-            steps[pair] -= np.minimum(short**2, MOST_PENALTY)
-    if math.isfinite(seconds_per_px):
-        steps[..., 0, 1] -= np.clip((gaps_s[..., 0, 1] - LONGEST_FILLING_S) / 0.2, 0, MOST_PENALTY)
+    for pair, (shortest_s, longest_s) in intervals.items():
+        at = (..., "EA".index(pair[0]), "EA".index(pair[1]))
+        steps[at] = -PENALTY[pair]
+        if np.isfinite(gaps_s).all():
+            gaps = np.maximum(gaps_s[at], 1e-3)
+            short, long = (np.log(np.maximum(ratio, 1)) / UNIT for ratio in (shortest_s / gaps, gaps / longest_s))
+            steps[at] -= np.minimum(short**2 / 2, SHORT_COSTS) + np.minimum(long**2 / 2, LONG_COSTS)
     return steps
+
+
+def _own_intervals(gaps_s: NDArray, series: Sequence[tuple[int, int]]) -> dict[str, tuple[float, float]]:
+    """Return INTERVALS with the medians of those pairs that are neighbours often enough in a series of waves."""
+    intervals = dict(INTERVALS)
+    for pair in INTERVALS:
+        found = [
+            gaps_s[first, second, wave, next_wave]
+            for (first, wave), (second, next_wave) in itertools.pairwise(series)
+            if "EA"[wave] + "EA"[next_wave] == pair
+        ]
+        if len(found) >= OFTEN and min(found) > 0:
+            typical_s = float(np.median(found))
+            intervals[pair] = (OWN[0] * typical_s, OWN[1] * typical_s)
+    return intervals
 
 
 def _best(gains: NDArray, steps: NDArray) -> tuple[float, list[tuple[int, int]]]:

@@ -8,13 +8,15 @@ from numpy.typing import NDArray
 
 # Times around a peak are looked at in steps of 2 ms, heights in steps of 1/50 of the peak's.
 STEP_S, REACH_S = 0.002, 0.46
+EARLY = 12  # steps before the peak
 HEIGHTS = np.arange(0.9, 0.19, -0.02)
-# A straight edge begins beside the peak, by up to this part of its length; above this height it is always looked at.
-ROUNDINGS, ALWAYS = np.linspace(0.0, 0.16, 7), 0.62
-SIDE_S = 0.01  # on each side of an edge
+ALWAYS = 0.62  # above this height an edge is always looked at
+SIDE_S = 0.008  # on each side of an edge
 LEAST_EDGE = 0.7  # of the contrast of the edge's upper part, where it is followed further down
 WALLS_CM_S = 18.0  # the band of moving walls hides edges below
 LENGTHS_S = {"fall of E": (0.07, 0.45), "rise of A": (0.03, 0.14), "fall of A": (0.04, 0.18)}
+# A straight edge begins beside the peak, by these parts of its length: below 0, the peak was found late.
+ROUNDINGS = {"fall of E": (-0.05, 0.28), "rise of A": (0.0, 0.28), "fall of A": (0.0, 0.28)}
 SHARED, SHARED_SPREAD, SOFTNESS = 1.0, 0.06, 0.05
 MOST_SPREAD_S = 0.012  # of a length that is given
 
@@ -65,11 +67,11 @@ def _edge_lengths_s(
 ) -> NDArray[np.float64]:
     from scipy import ndimage
 
-    lengths_s = np.arange(*LENGTHS_S[edge], STEP_S)
+    lengths_s, roundings = np.arange(*LENGTHS_S[edge], STEP_S), np.linspace(*ROUNDINGS[edge], 9)
     forward = -1 if edge.startswith("rise") else 1
     scores = np.array(
         [
-            _scores(image, peak, lengths_s, baseline_row, cm_s_per_px, forward * seconds_per_px)
+            _scores(image, peak, lengths_s, roundings, baseline_row, cm_s_per_px, forward * seconds_per_px)
             for peak in peaks
         ]
     )  # fmt: skip
@@ -91,15 +93,16 @@ def _scores(
     image: NDArray,
     peak: tuple[float, float],
     lengths_s: NDArray,
+    roundings: NDArray,
     baseline_row: float,
     cm_s_per_px: float,
     seconds_per_px: float,
 ) -> NDArray[np.float64]:
     """Return (L,) how well an edge of each length from the peak to the baseline fits, about 1 at best."""
     contrast = _contrast(image, peak, baseline_row, seconds_per_px)
-    rounding_s = ROUNDINGS * lengths_s[:, None]
+    rounding_s = roundings * lengths_s[:, None]
     times_s = rounding_s[..., None] + (1 - HEIGHTS) * (lengths_s[:, None] - rounding_s)[..., None]
-    columns = np.minimum(np.rint(times_s / STEP_S).astype(int), contrast.shape[1] - 1)
+    columns = np.rint(times_s / STEP_S).astype(int).clip(-EARLY, contrast.shape[1] - 1 - EARLY) + EARLY
     along = contrast[np.arange(len(HEIGHTS)), columns]
     upper = int(np.count_nonzero(HEIGHTS >= ALWAYS))
     best = max(float(along[..., :upper].mean(-1).max()), 1e-3)
@@ -113,11 +116,11 @@ def _scores(
 def _contrast(
     image: NDArray, peak: tuple[float, float], baseline_row: float, seconds_per_px: float
 ) -> NDArray[np.float64]:
-    """Return, at each height (row) and time from the peak (column), brightness just before less that just after."""
+    """Return brightness just before less that just after, at each height (row) and time (column, from EARLY before)."""
     from scipy import ndimage
 
     side = round(SIDE_S / STEP_S)
-    times_s = np.arange(-side, round(REACH_S / STEP_S) + side + 1) * STEP_S
+    times_s = np.arange(-side - EARLY, round(REACH_S / STEP_S) + side + 1) * STEP_S
     rows = baseline_row + HEIGHTS * (peak[1] - baseline_row)
     grid = np.broadcast_arrays(rows[:, None], (peak[0] + times_s / seconds_per_px)[None])
     around = ndimage.map_coordinates(image, grid, order=1, mode="nearest")

@@ -18,7 +18,7 @@ def named(tops, seconds_per_px=SECONDS, threshold=0.3):
     return "".join(names)
 
 
-BEATS = [(10, 0.9, 0.1), (35, 0.1, 0.9), (90, 0.9, 0.1), (115, 0.1, 0.9), (170, 0.9, 0.1), (195, 0.1, 0.9)]
+BEATS = [(10, 0.9, 0.1), (40, 0.1, 0.9), (90, 0.9, 0.1), (120, 0.1, 0.9), (170, 0.9, 0.1), (200, 0.1, 0.9)]
 
 
 def test_clear_tops_keep_their_names():
@@ -36,7 +36,7 @@ def test_a_doubtful_name_follows_from_the_beat(top, heights):
 
 def test_systole_passes_before_the_next_e():
     # 0.2 s after a certain A there is no E; text over the trace may look like one.
-    assert named([*BEATS[:2], (55, 0.6, 0.1), *BEATS[2:]]) == "EA-EAEA"
+    assert named([*BEATS[:2], (60, 0.6, 0.1), *BEATS[2:]]) == "EA-EAEA"
 
 
 def test_fibrillation_has_e_after_e():
@@ -49,15 +49,15 @@ def test_a_top_below_the_threshold_is_no_wave():
 
 def test_the_margin_is_what_the_best_other_reading_loses():
     tops = np.array([[0.9, 0.2], [0.3, 0.7]])
-    x = np.array([[10.0, 10.0], [40.0, 40.0]])
+    x = np.array([[10.0, 10.0], [50.0, 50.0]])
     first, second = name_waves(x, tops, SECONDS, 0.25)
 
     def gain(height):
         return math.log(height / (1 - height)) - math.log(0.25 / 0.75)
 
-    # 0.3 s from E to A cost nothing. Without the E, its top is best no wave: below the threshold as an A.
+    # 0.4 s from E to A cost nothing. Without the E, its top is best no wave: below the threshold as an A.
     assert first.margin == pytest.approx(gain(0.9))
-    # Without the A, its top is best no wave: as an E it would come 0.3 s after the other, of at least 0.4.
+    # Without the A, its top is best no wave: as an E it would come 0.4 s after the other.
     assert second.margin == pytest.approx(gain(0.7))
 
 
