@@ -9,6 +9,7 @@ from .bundle import bundle_names, bundle_roots, installed_bundles_folder
 from .errors import NoDataError, NoWeightsError, OutputFolderError, StudyError
 
 Options = argparse.Namespace
+_MANY = 10_000  # jobs given to a scheduler at once: all
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,7 +62,7 @@ def _verb(
 
 def _simulate(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     def run(options: Options) -> int:
-        from .commands.demo import simulate
+        from .commands.simulate import simulate
 
         return simulate(options.bundles[0], options.directory, options.settings)
 
@@ -78,7 +79,7 @@ def _simulate(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
 
 def _demo(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     def run(options: Options) -> int:
-        from .commands.demo import demo
+        from .commands.study import demo
 
         return demo(options.bundles, options.output)
 
@@ -103,7 +104,7 @@ def _weights(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
         run,
         "weights",
         "make the weights that a bundle ships again",
-        "Simulate, train, evaluate by the bundle's weights.json; the weights go to OUTPUT/BUNDLE/models.",
+        "Run the study weights.json of a bundle; the weights go to OUTPUT/BUNDLE/weights/models.",
         1,
     )
     parser.add_argument("--output", type=Path, required=True, help="folder to write to")
@@ -112,14 +113,28 @@ def _weights(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> No
 
 def _study(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     def run(options: Options) -> int:
-        from .commands.demo import pairs
+        from .commands.executors import Cluster
+        from .commands.simulate import pairs, typed
         from .commands.study import study
         from .commands.study_plan import Limits
 
         inputs = dict(text.partition("=")[::2] for text in options.input)
         limits = Limits(options.arms, options.folds, options.seeds, options.max_epochs, pairs(options.settings), inputs)
-        workers = max(1, options.workers)
-        return study(options.bundles[0], options.name, options.output, options.dataset_dir, limits, workers)
+        cluster, workers = None, options.workers or 1
+        if options.cluster:
+            named = (text.partition("=")[::2] for text in options.cluster_option)
+            asked = {name: typed(value) for name, value in named}
+            if options.partition:
+                asked["slurm_partition"] = options.partition
+            cluster, workers = (
+                Cluster(options.cluster, asked),
+                options.workers or (_MANY if options.cluster == "slurm" else 1),
+            )
+        elif options.partition or options.cluster_option:
+            raise _UsageError("--partition and --cluster_option need --cluster")
+        return study(
+            options.bundles[0], options.name, options.output, options.dataset_dir, limits, max(1, workers), cluster
+        ).status
 
     parser = _verb(
         verbs,
@@ -137,9 +152,18 @@ def _study(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser.add_argument("--folds", nargs="+", type=int, default=[], help="folds to run, from 0 (default: all)")
     parser.add_argument("--seeds", nargs="+", type=int, default=[], help="seeds to run (default: the study's)")
     parser.add_argument("--max_epochs", type=int, help="upper limit of the epochs of every training")
-    parser.add_argument("--workers", type=int, default=1, help="processes side by side (default: 1)")
+    parser.add_argument("--workers", type=int, help="jobs side by side (default: 1; on slurm all that can run)")
     parser.add_argument(
         "--input", action="append", default=[], metavar="NAME=PATH", help="a file that the study asks for"
+    )
+    parser.add_argument("--cluster", choices=("slurm", "local"), help="run each job on a cluster, through submitit")
+    parser.add_argument("--partition", help="of Slurm")
+    parser.add_argument(
+        "--cluster_option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="a parameter of submitit, such as gpus_per_node=1 or timeout_min=600; may be repeated",
     )
 
 
@@ -168,9 +192,11 @@ def _label(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         try:
             known = bundle_roots(folder)
             origins = tuple(checked_origin(origin) for origin in options.allow_origin)
-            settings = ServerSettings(options.writable, origins, *limits)
             archive = is_archive(options.studies)
             studies = checked_archive(options.studies) if archive else Path(options.studies)
+            if options.viewer and not archive:
+                raise ValueError("--viewer: OHIF shows the series of an archive; --studies must be its address")
+            settings = ServerSettings(options.writable, origins, *limits, str(studies) if options.viewer else "")
         except (FileNotFoundError, ValueError) as error:
             raise _UsageError(error) from error
         models = [name for name in options.models.split(",") if name]
@@ -191,6 +217,7 @@ def _label(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--state", type=Path, help="folder for weights and logs (default: STUDIES_label_server)")
     parser.add_argument("--writable", action="store_true", help="let clients add studies and save labels")
+    parser.add_argument("--viewer", action="store_true", help="also show the archive in OHIF, in the browser")
     parser.add_argument(
         "--allow-origin",
         action="append",

@@ -12,7 +12,7 @@ from ..data.dicom_volume import read_dicom_geometry, series_files
 from ..data.failures import FailureLog
 from ..evaluation import dicom_report as dicom
 from ..evaluation.case_results import CaseResults
-from ..evaluation.dicom_images import Segment
+from ..evaluation.dicom_images import LESION, Segment
 from ..evaluation.familiarity import FamiliarityCheck
 from ..evaluation.rows import Row
 from .figures import draw_lesion_montage
@@ -22,7 +22,6 @@ from .volumes import read_volume, voxel_spacing_mm, write_on_grid
 COLUMNS = ("case", "lesion_ml", "percent_of_brain", "mask")
 MRI: dicom.Code = ("25056-3", "LN", "MRI unspecified body region")
 BRAIN: dicom.Code = ("12738006", "SCT", "Brain")
-LESION: dicom.Code = ("52988006", "SCT", "Lesion")
 VOLUME: dicom.Code = ("118565006", "SCT", "Volume")
 MILLILITRES: dicom.Code = ("ml", "UCUM", "Milliliter")
 OF_BRAIN = dicom.own_code("percent_of_brain", "Volume of the lesion as a percentage of the brain's")
@@ -90,13 +89,9 @@ class LesionResults(CaseResults):
 
     def segments(self, content: Mapping[str, Any], source: Any) -> dict[str, Segment]:
         """Return mask and probability on the frames of the ADC series."""
-        frames = read_dicom_geometry(source[0]).frames
-        single = len({frame.file for frame in frames}) == len(frames)
-        order = range(len(frames)) if single else np.argsort([frame.number for frame in frames])
-        files = [frame.file for frame in frames] if single else [frames[0].file]
-        made = {}
+        volume, made = read_dicom_geometry(source[0]), {}
         for name in ("mask", "probability"):
-            values = read_volume(self.output.folder / content[name])[0][0].T[order]
+            files, values = volume.in_files(read_volume(self.output.folder / content[name])[0][0])
             values = values > 0 if name == "mask" else np.clip(values, 0, 1)
             made[name] = Segment("lesion", LESION, BRAIN, files, values)
         return made

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -137,8 +137,9 @@ def cine_patients(dataset_dir: str | Path) -> list[CinePatient]:
     for layout, find in LAYOUTS.items() if source.is_dir() else ():
         patients = find(source)
         if patients:
-            used = [patient.root for patient in patients] + list(contour_folders(source).values())
-            unused = {path: _why_unused(path, layout) for path in _unused(source, used)}
+            used = {patient.root for patient in patients} | set(contour_folders(source).values())
+            holding = used | {parent for path in used for parent in path.parents}
+            unused = {path: _why_unused(path, layout) for path in _unused(source, used, holding)}
             for patient in patients if find is not folder_patients else ():
                 unused |= patient.unread()
             report_unused(source, unused)
@@ -150,13 +151,19 @@ def cine_patients(dataset_dir: str | Path) -> list[CinePatient]:
     )
 
 
-def _unused(folder: Path, used: list[Path]) -> Iterator[Path]:
-    """Yield the entries below `folder` that hold nothing used; those in a patient's folder belong to the patient."""
+def _unused(folder: Path, used: Set[Path], holding: Set[Path]) -> Iterator[Path]:
+    """Yield the entries below `folder` that hold nothing used; those in a patient's folder belong to the patient.
+
+    Args:
+        folder: where to look.
+        used: files and folders that are patients, or theirs.
+        holding: these, and the folders above them.
+    """
     if folder in used:
         return
     for path in [*_visible_folders(folder), *visible_files(folder, recursive=False)]:
-        if any(other.is_relative_to(path) for other in used):
-            yield from _unused(path, used) if path.is_dir() else ()
+        if path in holding:
+            yield from _unused(path, used, holding) if path.is_dir() else ()
         elif not _TABLES.fullmatch(path.name):
             yield path
 

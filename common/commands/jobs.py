@@ -1,27 +1,27 @@
-"""Jobs of a study: what one is, how it is run once and never again, and how many run side by side."""
+"""Jobs of a study: what one is, how it is run once and never again, and in which order."""
 
 import hashlib
+import json
 import logging
 import os
 import shutil
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..bundle import command_line, run_bundle
+from ..data.output import LOCK, held
 from ..files import write_json
-from .plan import call_phantom
 
-WITHOUT_TRAINING = ("evaluating", "inferring")  # run ids that leave the models as they are
+SCORING = "evaluating"
+WITHOUT_TRAINING = (SCORING, "inferring")  # run ids that leave the models as they are
 _TEXTS = {".csv", ".tsv", ".txt", ".cfg", ".json", ".xlsx"}  # read whole: an edit need not change their size
 _POLL_SECONDS = 0.05
+Outcome = float | BaseException | None
 
 
 class Job(NamedTuple):
@@ -35,6 +35,7 @@ class Job(NamedTuple):
         phantom: phantom call without its directory; None for a stage.
         root, run_id, configs, overrides: a stage, see :func:`run_bundle`; without folders for models and output.
         start: folder of models that a stage takes over; None for none.
+        title: what a person is told of it.
     """
 
     stage: str
@@ -47,6 +48,7 @@ class Job(NamedTuple):
     configs: tuple[str, ...] = ()
     overrides: Mapping[str, Any] = {}
     start: Path | None = None
+    title: str = ""
 
     @property
     def folder(self) -> Path:
@@ -73,12 +75,16 @@ class Job(NamedTuple):
         """Written last: a job with it has finished."""
         return self.folder / "job.json"
 
+    @property
+    def noted(self) -> dict[str, Any]:
+        """What the record of a finished job says: `seconds`, `cpu_seconds`, `command`."""
+        return json.loads(self.record.read_text(encoding="utf-8"))
+
 
 def run_job(job: Job) -> float:
     """Run a job with its output in its log, note that it has finished, and return the seconds it took."""
     began, used = time.perf_counter(), time.process_time()
-    job.folder.mkdir(parents=True, exist_ok=True)
-    with _logged(job.log):
+    with held(job.folder / LOCK), _logged(job.log):
         line = _simulate(job) if job.phantom is not None else _run_stage(job)
     seconds = time.perf_counter() - began
     cpu_seconds = time.process_time() - used
@@ -91,6 +97,13 @@ def _simulate(job: Job) -> str:
     shutil.rmtree(job.output, ignore_errors=True)  # of a simulation that was stopped
     call_phantom({**(job.phantom or {}), "directory": str(job.output)})
     return ""
+
+
+def call_phantom(call: Mapping[str, Any]) -> None:
+    """Make the phantom call `call`, a dictionary with `_target_` and arguments."""
+    from monai.bundle import ConfigParser
+
+    ConfigParser({"call": dict(call)}).get_parsed_content("call")
 
 
 def _run_stage(job: Job) -> str:
@@ -150,75 +163,39 @@ def _descriptors(target: int) -> Iterator[None]:
             os.close(copy)
 
 
-def run_jobs(jobs: Sequence[Job], workers: int = 1) -> Iterator[tuple[Job, float | BaseException | None]]:
+def run_jobs(
+    jobs: Sequence[Job], executor: Any, workers: int, watched: dict[str, Job]
+) -> Iterator[tuple[Job, Outcome]]:
     """Run jobs, each after those that it needs, and yield each with its seconds, or why it failed.
 
     Args:
         jobs: none of them finished; what they need is among them or has finished.
-        workers: processes side by side; one is this process.
+        executor: see `executors.py`.
+        workers: jobs submitted at once, at most.
+        watched: key -> job of those that are under way.
 
     Yields:
         The job and its seconds, its error, or None where a job that it needs has failed.
     """
     waiting, lost = {job.key: job for job in jobs}, set[str]()
-    running: dict[Future[float], Job] = {}
-    with _executor(workers) as executor:
-        while waiting or running:
-            while doomed := next((job for job in waiting.values() if lost & set(job.needs)), None):
-                lost.add(waiting.pop(doomed.key).key)
-                yield doomed, None
-            busy = {job.key for job in running.values()} | waiting.keys()
-            ready = [job for job in waiting.values() if not busy & set(job.needs)]
-            for job in ready[: workers - len(running)]:
-                running[_submitted(executor, waiting.pop(job.key))] = job
-            ended = [future for future in running if future.done()]
-            for future in ended:
-                job, error = running.pop(future), future.exception()
-                lost |= {job.key} if error else set()
-                yield job, error or future.result()
-            if not ended:
-                time.sleep(_POLL_SECONDS)
-
-
-def _submitted(executor: Executor, job: Job) -> Future[float]:
-    try:
-        return executor.submit(run_job, job)
-    except BrokenExecutor as error:  # a worker was killed, for memory perhaps: nothing more runs
-        future: Future[float] = Future()
-        future.set_exception(error)
-        return future
-
-
-def _executor(workers: int) -> Executor:
-    if workers == 1:
-        return _Here()
-    threads = max(1, (os.cpu_count() or 1) // workers)
-    arguments = (os.getpid(), threads)
-    return ProcessPoolExecutor(workers, get_context("spawn"), initializer=_start_worker, initargs=arguments)
-
-
-def _start_worker(parent: int, threads: int) -> None:
-    """Share the cores, and end when the study is killed: a worker left alone would run on beside the next study."""
-    os.environ.setdefault("OMP_NUM_THREADS", str(threads))  # read when torch is imported
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
-
-
-class _Here(Executor):
-    """Runs what is submitted at once, in this process."""
-
-    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except Exception as error:
-            future.set_exception(error)
-        return future
+    running: dict[Any, Job] = {}
+    while waiting or running:
+        while doomed := next((job for job in waiting.values() if lost & set(job.needs)), None):
+            lost.add(waiting.pop(doomed.key).key)
+            yield doomed, None
+        busy = {job.key for job in running.values()} | waiting.keys()
+        ready = [job for job in waiting.values() if not busy & set(job.needs)]
+        for job in ready[: workers - len(running)]:
+            watched[job.key] = job
+            running[executor.submit(waiting.pop(job.key))] = job
+        ended = [future for future in running if future.done()]
+        for future in ended:
+            job, error = running.pop(future), future.exception()
+            del watched[job.key]
+            lost |= {job.key} if error else set()
+            yield job, error or future.result()
+        if not ended:
+            time.sleep(_POLL_SECONDS)
 
 
 def fingerprint(value: Any) -> Any:

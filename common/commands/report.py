@@ -1,128 +1,183 @@
-"""One self-contained HTML page a demo: what was run, the scores beside their baselines, the pictures."""
+"""The report of a study: one HTML page without other files, which a person reads in two minutes."""
 
 import base64
-import csv
-import html
 import json
+import math
 import os
-from collections.abc import Mapping, Sequence
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+from html import escape
+from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-from ..files import replacing
+from ..evaluation.intervals import Interval
+from ..figure import NOTE
+from ..files import read_csv, replacing
+from .jobs import SCORING, Job
+from .study_plan import StudyPlan
+from .study_table import LEADING, Rows, meaning
 
+LIBRARIES = ("torch", "monai", "pytorch-ignite", "numpy")
+_PICTURES, _CSV_ROWS = 4, 8
 _STYLE = """
-body{font:15px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#1c2430}
-h1{font-size:1.6rem;margin-bottom:.2rem} h2{font-size:1.15rem;margin-top:2.2rem;border-bottom:1px solid #d8dee6}
-table{border-collapse:collapse;margin:.6rem 0;font-size:.86rem} td,th{padding:.2rem .7rem;text-align:left}
-tr:nth-child(even){background:#f3f5f8} th{border-bottom:2px solid #aab4c2}
-pre{background:#f3f5f8;padding:.6rem;overflow-x:auto;font-size:.78rem} img{max-width:100%;margin:.4rem 0}
-.warning{background:#fff4d6;padding:.4rem .8rem;border-left:4px solid #e0a800} .faint{color:#667}
+body{font:16px/1.5 system-ui,sans-serif;max-width:64rem;margin:0 auto;padding:1rem;color:#1c2430;background:#fff}
+h1{font-size:1.5rem;line-height:1.25;margin:.5rem 0} h2{font-size:1.15rem;margin:2rem 0 .5rem}
+h3{font-size:1rem;margin:1.2rem 0 .3rem} .faint,small,figcaption{color:#5b6675;font-size:.85rem}
+.warning{background:#fff4d6;padding:.4rem .8rem;border-left:4px solid #e0a800}
+.leading{display:flex;flex-wrap:wrap;gap:.8rem;margin:1rem 0} .leading div{flex:1 1 12rem;background:#f3f5f8;
+padding:.7rem .9rem;border-radius:.4rem} .leading b{display:block;font-size:1.7rem;line-height:1.3}
+.wide{overflow-x:auto} table{border-collapse:collapse;font-size:.9rem}
+td,th{padding:.3rem .7rem;text-align:left;vertical-align:top;border-bottom:1px solid #dde3ea}
+thead th{border-bottom:2px solid #8894a3} tbody th{position:sticky;left:0;background:#fff;font-weight:600}
+td small{display:block;white-space:nowrap} figure{margin:.6rem 0} img{max-width:100%;height:auto}
+details{margin:.5rem 0;border:1px solid #dde3ea;border-radius:.4rem;padding:.4rem .8rem} summary{cursor:pointer}
+pre{background:#f3f5f8;padding:.6rem;font-size:.78rem;white-space:pre-wrap;overflow-wrap:anywhere}
 """
-_CSV_ROWS, _PICTURES = 12, 6
 
 
-class Step(NamedTuple):
-    """One step that ran: title, shell command, output folder, seconds."""
-
-    title: str
-    command: str
-    folder: Path
-    seconds: float
-
-
-def write_report(path: str | os.PathLike[str], plan: Mapping[str, Any], steps: Sequence[Step]) -> Path:
+def write_report(path: str | os.PathLike[str], bundle: str, plan: StudyPlan, rows: Rows) -> Path:
     """Write the page and return its path.
 
     Args:
         path: file to write.
-        plan: `demo.json`, with `title` and `intro`.
-        steps: what ran; every PNG, `evaluation.csv`, `predictions.csv` and `failed.csv` of a folder is shown.
+        bundle: name of the bundle.
+        plan: the study, as far as its jobs have run.
+        rows: its figures.
     """
-    total = sum(step.seconds for step in steps)
+    content = plan.content
+    jobs = [job for job in plan.jobs() if job.record.is_file()]
+    simulated = "Simulated cases. " if plan.simulated else ""
     parts = [
-        f"<h1>{html.escape(plan['title'])}</h1>",
-        f"<p>{html.escape(plan['intro'])}</p>",
-        '<p class="warning">Simulated data. Research use only; not a medical device.</p>',
-        f'<p class="faint">{len(steps)} steps, {total:.0f} s in all.</p>',
-        "<h2>Scores</h2>",
-        _table(_evaluation_table([step.folder for step in steps])),
-        *(_section(step) for step in steps),
+        f"<h1>{escape(content['title'])}</h1><p>{escape(content['intro'])}</p>",
+        f'<p class="warning">{simulated}{escape(NOTE)}</p>',
+        _leading(content, rows),
+        "<h2>All figures</h2>",
+        _figures(content, rows),
+        f'<p class="faint">In brackets: 95 % interval; n counts what it rests on. {escape(meaning(content))}</p>',
+        *_pictures(_shown(plan)),
+        "<h2>How it was made</h2>",
+        _details("Courses of the trainings", "".join(_picture(job.output / "history.png", job.title) for job in jobs)),
+        _details(f"{len(jobs)} steps and their commands", "".join(_command(job) for job in jobs)),
+        _details("Settings", f"<pre>{escape(_settings(plan))}</pre>"),
+        f'<p class="faint">{escape(_versions(bundle, plan))}</p>',
     ]
     page = (
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(plan["title"])}</title>'
-        f"<style>{_STYLE}</style><body>{''.join(parts)}</body></html>"
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{escape(content["title"])}</title>'
+        '<meta name="viewport" content="width=device-width,initial-scale=1">'
+        f"<style>{_STYLE}</style></head><body>{''.join(parts)}</body></html>"
     )
     with replacing(path) as temporary:
         temporary.write_text(page, encoding="utf-8")
     return Path(path)
 
 
-def evaluation_lines(folders: Sequence[Path]) -> list[str]:
-    """Return the scores of all evaluations in `folders` as aligned lines of text."""
-    table = _evaluation_table(folders)
-    if len(table) < 2:
-        return []
-    widths = [max(len(row[i]) for row in table) for i in range(len(table[0]))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in table]
-
-
-def _evaluation_table(folders: Sequence[Path]) -> list[list[str]]:
-    rows = [["method", "metric", "value", "95 % interval", "cases", "published"]]
-    seen = set()
-    for folder in folders:
-        path = folder / "evaluation.json"
-        for entry in json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []:
-            interval = f"{_number(entry['low'])} to {_number(entry['high'])}"
-            published = _number(entry["published"]) if entry["published"] != "" else ""
-            row = [
-                entry["method"],
-                entry["metric"],
-                _number(entry["value"]),
-                interval,
-                str(entry["cases"]),
-                published,
-            ]
-            if tuple(row) not in seen:
-                seen.add(tuple(row))
-                rows.append(row)
-    return rows
-
-
-def _section(step: Step) -> str:
-    parts = [f"<h2>{html.escape(step.title)}</h2>"]
-    parts.append(f'<p class="faint">{step.seconds:.0f} s</p><pre>{html.escape(step.command)}</pre>')
-    for name in ("predictions.csv", "failed.csv", "history.csv"):
-        path = step.folder / name
-        if path.is_file():
-            parts.append(f"<p>{name}</p>" + _table(_csv_rows(path)))
-    pictures = sorted(step.folder.glob("*.png"))
-    parts += [_picture(path) for path in pictures[:_PICTURES]]
-    if len(pictures) > _PICTURES:
-        parts.append(
-            f'<p class="faint">{len(pictures) - _PICTURES} more pictures in {html.escape(str(step.folder))}</p>'
+def _leading(content: Mapping[str, Any], rows: Rows) -> str:
+    """Return the first figures of the first row, each beside the same of the row after it, or the paper's."""
+    scored = [(name, row) for name, row in rows.items() if any(row.values())]
+    cards = []
+    for heading in list(content["metrics"])[:LEADING]:
+        known = [(name, figure) for name, row in scored if (figure := row.get(heading))]
+        if not known:
+            continue
+        name, figure = known[0]
+        beside = [f"{escape(other)}: {_number(value.value)}" for other, value in known[1:2]]
+        paper = content.get("published", {}).get(name, {}).get(heading)
+        beside += [f"paper: {_number(paper)}"] if paper is not None else []
+        cards.append(
+            f"<div>{escape(heading)}, {escape(name)}<b>{_number(figure.value)}</b>{_interval(figure)}"
+            f"<small>{'<br>'.join(['', *beside])}</small></div>"
         )
-    return "".join(parts)
+    return f'<div class="leading">{"".join(cards)}</div>' if cards else "<p>No step has been scored yet.</p>"
 
 
-def _csv_rows(path: Path) -> list[list[str]]:
-    with path.open(newline="", encoding="utf-8") as stream:
-        rows = list(csv.reader(stream))
-    shown = rows if len(rows) <= _CSV_ROWS + 1 else [rows[0], *rows[1:5], ["..."] * len(rows[0]), *rows[-4:]]
-    return [[_number(cell) for cell in row] for row in shown]
+def _figures(content: Mapping[str, Any], rows: Rows) -> str:
+    """Return the table with a row for each metric and a column for each arm."""
+    published = content.get("published", {})
+    head = "".join(f"<th>{escape(name)}</th>" for name in rows)
+    lines = []
+    for heading in content["metrics"]:
+        cells = [_cell(row.get(heading), published.get(name, {}).get(heading)) for name, row in rows.items()]
+        if any(cells):
+            shown = "".join(f"<td>{cell}</td>" for cell in cells)
+            lines.append(f'<tr><th scope="row">{escape(heading)}</th>{shown}</tr>')
+    return (
+        f'<div class="wide"><table><thead><tr><th></th>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
+    )
 
 
-def _table(rows: Sequence[Sequence[str]]) -> str:
-    if len(rows) < 2:
-        return '<p class="faint">nothing to show</p>'
-    head = "".join(f"<th>{html.escape(cell)}</th>" for cell in rows[0])
-    body = "".join("<tr>" + "".join(f"<td>{html.escape(cell)}</td>" for cell in row) + "</tr>" for row in rows[1:])
-    return f"<table><tr>{head}</tr>{body}</table>"
+def _cell(figure: Interval | None, paper: Any) -> str:
+    own = f"{_number(figure.value)}{_interval(figure)}" if figure else ""
+    return own + (f"<small>paper {_number(paper)}</small>" if paper is not None else "")
 
 
-def _picture(path: Path) -> str:
-    content = base64.b64encode(path.read_bytes()).decode()
-    return f'<figure><img alt="{html.escape(path.stem)}" src="data:image/png;base64,{content}"></figure>'
+def _interval(figure: Interval) -> str:
+    ends = f"[{_number(figure.low)} to {_number(figure.high)}] " if math.isfinite(figure.low) else ""
+    return f"<small>{ends}n {figure.cases}</small>"
+
+
+def _shown(plan: StudyPlan) -> list[Job]:
+    """Return the jobs whose pictures are shown: what inferred, and the first that was scored."""
+    jobs = [job for job in plan.jobs() if job.record.is_file()]
+    scored = [job for job in jobs if job.run_id == SCORING]
+    return [job for job in jobs if job.run_id == "inferring" or job in scored[:1]]
+
+
+def _pictures(jobs: Sequence[Job]) -> Iterator[str]:
+    for job in jobs:
+        pictures = sorted(job.output.glob("*.png"))
+        more = f"<p class=faint>{len(pictures) - _PICTURES} more in {escape(str(job.output))}</p>"
+        yield f"<h2>{escape(job.title)}</h2>"
+        yield "".join(_csv(job.output / name) for name in ("failed.csv", "predictions.csv"))
+        yield "".join(_picture(path, path.stem) for path in pictures[:_PICTURES])
+        yield more if len(pictures) > _PICTURES else ""
+
+
+def _picture(path: Path, caption: str) -> str:
+    if not path.is_file():
+        return ""
+    image = base64.b64encode(path.read_bytes()).decode()
+    caption = escape(caption)
+    return (
+        f'<figure><img alt="{caption}" src="data:image/png;base64,{image}"><figcaption>{caption}</figcaption></figure>'
+    )
+
+
+def _csv(path: Path) -> str:
+    """Return a table of cases, folded away; of a long one the first rows."""
+    rows = read_csv(path) if path.is_file() else []
+    if not rows:
+        return ""
+    head = "".join(f"<th>{escape(name)}</th>" for name in rows[0])
+    lines = ["".join(f"<td>{escape(_number(cell))}</td>" for cell in row.values()) for row in rows[:_CSV_ROWS]]
+    body = "".join(f"<tr>{line}</tr>" for line in lines)
+    count = f"{path.name}, {min(len(rows), _CSV_ROWS)} of {len(rows)} rows"
+    return _details(
+        count, f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    )
+
+
+def _command(job: Job) -> str:
+    noted = job.noted
+    line = f"<pre>{escape(noted['command'])}</pre>" if noted["command"] else ""
+    return f"<h3>{escape(job.title)} <small>{noted['seconds']:.0f} s</small></h3>{line}"
+
+
+def _details(summary: str, content: str) -> str:
+    return f"<details><summary>{escape(summary)}</summary>{content}</details>" if content else ""
+
+
+def _settings(plan: StudyPlan) -> str:
+    names = ("settings", "seeds", "folds", "data")
+    own = {name: plan.content[name] for name in names if plan.content.get(name)}
+    limits = {name: value for name, value in vars(plan.limits).items() if value}
+    return json.dumps({**own, **limits, "dataset_dir": plan.values.get("data", "")}, indent=1, ensure_ascii=False)
+
+
+def _versions(bundle: str, plan: StudyPlan) -> str:
+    metadata = json.loads((plan.root / "configs" / "metadata.json").read_text(encoding="utf-8"))
+    libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
+    return f"{bundle} {metadata['version']}, study {plan.name}, python {platform.python_version()}, {libraries}."
 
 
 def _number(value: Any) -> str:
@@ -131,4 +186,5 @@ def _number(value: Any) -> str:
         number = float(value)
     except (TypeError, ValueError):
         return "" if value is None else str(value)
-    return str(value) if number == int(number) and abs(number) < 1e9 and "." not in str(value) else f"{number:.4g}"
+    whole = number == number // 1 and abs(number) < 1e9 and "." not in str(value)
+    return str(value) if whole else f"{number:.4g}"

@@ -1,22 +1,46 @@
 """`python -m common study B NAME`: a table of the paper, each job once, however often the study is stopped."""
 
-import json
+import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..data.output import LOCK, held
+from ..evaluation.evaluation import MODEL
+from ..evaluation.table import read_evaluation
 from ..files import write_csv
-from .jobs import Job, run_jobs
-from .plan import say
+from .executors import Cluster, executor_of
+from .jobs import SCORING, Job, run_jobs
+from .report import write_report
 from .study_plan import Limits, StudyPlan
-from .study_table import write_table
+from .study_table import Rows, lines_of, study_rows, write_table
+from .terminal import progress, say
+
+_CAUSE = re.compile(r"^[\w.]*(?:Error|Exception|Interrupt)\w*: (.+)$", re.MULTILINE)
+_STATE = re.compile(r"has not produced any output \(state: (.+)\)")  # as submitit says it
 
 
-def study(bundle: str, name: str, output: Path, dataset_dir: Path | None, limits: Limits, workers: int = 1) -> int:
-    """Run what is missing of a study, write its tables to `output/BUNDLE/NAME`, and return the exit status.
+class Outcome(NamedTuple):
+    """What a study ended with: its plan, folder and rows, and the exit status."""
+
+    plan: StudyPlan
+    folder: Path
+    rows: Rows
+    status: int
+
+
+def study(
+    bundle: str,
+    name: str,
+    output: Path,
+    dataset_dir: Path | None = None,
+    limits: Limits | None = None,
+    workers: int = 1,
+    cluster: Cluster | None = None,
+) -> Outcome:
+    """Run what is missing of a study and write its tables and its report to `output/BUNDLE/NAME`.
 
     Args:
         bundle: name of the bundle.
@@ -24,40 +48,64 @@ def study(bundle: str, name: str, output: Path, dataset_dir: Path | None, limits
         output: folder of all studies; `output/BUNDLE/jobs` is shared by those of one bundle.
         dataset_dir: folder of the cases; None where the study simulates them.
         limits: what is left out of the study and set in it.
-        workers: processes side by side.
+        workers: jobs side by side.
+        cluster: where they run; None for this machine.
     """
     work = (output / bundle).resolve()
     with held(work / LOCK):
-        plan = StudyPlan(bundle, name, work / "jobs", dataset_dir, limits)
+        plan = StudyPlan(bundle, name, work / "jobs", dataset_dir, limits or Limits())
         say(f"\n== {bundle}, {name}: {plan.content['title']}\n   {plan.content['intro']}")
         for arm, needs in plan.left_out().items():
             say(f"   {arm}: left out, needs {' and '.join(needs)}")
-        failed = _run(plan, workers)
-        write_csv(work / name / "jobs.csv", list(_job_rows(plan)))
-        say("\n" + write_table(work / name, plan.content, plan.runs))
-        say(f"table, cases and jobs: {work / name}")
+        failed = _run(plan, workers, cluster)
+        folder = work / name
+        write_csv(folder / "jobs.csv", list(_job_rows(plan)))
+        rows = study_rows(folder, plan.content, plan.runs)
+        write_table(folder, plan.content, plan.runs, rows)
+        report = write_report(folder / "report.html", bundle, plan, rows)
+    say("\n".join(["", *(f"   {line}" for line in lines_of(plan.content, rows)), f"   report: {report}"]))
     if failed:
         say(f"{len(failed)} of {len(plan.jobs())} jobs did not finish; the same command tries them again")
-    return int(bool(failed))
+    return Outcome(plan, folder, rows, int(bool(failed)))
 
 
-def _run(plan: StudyPlan, workers: int) -> list[Job]:
+def demo(bundles: Sequence[str], output: Path) -> int:
+    """Run the demo of each bundle and return the exit status."""
+    return max(study(bundle, "demo", output).status for bundle in bundles)
+
+
+def _run(plan: StudyPlan, workers: int, cluster: Cluster | None) -> list[Job]:
     """Run what has not finished, one line a job, and return what failed."""
     jobs = plan.jobs()
     missing = [job for job in jobs if not job.record.is_file()]
     kinds = ", ".join(f"{count} {stage}" for stage, count in Counter(job.stage for job in missing).items())
     say(f"   {len(jobs)} jobs, {len(jobs) - len(missing)} done already{f'; to do: {kinds}' if kinds else ''}")
     failed: list[Job] = []
-    for ended, (job, outcome) in enumerate(run_jobs(missing, workers), len(jobs) - len(missing) + 1):
-        line = f"[{ended:{len(str(len(jobs)))}}/{len(jobs)}] {_label(plan, job)}"
-        if isinstance(outcome, float):
-            left = seconds_left(jobs) / workers
-            say(f"{line}: {outcome:.0f} s{f', about {in_words(left)} to go' if ended < len(jobs) else ''}")
-            continue
-        failed.append(job)
-        why = f"FAILED, {reason(outcome)}; see {job.log}" if outcome else "left out, because what it needs failed"
-        say(f"{line}: {why}")
+    watched: dict[str, Job] = {}
+    with executor_of(workers, cluster) as executor, progress(watched, lambda job: _label(plan, job)):
+        ended = len(jobs) - len(missing)
+        for job, outcome in run_jobs(missing, executor, workers, watched):
+            ended += 1
+            line = f"[{ended:{len(str(len(jobs)))}}/{len(jobs)}] {_label(plan, job)}"
+            if isinstance(outcome, float):
+                left = seconds_left(jobs) / min(workers, len(missing))
+                to_go = f", about {in_words(left)} to go" if ended < len(jobs) else ""
+                say(f"{line}: {outcome:.0f} s{_score(plan, job)}{to_go}")
+                continue
+            failed.append(job)
+            why = f"FAILED, {reason(outcome)}; see {job.log}" if outcome else "left out, because what it needs failed"
+            say(f"{line}: {why}")
     return failed
+
+
+def _score(plan: StudyPlan, job: Job) -> str:
+    """Return the first figure of what a job has scored."""
+    table = read_evaluation(job.output) if job.run_id == SCORING else {}
+    for heading, metric in plan.content["metrics"].items():
+        row = table.get((MODEL, metric))
+        if row and row["value"] is not None:
+            return f", {heading} {row['value']:.4g}"
+    return ""
 
 
 def seconds_left(jobs: list[Job]) -> float:
@@ -65,24 +113,25 @@ def seconds_left(jobs: list[Job]) -> float:
     took = defaultdict(list)
     for job in jobs:
         if job.record.is_file():
-            took[job.stage].append(_seconds(job))
+            took[job.stage].append(float(job.noted["seconds"]))
     usual = fmean(seconds for some in took.values() for seconds in some)
     missing = [job.stage for job in jobs if not job.record.is_file()]
     return sum(fmean(took[stage]) if stage in took else usual for stage in missing)
 
 
-def _seconds(job: Job) -> float:
-    return float(json.loads(job.record.read_text(encoding="utf-8"))["seconds"])
-
-
 def _label(plan: StudyPlan, job: Job) -> str:
-    """Return stage, arm, fold and seed of a job; of several arms that share it the first, and how many more."""
+    """Return title, arm, fold and seed of a job; the arm where another one has a job of its own for this stage."""
     users = [run for run in plan.runs if job in run.jobs]
     if not users:
-        return job.stage
-    first, more = users[0], len({run.arm for run in users}) - 1
+        return job.title
+    first = users[0]
+    alike = {
+        other.key for run in plan.runs for other in run.jobs if other.stage == job.stage and run[1:3] == first[1:3]
+    }
+    arm = f", {first.arm}" if len(alike) > 1 else ""
     fold = "" if first.fold is None else f", fold {first.fold}"
-    return f"{job.stage}, {first.arm}{f' and {more} more' if more else ''}{fold}, seed {first.seed}"
+    seed = f", seed {first.seed}" if len(plan.content["seeds"]) > 1 or plan.content.get("folds") else ""
+    return f"{job.title}{arm}{fold}{seed}"
 
 
 def _job_rows(plan: StudyPlan) -> Iterator[dict[str, Any]]:
@@ -96,7 +145,7 @@ def _job_rows(plan: StudyPlan) -> Iterator[dict[str, Any]]:
                 "seed": run.seed,
                 "stage": job.stage,
                 "finished": done,
-                "seconds": _seconds(job) if done else "",
+                "seconds": job.noted["seconds"] if done else "",
                 "folder": job.folder.name,
             }
 
@@ -110,10 +159,13 @@ def in_words(seconds: float) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """Return the first line of the first cause of an error."""
+    """Return the first line of the first cause of an error; a cluster's has the text of a traceback."""
     while (cause := error.__cause__ or error.__context__) is not None and not _is_remote(cause):
         error = cause
-    return str(error).strip().split("\n")[0] or type(error).__name__
+    causes = _CAUSE.findall(str(error))
+    if state := _STATE.search(str(error)):
+        return f"the scheduler ended it: {state[1]}"
+    return causes[0] if causes else str(error).strip().split("\n")[0] or type(error).__name__
 
 
 def _is_remote(error: BaseException) -> bool:

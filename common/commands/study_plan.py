@@ -1,25 +1,4 @@
-"""What a study asks for: `studies/NAME.json`, limited by what was typed, as jobs for each arm, fold and seed.
-
-| name | meaning |
-|---|---|
-| `title`, `intro` | what the table shows |
-| `data` | name -> phantom call without its directory, perhaps of inputs; without it, `--dataset_dir` gives the cases |
-| `inputs` | name -> `what` it is and, where there is one, its `default`; given as `--input NAME=PATH` |
-| `settings` | overrides of every stage that has them |
-| `seeds`, `folds` | each arm is run for each; without `folds` the data have one split |
-| `average` | "folds": figures are means over the folds; else the cases of all folds are scored together |
-| `stages` | name -> `run_id`, `configs`, `overrides` |
-| `arms` | name -> `stages` in order, `settings` of those that have them, `needs` (inputs to be given), `method` |
-| `metrics` | heading -> metric in the last stage's table, or a list where they are the same |
-| `cases` | table of the cases in the last stage's output (default `cases.csv`) |
-| `differences` | true: the first arm less each other one, run by run |
-| `published` | row -> heading -> the paper's figure; rows that are no arm are shown with it alone |
-
-`{data}` (or the name of another data set or input) in a string stands for its path, and in the default of an input
-`{bundle}` for the bundle's folder.
-An arm's `method` is the row of the evaluation's table that it shows, such as a baseline's; `model` is the default.
-Every stage has a folder of its own and takes over the models of the stage before it.
-"""
+"""What is run of a study: its file, limited by what was typed, as jobs for each arm, fold and seed."""
 
 import difflib
 import hashlib
@@ -34,11 +13,11 @@ from typing import Any, NamedTuple
 from ..errors import NoDataError, StudyError
 from ..evaluation.evaluation import MODEL
 from .carried_package import carried_sources
-from .jobs import WITHOUT_TRAINING, Job, fingerprint
-from .plan import read_plan, shown_root
+from .jobs import SCORING, WITHOUT_TRAINING, Job, fingerprint
+from .study_file import read_study, shown_root
 
 Content = Mapping[str, Any]
-DATA = "data"
+DATA, BEFORE = "data", "before"
 _MANY = 30  # names; of more only those like the unknown one are shown
 _MARK = re.compile(r"\{(\w+)\}")
 
@@ -63,12 +42,18 @@ class Limits:
 
 
 class Run(NamedTuple):
-    """One arm, fold (None without folds) and seed with its jobs in order; the last one evaluates."""
+    """One arm, fold (None without folds) and seed with its jobs in order."""
 
     arm: str
     fold: int | None
     seed: int
     jobs: tuple[Job, ...]
+
+    @property
+    def scored(self) -> Job | None:
+        """The job whose table has the figures of this run; None where nothing is scored, or not yet."""
+        last = next((job for job in reversed(self.jobs) if job.run_id == SCORING), None)
+        return last if last and last.record.is_file() else None
 
 
 class StudyPlan:
@@ -88,7 +73,7 @@ class StudyPlan:
 
     def __init__(self, bundle: str, name: str, jobs: Path, dataset_dir: Path | None, limits: Limits) -> None:
         self.root, self.name, self.folder = shown_root(bundle), name, jobs
-        self.content = _read(bundle, name)
+        self.content = read_study(bundle, name)
         self.limits = limits
         self.configs = {p.name: p.read_text(encoding="utf-8") for p in sorted((self.root / "configs").glob("*.json"))}
         self.code = _hash(carried_sources("".join(self.configs.values())))
@@ -103,20 +88,27 @@ class StudyPlan:
 
     def jobs(self) -> list[Job]:
         """Return every job once, those that others need first."""
-        needed = {job.key: job for run in self.runs for job in run.jobs}
-        wanted = {key for job in needed.values() for key in job.needs}
-        data = {job.key: job for job in self.simulated.values() if job.key in wanted}
-        return list((data | needed).values())
+        data = {job.key: job for job in self.simulated.values()}
+        result: dict[str, Job] = {}
+        for job in (job for run in self.runs for job in run.jobs):
+            result |= {key: data[key] for key in job.needs if key in data}
+            result[job.key] = job
+        return list(result.values())
 
     def left_out(self) -> dict[str, list[str]]:
-        """Return arms that lack an input, with what it is."""
+        """Return arms that lack an input or the bundle's weights, with what it is."""
         inputs = self.content.get("inputs", {})
         result = {}
         for arm, spec in self._all():
             missing = [name for name in spec.get("needs", []) if name not in self.limits.inputs]
             if missing:
                 result[arm] = [f"--input {name}=PATH ({inputs[name]['what']})" for name in missing]
+            elif self._is_shipped(spec) and not (self.root / "models" / "model.pt").is_file():
+                result[arm] = [f"{self.root / 'models' / 'model.pt'}, which is not there"]
         return result
+
+    def _is_shipped(self, arm: Content) -> bool:
+        return any(self.content["stages"][stage].get("shipped") for stage in arm["stages"])
 
     def _all(self) -> list[tuple[str, Content]]:
         names = self.limits.arms or list(self.content["arms"])
@@ -138,7 +130,7 @@ class StudyPlan:
             raise StudyError(f"{self.name}: expected {what}, found none; add --input {name}=PATH")
         prints = {name: fingerprint(self.inputs[name]) for name in asked}
         key = _hash({"call": dict(call), "code": self.code} | ({"inputs": prints} if prints else {}))
-        return Job(f"simulate {title}", key, self.folder, phantom=_filled(call, self.inputs))
+        return Job(f"simulate {title}", key, self.folder, phantom=_filled(call, self.inputs), title=f"simulate {title}")
 
     def _inputs(self) -> dict[str, Any]:
         known = self.content.get("inputs", {})
@@ -172,11 +164,14 @@ class StudyPlan:
         for seed, fold, arm in product(self.limits.seeds or seeds, self.limits.folds or folds, self.arms):
             jobs: list[Job] = []
             for stage in self.arms[arm]["stages"]:
-                jobs.append(self._job(stage, self.arms[arm], fold, seed, jobs[-1] if jobs else None))
+                before = next((job for job in reversed(jobs) if job.run_id not in WITHOUT_TRAINING), None)
+                jobs.append(self._job(stage, self.arms[arm], fold, seed, before))
             yield Run(arm, fold, seed, tuple(jobs))
 
     def _job(self, stage: str, arm: Content, fold: int | None, seed: int, before: Job | None) -> Job:
         spec = self.content["stages"][stage]
+        shipped = self.root.resolve() / "models" if spec.get("shipped") else None
+        start = before.models if before else shipped
         overrides = self._overrides(spec, arm, fold, seed)
         marks = sorted(set(_MARK.findall(json.dumps(overrides))) & self.values.keys())
         determined_by = {
@@ -185,7 +180,7 @@ class StudyPlan:
             "run_id": spec["run_id"],
             "overrides": {key: fingerprint(value) for key, value in overrides.items()},
             "inputs": {mark: self.prints[mark] for mark in marks},
-            "before": before.key if before else None,
+            "before": before.key if before else fingerprint(str(shipped)),
         }
         needs = [self.simulated[mark].key for mark in marks if mark in self.simulated]
         return Job(
@@ -196,13 +191,16 @@ class StudyPlan:
             root=self.root,
             run_id=spec["run_id"],
             configs=tuple(spec["configs"]),
-            overrides={key: _filled(value, self.values) for key, value in overrides.items()},
-            start=before.models if before else None,
+            overrides={key: _filled(value, {**self.values, BEFORE: start}) for key, value in overrides.items()},
+            start=start,
+            title=spec.get("title", stage),
         )
 
     def _overrides(self, spec: Content, arm: Content, fold: int | None, seed: int) -> dict[str, Any]:
         names, own = self._names(spec), spec.get("overrides", {})
         layers = [self.content.get("settings", {}), own, arm.get("settings", {}), self.limits.settings]
+        if spec.get("shipped"):
+            layers = [own]
         layers += [{"seed": seed, "method": MODEL}, {} if fold is None else {"fold": fold}]
         if spec["run_id"] not in WITHOUT_TRAINING:
             layers.append({"resume": "auto"})
@@ -226,20 +224,6 @@ class StudyPlan:
         used = {stage for arm in self.arms.values() for stage in arm["stages"]}
         names = {name for stage in used for name in self._names(self.content["stages"][stage])}
         _check("settings", [key.split("#")[0] for key in self.limits.settings], names)
-
-
-def study_names(bundle: str) -> list[str]:
-    """Return the names of a bundle's studies, sorted."""
-    paths = sorted((shown_root(bundle) / "studies").glob("*.json"))
-    return [path.stem for path in paths if "arms" in json.loads(path.read_text(encoding="utf-8"))]
-
-
-def _read(bundle: str, name: str) -> dict[str, Any]:
-    if name not in study_names(bundle):
-        raise StudyError(f"{bundle}: expected a study among {', '.join(study_names(bundle))}, found {name}")
-    content = read_plan(bundle, name)
-    metrics = content["metrics"]
-    return {**content, "metrics": metrics if isinstance(metrics, dict) else {metric: metric for metric in metrics}}
 
 
 def _check(what: str, found: Any, known: Any) -> None:

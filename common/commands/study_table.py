@@ -12,47 +12,78 @@ from ..evaluation.evaluation import MODEL
 from ..evaluation.intervals import Interval, seed_interval
 from ..evaluation.table import read_evaluation
 from ..files import read_csv, replacing, write_csv
-from .jobs import Job
+from .jobs import SCORING, Job
 from .study_plan import Run
 
 Content = Mapping[str, Any]
+Rows = dict[str, Mapping[str, Interval | None]]  # arm -> heading -> figure
 Figures = dict[str, dict[Any, Interval]]  # heading -> run -> figure
+LEADING = 3  # headings that are shown first
 _TEXT = ("case", "slice", "filename")  # columns that stay as they are, though a case may be called 101
 
 
-def write_table(folder: Path, content: Content, runs: Sequence[Run]) -> str:
-    """Write `table.md`, `table.csv` and `cases.csv` of the runs that have finished, and return the first.
+def study_rows(folder: Path, content: Content, runs: Sequence[Run]) -> Rows:
+    """Return arm -> heading -> figure of the runs that have been scored, with differences and published rows.
 
     Args:
-        folder: where to write; evaluations of several folds together go to `folds` in it.
+        folder: evaluations of several folds together go to `folds` in it.
         content: the study.
         runs: those of the arms that were to run.
     """
-    finished = [run for run in runs if run.jobs[-1].record.is_file()]
-    write_csv(folder / "cases.csv", list(_cases(content, finished)))
-    figures = {arm: _figures(folder, content, finished, arm) for arm in dict.fromkeys(run.arm for run in runs)}
-    rows = {
+    scored = [run for run in runs if run.scored]
+    ends = {run.arm for run in runs if any(job.run_id == SCORING for job in run.jobs)}
+    figures = {
+        arm: _figures(folder, content, scored, arm) for arm in dict.fromkeys(run.arm for run in runs if run.arm in ends)
+    }
+    rows: Rows = {
         arm: {name: _summary(list(by_run.values())) for name, by_run in own.items()} for arm, own in figures.items()
     }
     if content.get("differences"):
         first, *others = figures
         rows |= {f"{first} - {other}": _differences(figures[first], figures[other]) for other in others}
+    return rows | {row: {} for row in content.get("published", {}) if row not in rows and row not in content["arms"]}
+
+
+def write_table(folder: Path, content: Content, runs: Sequence[Run], rows: Rows) -> None:
+    """Write `table.md`, `table.csv` and `cases.csv`.
+
+    Args:
+        folder: where to write.
+        content: the study.
+        runs: those of the arms that were to run.
+        rows: from :func:`study_rows`.
+    """
     published = content.get("published", {})
-    rows |= {row: {} for row in published if row not in rows and row not in content["arms"]}
+    write_csv(folder / "cases.csv", list(_cases(content, [run for run in runs if run.scored])))
     write_csv(folder / "table.csv", [_csv_row(name, row, published, content) for name, row in rows.items()])
-    text = _markdown(content, rows, published)
     with replacing(folder / "table.md") as temporary:
-        temporary.write_text(text, encoding="utf-8")
-    return text
+        temporary.write_text(_markdown(content, rows, published), encoding="utf-8")
+
+
+def lines_of(content: Content, rows: Rows) -> list[str]:
+    """Return the leading figures of the rows as aligned lines of text."""
+    headings = list(content["metrics"])[:LEADING]
+    table = [
+        ["", *headings],
+        *([name, *(cell_of(row.get(heading)) for heading in headings)] for name, row in rows.items()),
+    ]
+    widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in table]
 
 
 def _cases(content: Content, runs: Sequence[Run]) -> Iterator[dict[str, Any]]:
     for run in runs:
         method = content["arms"][run.arm].get("method", MODEL)
-        for row in read_csv(run.jobs[-1].output / content.get("cases", "cases.csv")):
+        for row in read_csv(_scored(run).output / content.get("cases", "cases.csv")):
             if row.get("method", MODEL) == method:  # a table without methods has the model's cases
                 fold = {} if run.fold is None else {"fold": run.fold}
                 yield {"arm": run.arm, "seed": run.seed, **fold, **row}
+
+
+def _scored(run: Run) -> Job:
+    if run.scored is None:
+        raise ValueError(f"{run.arm}: expected a run that has been scored, found one that was not")
+    return run.scored
 
 
 def _figures(folder: Path, content: Content, runs: Sequence[Run], arm: str) -> Figures:
@@ -60,7 +91,7 @@ def _figures(folder: Path, content: Content, runs: Sequence[Run], arm: str) -> F
     method = content["arms"][arm].get("method", MODEL)
     own = [run for run in runs if run.arm == arm]
     if content.get("average") == "folds":
-        tables = {(run.seed, run.fold): read_evaluation(run.jobs[-1].output) for run in own}
+        tables = {(run.seed, run.fold): read_evaluation(_scored(run).output) for run in own}
     else:
         tables = {
             (seed, None): _of_folds(folder / "folds", list(group)) for seed, group in groupby(own, lambda run: run.seed)
@@ -77,7 +108,7 @@ def _figures(folder: Path, content: Content, runs: Sequence[Run], arm: str) -> F
 
 def _of_folds(folder: Path, runs: Sequence[Run]) -> dict[tuple[str, str], dict[str, Any]]:
     """Return the evaluation's table of the cases of all folds of one seed together."""
-    jobs = [run.jobs[-1] for run in runs]
+    jobs = [_scored(run) for run in runs]
     if len(jobs) == 1:
         return read_evaluation(jobs[0].output)
     together = folder / f"{runs[0].arm}_{runs[0].seed}".replace(" ", "_").replace("/", "_")
@@ -135,12 +166,9 @@ def _csv_row(name: str, row: Mapping[str, Interval | None], published: Content, 
     return cells
 
 
-def _rounded(value: float) -> float | str:
-    return round(value, 6) if np.isfinite(value) else ""
-
-
-def _markdown(content: Content, rows: Mapping[str, Mapping[str, Interval | None]], published: Content) -> str:
-    headings = [cell for heading in content["metrics"] for cell in (heading, "published")]
+def _markdown(content: Content, rows: Rows, published: Content) -> str:
+    beside = {heading: ["published"] for figures in published.values() for heading in figures}
+    headings = [cell for heading in content["metrics"] for cell in (heading, *beside.get(heading, []))]
     lines = [
         f"# {content['title']}",
         "",
@@ -152,19 +180,22 @@ def _markdown(content: Content, rows: Mapping[str, Mapping[str, Interval | None]
     for name, row in rows.items():
         cells = [name]
         for heading in content["metrics"]:
-            cells += [_cell(row.get(heading)), f"{published.get(name, {}).get(heading, '')}"]
+            paper = [f"{published.get(name, {}).get(heading, '')}" for _ in beside.get(heading, [])]
+            cells += [cell_of(row.get(heading)), *paper]
         lines.append(_line(cells))
-    lines += ["", "In brackets: 95 % interval and what it counts. " + _meaning(content), "Research use only.", ""]
+    lines += ["", "In brackets: 95 % interval and what it counts. " + meaning(content), "Research use only.", ""]
     return "\n".join(lines)
 
 
-def _meaning(content: Content) -> str:
+def meaning(content: Content) -> str:
+    """Return what the figures and intervals are."""
     if content.get("average") == "folds":
         return "Means over folds and seeds, Student's t over these; of one run alone, bootstrap over its cases."
     return "Of one seed, bootstrap over its cases; of several, their mean, Student's t over seeds."
 
 
-def _cell(figure: Interval | None) -> str:
+def cell_of(figure: Interval | None) -> str:
+    """Return a figure with its interval and what it counts in brackets."""
     if figure is None:
         return ""
     if not np.isfinite(figure.low):

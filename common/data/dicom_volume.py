@@ -62,6 +62,16 @@ class DicomVolume(NamedTuple):
         """Columns, rows and slices."""
         return *self.frames[0].size, len(self.frames)
 
+    def in_files(self, voxels: NDArray[Any]) -> tuple[list[Path], NDArray[Any]]:
+        """Return the files of the slices, and values (columns, rows, slices) as frames (N, rows, columns) beside them.
+
+        There is a file for each frame, or one file, whose frames are meant in their order.
+        """
+        files = [frame.file for frame in self.frames]
+        if len(set(files)) == len(files):
+            return files, voxels.T
+        return files[:1], voxels.T[np.argsort([frame.number for frame in self.frames])]
+
 
 def read_dicom_geometry(path: PathLike) -> DicomVolume:
     """Return the slices of a series from its headers.

@@ -1,5 +1,6 @@
-"""Results as DICOM images: a picture as secondary capture, masks and probabilities as segmentations."""
+"""Results as DICOM images: a picture as secondary capture, masks as segmentations, probabilities as parametric maps."""
 
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,9 +11,10 @@ from numpy.typing import NDArray
 from ..errors import UnusableFileError
 from ..figure import NOTE
 from .dicom_origin import MANUFACTURER, Origin, equipment
-from .dicom_report import Code
+from .dicom_report import NO_UNIT, Code
 
 MORPHOLOGICALLY_ABNORMAL: Code = ("49755003", "SCT", "Morphologically Abnormal Structure")
+LESION: Code = ("52988006", "SCT", "Lesion")
 _LONGEST_LABEL = 16  # of the value representation CS
 
 
@@ -54,7 +56,7 @@ def secondary_capture(picture: Path, headers: Sequence[Any], origin: Origin) -> 
         sop_instance_uid=origin.uid(headers, "picture"),
         instance_number=1,
         transfer_syntax_uid="1.2.840.10008.1.2.1",
-        **equipment(origin),
+        **equipment(origin, "picture"),
     )
     made.copy_patient_and_study_information(headers[0])
     for keyword in ("PatientOrientation", "Laterality"):
@@ -84,11 +86,7 @@ def segmentation(segment: Segment, headers: Sequence[Any], origin: Origin) -> An
     """
     from highdicom.seg import Segmentation
 
-    if not headers[0].get("FrameOfReferenceUID"):
-        raise UnusableFileError(
-            f"{segment.files[0]}: expected a frame of reference (0020,0052), without which a segmentation has no place "
-            "in the patient, found none; export the series from the scanner again"
-        )
+    check_placed(segment.files[0], headers)
     fractional = segment.values.dtype != bool
     word = "probability" if fractional else "mask"
     made = Segmentation(
@@ -103,11 +101,82 @@ def segmentation(segment: Segment, headers: Sequence[Any], origin: Origin) -> An
         omit_empty_frames=False,
         content_description=f"{segment.name}, {word}; research use only",
         content_label=f"{segment.name} {word}".upper().replace(" ", "_")[:_LONGEST_LABEL],
-        **equipment(origin),
+        **equipment(origin, f"{segment.name} {word}"),
     )
     made.ImageComments = NOTE
-    _derive_dimension_uids(made, origin.uid(headers, word, "dimensions"))
+    derive_dimension_uids(made, origin.uid(headers, word, "dimensions"))
     return made
+
+
+def parametric_map(segment: Segment, headers: Sequence[Any], origin: Origin) -> Any:
+    """Return probabilities as a parametric map of 32-bit numbers, exactly as they are, on the frames of the source.
+
+    Arguments and errors are those of :func:`segmentation`.
+    """
+    from highdicom.pm import ParametricMap, RealWorldValueMapping
+    from highdicom.sr import CodedConcept
+
+    check_placed(segment.files[0], headers)
+    mapping = RealWorldValueMapping(
+        lut_label="PROBABILITY",
+        lut_explanation=f"probability of {segment.name}",
+        unit=CodedConcept(*NO_UNIT),
+        value_range=(0.0, 1.0),
+        slope=1.0,
+        intercept=0.0,
+    )
+    made = ParametricMap(
+        headers,
+        np.asarray(segment.values, np.float32),
+        series_instance_uid=origin.uid(headers, "map", "series"),
+        series_number=9005,
+        sop_instance_uid=origin.uid(headers, "map"),
+        instance_number=1,
+        contains_recognizable_visual_features=False,
+        real_world_value_mappings=[mapping],
+        content_description=f"{segment.name}, probability; research use only",
+        content_label=f"{segment.name} map".upper().replace(" ", "_")[:_LONGEST_LABEL],
+        **_window(),
+        **equipment(origin, f"{segment.name} probability map"),
+    )
+    made.ImageComments = NOTE
+    made.SharedFunctionalGroupsSequence[0].FrameAnatomySequence = [_anatomy(segment)]
+    derive_dimension_uids(made, origin.uid(headers, "map", "dimensions"))
+    return made
+
+
+def _anatomy(segment: Segment) -> Any:
+    from highdicom.sr import CodedConcept
+    from pydicom.dataset import Dataset
+
+    anatomy = Dataset()
+    anatomy.FrameLaterality = "U"  # not a part of the body that there are two of
+    anatomy.AnatomicRegionSequence = [CodedConcept(*segment.site)]
+    return anatomy
+
+
+def _window() -> dict[str, Any]:
+    """Return how highdicom is told that probabilities from 0 to 1 fill the window: since 0.23 in another way."""
+    from highdicom import VOILUTTransformation
+    from highdicom.pm import ParametricMap
+
+    window: dict[str, Any] = {"window_center": 0.5, "window_width": 1.0}
+    if "voi_lut_transformations" in inspect.signature(ParametricMap).parameters:
+        return {"voi_lut_transformations": [VOILUTTransformation(**window)]}
+    return window
+
+
+def check_placed(file: Path, headers: Sequence[Any]) -> None:
+    """Check that the source has a frame of reference.
+
+    Raises:
+        UnusableFileError: if it has none.
+    """
+    if not headers[0].get("FrameOfReferenceUID"):
+        raise UnusableFileError(
+            f"{file}: expected a frame of reference (0020,0052), without which no segmentation or map has "
+            "a place in the patient, found none; export the series from the scanner again"
+        )
 
 
 def _description(segment: Segment, headers: Sequence[Any], origin: Origin) -> Any:
@@ -137,7 +206,7 @@ def _description(segment: Segment, headers: Sequence[Any], origin: Origin) -> An
     )
 
 
-def _derive_dimension_uids(made: Any, uid: str) -> None:
+def derive_dimension_uids(made: Any, uid: str) -> None:
     """Replace the UID of the dimensions, which highdicom draws by chance."""
     for item in (*made.DimensionOrganizationSequence, *made.DimensionIndexSequence):
         item.DimensionOrganizationUID = uid

@@ -94,8 +94,8 @@ def _sha256_beside(weights: Sequence[Path]) -> str:
     return hashlib.sha256("".join(sorted(sha256_of(path) for path in found)).encode()).hexdigest()
 
 
-def equipment(origin: Origin) -> dict[str, Any]:
-    """Return the arguments that every object of highdicom takes: what made it."""
+def equipment(origin: Origin, word: str) -> dict[str, Any]:
+    """Return the arguments that every object of highdicom takes: what made it, and in a word what it is."""
     from highdicom.coding_schemes import CodingSchemeIdentificationItem
 
     scheme = CodingSchemeIdentificationItem(SCHEME, name=MANUFACTURER, responsible_organization=MANUFACTURER)
@@ -104,6 +104,6 @@ def equipment(origin: Origin) -> dict[str, Any]:
         "manufacturer_model_name": origin.name[:_LONGEST_TEXT],
         "software_versions": f"{origin.bundle} {origin.version}"[:_LONGEST_TEXT],
         "device_serial_number": origin.serial_number,
-        "series_description": f"{origin.bundle}: research use only",
+        "series_description": f"{word}, {origin.bundle}: research use only"[:_LONGEST_TEXT],
         "coding_schemes": [scheme],
     }

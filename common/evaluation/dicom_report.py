@@ -80,7 +80,7 @@ def structured_report(report: Report, content: dict[str, Any], headers: Sequence
         sop_instance_uid=uid,
         instance_number=1,
         is_complete=True,
-        **equipment(origin),
+        **equipment(origin, "report"),
     )
 
 

@@ -16,7 +16,7 @@ from ..data.output import safe_name
 from ..errors import UnusableFileError
 from ..files import replacing
 from .case_results import CaseResults
-from .dicom_images import secondary_capture, segmentation
+from .dicom_images import parametric_map, secondary_capture, segmentation
 from .dicom_origin import read_origin
 from .dicom_report import structured_report
 
@@ -100,7 +100,10 @@ class DicomResults:
         picture = self.results.output.folder / f"{safe_name(case)}.png"
         self._save(case, "picture", secondary_capture, picture, headers, self._origin)
         for ending, segment in self.results.segments(content, source).items():
-            self._save(case, ending, segmentation, segment, _told(read, segment.files), self._origin)
+            frames = _told(read, segment.files)
+            self._save(case, ending, segmentation, segment, frames, self._origin)
+            if segment.values.dtype != bool:
+                self._save(case, f"{ending}_map", parametric_map, segment, frames, self._origin)
 
     def _save(self, case: str, ending: str, make: Callable[..., Any], *arguments: Any) -> None:
         """Write one object; what is wrong with it goes to `failed.csv` and takes no other one down."""

@@ -7,12 +7,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from .checks import checked_name
+from .label_objects import label_series_uid
+from .studies import FINAL
 
 MODALITIES = ("US", "MR")
 _STUDY, _SERIES, _MODALITY = "0020000D", "0020000E", "00080060"
+_INSTANCE, _NUMBER = "00080018", "00200013"
 _UID = re.compile(r"[0-9]+(\.[0-9]+)+")
 _ANY_SYNTAX = (("application/dicom", "*"),)
-_NO_LABELS = "an archive holds no labels of this server; save them from the viewer, or serve a folder"
 
 
 def is_archive(studies: str) -> bool:
@@ -109,18 +111,22 @@ class ArchiveStudies:
         return dict(self._found(name))
 
     def get_unlabeled_images(self, label_tag: str | None = None, labels: Any = None) -> list[str]:
-        """Return the UIDs of all series; a name of MONAI Label's, asked by its strategies."""
-        return sorted(self.list_images())
+        """Return the UIDs of the series without a final label; a name of MONAI Label's, asked by its strategies."""
+        labelled = self._labelled()
+        return [name for name in sorted(self.list_images()) if label_series_uid(name, FINAL) not in labelled]
 
     def status(self) -> dict[str, Any]:
-        """Return how many series there are."""
-        return {"total": len(self.list_images()), "completed": 0, "label_tags": {}}
+        """Return how many series there are and how many have a final label."""
+        total, left = len(self.list_images()), len(self.get_unlabeled_images())
+        return {"total": total, "completed": total - left, "label_tags": {FINAL: total - left}}
 
     def json(self) -> dict[str, Any]:
-        """Return every series, in the form that MONAI Label's clients read."""
-        objects = {
-            uid: {"image": {"ext": "", "info": found}, "labels": {}} for uid, found in self.list_images().items()
-        }
+        """Return every series with its final label, in the form that MONAI Label's clients read."""
+        labelled, objects = self._labelled(), {}
+        for uid, found in self.list_images().items():
+            has_label = label_series_uid(uid, FINAL) in labelled
+            labels = {FINAL: {"ext": ".nii.gz", "info": {}}} if has_label else {}
+            objects[uid] = {"image": {"ext": "", "info": found}, "labels": labels}
         return {"name": self.url, "description": "", "objects": objects}
 
     def add_image(self, name: str, sent: Path) -> str:
@@ -131,29 +137,42 @@ class ArchiveStudies:
         """
         raise PermissionError("images are stored in the archive itself (STOW-RS), not through this server")
 
-    def save_label(self, name: str, tag: str, sent: Path, info: Any) -> str:
-        """Refuse.
+    def saved_labels(self, name: str, tag: str) -> list[str]:
+        """Return the UIDs of the segmentations that were saved of a series with that tag, the newest last."""
+        path = {"study_instance_uid": self._found(name)["study"], "series_instance_uid": label_series_uid(name, tag)}
+        filters = {"SeriesInstanceUID": path["series_instance_uid"]}
+        if not self._search(**filters):
+            return []
+        rows = [_values(one) for one in self._client.search_for_instances(**path, get_remaining=True)]
+        return [str(row[_INSTANCE]) for row in sorted(rows, key=lambda row: int(row[_NUMBER]))]
+
+    def label(self, name: str, tag: str, folder: Path) -> Path:
+        """Fetch the newest segmentation that was saved of a series with that tag.
 
         Raises:
-            PermissionError: always.
+            FileNotFoundError: if there is none.
         """
-        raise PermissionError(_NO_LABELS)
-
-    def label(self, name: str, tag: str) -> Path:
-        """Refuse.
-
-        Raises:
-            FileNotFoundError: always.
-        """
-        raise FileNotFoundError(_NO_LABELS)
+        saved = self.saved_labels(name, tag)
+        if not saved:
+            raise FileNotFoundError(f"{name}: no label of this series with the tag {tag}")
+        place = self._found(name)["study"], label_series_uid(name, tag), saved[-1]
+        path = folder / "label.dcm"
+        self._client.retrieve_instance(*place, media_types=_ANY_SYNTAX).save_as(str(path))
+        return path
 
     def label_info(self, name: str, tag: str) -> dict[str, Any]:
-        """Refuse.
+        """Return the UID of the label's segmentation.
 
         Raises:
-            FileNotFoundError: always.
+            FileNotFoundError: if there is none.
         """
-        raise FileNotFoundError(_NO_LABELS)
+        saved = self.saved_labels(name, tag)
+        if not saved:
+            raise FileNotFoundError(f"{name}: no label of this series with the tag {tag}")
+        return {"series": label_series_uid(name, tag), "instance": saved[-1]}
+
+    def _labelled(self) -> set[str]:
+        return {one["series"] for one in self._search(Modality="SEG")}
 
     def _found(self, name: str) -> dict[str, str]:
         found = self._search(SeriesInstanceUID=checked_name(name)) if _UID.fullmatch(name) else []
@@ -163,9 +182,14 @@ class ArchiveStudies:
 
     def _search(self, **filters: str) -> list[dict[str, str]]:
         found = self._client.search_for_series(search_filters=filters, get_remaining=True)
-        rows = ({tag: (one.get(tag, {}).get("Value") or [""])[0] for tag in one} for one in found)
+        rows = map(_values, found)
         return [
             {"study": str(row.get(_STUDY, "")), "series": str(row[_SERIES]), "modality": str(row.get(_MODALITY, ""))}
             for row in rows
             if row.get(_SERIES)
         ]
+
+
+def _values(found: dict[str, Any]) -> dict[str, Any]:
+    """Return the first value of each attribute of an answer in DICOM JSON."""
+    return {tag: (one.get("Value") or [""])[0] for tag, one in found.items()}

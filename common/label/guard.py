@@ -36,6 +36,7 @@ class Guard:
         origins: web pages that may ask, besides those of this machine.
         upload_bytes: largest body of a request with files.
         pause_s: longest wait for the next piece of a body.
+        pages: beginning of the addresses of pages that hold nothing secret and are given without the token; none if "".
     """
 
     def __init__(
@@ -46,7 +47,9 @@ class Guard:
         origins: Iterable[str] = (),
         upload_bytes: int = 2**31,
         pause_s: float = PAUSE_S,
+        pages: str = "",
     ) -> None:
+        self.pages = pages
         self.app, self.token, self.upload_bytes, self.pause_s = app, token, upload_bytes, pause_s
         self.hosts, self.origins = frozenset(hosts), frozenset(origins)
 
@@ -73,7 +76,8 @@ class Guard:
         if not (length.isascii() and length.isdigit()) or int(length[:20]) > largest:
             return 413, f"Content-Length: expected at most {largest} bytes, found {length[:40]}"
         preflight = scope["method"] == "OPTIONS" and origins and _headers(scope, b"access-control-request-method")
-        if preflight or scope["path"] in OPEN_PATHS or self._has_token(scope):
+        page = bool(self.pages) and scope["method"] == "GET" and scope["path"].startswith(self.pages)
+        if preflight or page or scope["path"] in OPEN_PATHS or self._has_token(scope):
             return None
         return 401, "expected the token that was printed when the server started, as Authorization: Bearer TOKEN"
 

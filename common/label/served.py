@@ -23,7 +23,9 @@ FAILURES = "failed.csv"
 # How much of the machine an answer takes is the server's to say.
 RESOURCES = ("num_workers", "batch_size")
 # What public clients send with every request, without a meaning here.
-CLIENT_NAMES = frozenset({"client_id", "label_info", "result_compress", "result_dtype", "result_extension"})
+CLIENT_NAMES = frozenset(
+    {"client_id", "label_info", "result_compress", "result_dtype", "result_extension", "restore_label_idx"}
+)
 TIMES_THE_DEFAULT = 10
 LARGEST = 1e9
 

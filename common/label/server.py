@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import requests
+import SimpleITK as sitk
 from fastapi import BackgroundTasks, Depends, FastAPI, File, Form, HTTPException, Request, UploadFile
 from fastapi.exceptions import RequestValidationError
 from fastapi.middleware.cors import CORSMiddleware
@@ -36,10 +37,11 @@ from .checks import checked_name, checked_tag, read_object, split_name
 from .guard import Guard
 from .login import login_routes, realm_user
 from .served import Answer, ServedBundle
-from .settings import from_environment, take_token
+from .settings import PAGES, from_environment, take_token
 from .studies import FINAL, Studies
 from .training import checked_options
-from .worker import RefusedError
+from .viewer import viewer_routes
+from .worker import CHECK, FROM_DICOM, TO_DICOM, RefusedError
 
 LOOPBACK_PAGES = r"https?://(localhost|127\.0\.0\.1|\[::1\])(:\d+)?"
 STATUS = {ValueError: 422, FileNotFoundError: 404, FileExistsError: 409, PermissionError: 403}
@@ -131,10 +133,19 @@ async def infer(
         background.add_task(temporary.cleanup)
         if output is Output.dicom_seg:
             answer = answer._replace(image=next((folder / "answer" / "dicom").glob("*_mask.dcm")))
+        elif settings.get("result_extension") == ".nrrd" and answer.image is not None:
+            answer = answer._replace(image=_as_nrrd(answer.image))
         return _response(output, content, answer.image)
     except BaseException:
         temporary.cleanup()
         raise
+
+
+def _as_nrrd(mask: Path) -> Path:
+    """Write a mask as OHIF reads it: NRRD of bytes, without compression."""
+    target = mask.with_name("mask.nrrd")
+    sitk.WriteImage(sitk.Cast(sitk.ReadImage(str(mask)), sitk.sitkUInt8), str(target), useCompression=False)
+    return target
 
 
 def _received(file: UploadFile, folder: Path) -> Path:
@@ -144,7 +155,7 @@ def _received(file: UploadFile, folder: Path) -> Path:
     path = folder / f"{name}{suffix}"
     with path.open("wb") as stream:
         shutil.copyfileobj(file.file, stream)
-    app_instance().worker.check(path)
+    app_instance().worker.do(CHECK, path)
     return path
 
 
@@ -155,9 +166,24 @@ def _add_image(name: str, file: UploadFile) -> str:
 
 
 def _save_label(name: str, tag: str, file: UploadFile, said: dict[str, Any]) -> str:
-    _studies().check_writable()
-    with tempfile.TemporaryDirectory() as folder:
-        return _studies().save_label(name, tag, _received(file, Path(folder)), said)
+    studies = _studies()
+    studies.check_writable()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        sent = _received(file, folder / "sent")
+        if isinstance(studies, Studies):
+            return studies.save_label(name, tag, sent, said)
+        series, made = studies.image(name, folder / "fetched"), folder / "label.dcm"
+        saved = studies.saved_labels(name, tag)
+        if app_instance().worker.do(TO_DICOM, sent, series, made, tag, said, saved):
+            studies.store([made])
+        return name
+
+
+def _archived_label(studies: ArchiveStudies, name: str, tag: str, folder: Path) -> Path:
+    label, target = studies.label(name, tag, folder), folder / f"{name}.nii.gz"
+    app_instance().worker.do(FROM_DICOM, label, studies.image(name, folder / "fetched"), target)
+    return target
 
 
 def _content(bundle: ServedBundle, answer: Answer, seconds: float) -> dict[str, Any]:
@@ -215,9 +241,19 @@ async def add_image(file: Upload, image: str = "", params: Params = "{}") -> dic
 
 
 @app.get("/datastore/label", dependencies=[USER])
-async def label_file(label: Name, tag: Tag) -> Response:
+async def label_file(label: Name, tag: Tag, background: BackgroundTasks) -> Response:
     """Return a label."""
-    path = _studies().label(label, tag)
+    studies = _studies()
+    if isinstance(studies, Studies):
+        path = studies.label(label, tag)
+        return FileResponse(path, media_type=get_mime_type(path), filename=path.name)
+    temporary = tempfile.TemporaryDirectory()
+    background.add_task(temporary.cleanup)
+    try:
+        path = await run_in_threadpool(_archived_label, studies, label, tag, Path(temporary.name))
+    except BaseException:
+        temporary.cleanup()
+        raise
     return FileResponse(path, media_type=get_mime_type(path), filename=path.name)
 
 
@@ -296,6 +332,8 @@ async def _no_login(_: Request, error: Any) -> JSONResponse:
 def _behind_the_door(token: str | None) -> Guard:
     settings = from_environment()
     app.include_router(login_routes(token))
+    if settings.viewer:
+        app.include_router(viewer_routes(settings.viewer, [USER]))
     if token is None:
         app.dependency_overrides[get_current_user] = realm_user
     for kind in STATUS:
@@ -310,7 +348,8 @@ def _behind_the_door(token: str | None) -> Guard:
         allow_methods=["GET", "POST", "PUT", "DELETE"],
         allow_headers=["Authorization", "Content-Type"],
     )
-    return Guard(app, token, settings.hosts, settings.origins, settings.upload_mib * 2**20)
+    pages = PAGES if settings.viewer else ""
+    return Guard(app, token, settings.hosts, settings.origins, settings.upload_mib * 2**20, pages=pages)
 
 
 def _token() -> str | None:

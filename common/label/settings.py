@@ -1,13 +1,16 @@
 """What a server was started with, handed to its processes by their environment."""
 
+import importlib.util
 import json
 import os
 from collections.abc import MutableMapping
+from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
 SETTINGS_VARIABLE = "LABEL_SERVER"
 TOKEN_VARIABLE = "LABEL_TOKEN"
+PAGES = "/ohif/"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -20,6 +23,7 @@ class ServerSettings(NamedTuple):
         upload_mib: largest body of a request with files, in MiB.
         seconds: longest time that one answer may take.
         memory_gib: most memory that the process which computes, or a training, may hold, in GiB.
+        viewer: address of the archive that OHIF's pages read; they are off without one.
     """
 
     writable: bool = False
@@ -27,6 +31,7 @@ class ServerSettings(NamedTuple):
     upload_mib: int = 2048
     seconds: float = 600.0
     memory_gib: float = 16.0
+    viewer: str = ""
 
     @property
     def hosts(self) -> tuple[str, ...]:
@@ -59,3 +64,10 @@ def checked_origin(text: str) -> str:
     if parts.scheme not in ("http", "https") or not parts.hostname or text.count("/") != 2 or "@" in text:
         raise ValueError(f"expected an origin such as https://viewer.example:8443, found {text!r}")
     return text.lower()
+
+
+def pages_folder() -> Path:
+    """Return the folder of OHIF's pages in the package of MONAI Label, whether they are there or not."""
+    found = importlib.util.find_spec("monailabel")
+    package = (found.submodule_search_locations or [""])[0] if found else ""
+    return Path(package, "endpoints", "static", "ohif")

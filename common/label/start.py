@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .archive import checked_archive
-from .settings import LOOPBACK, TOKEN_VARIABLE, ServerSettings
+from .settings import LOOPBACK, PAGES, TOKEN_VARIABLE, ServerSettings, pages_folder
 
 MAIN = "from common.label.app import BundleApp\n\n__all__ = ['BundleApp']\n"
 APPLICATION = "common.label.server:application"
@@ -40,7 +40,7 @@ def start(
         state: folder for the app, its logs and the weights that it trains; by default beside the studies.
         settings: what clients may do.
     """
-    if reason := _refusal(studies, state, host):
+    if reason := _refusal(studies, state, host) or _viewer_refusal(settings):
         print(reason, file=sys.stderr)  # noqa: T201
         return 2
     studies = studies.resolve() if isinstance(studies, Path) else checked_archive(studies)
@@ -107,6 +107,16 @@ def _refusal(studies: Path | str, state: Path | None, host: str) -> str:
     return ""
 
 
+def _viewer_refusal(settings: ServerSettings) -> str:
+    if not settings.viewer:
+        return ""
+    if _has_authentication():
+        return "--viewer: OHIF's pages log nobody in; they work with the token of this machine, not with a realm"
+    if not (pages_folder() / "index.html").is_file():
+        return f"--viewer: expected OHIF's pages in {pages_folder()}, found none; install MONAI Label from its wheel"
+    return ""
+
+
 def _has_authentication() -> bool:
     return os.environ.get(AUTHENTICATION, "").lower() in ("1", "true", "yes", "on")
 
@@ -118,6 +128,7 @@ def _told(
     access = "writable" if settings.writable else "read-only; --writable lets clients add studies and save labels"
     lines = [
         f"  address: http://{f'[{host}]' if ':' in host else host}:{port}/info/{token}",
+        f"  OHIF: http://{f'[{host}]' if ':' in host else host}:{port}{PAGES}{token}" if settings.viewer else "",
         "  3D Slicer asks for a user name, which may be any, and a password, which is the token" if token else "",
         f"  studies: {studies} ({access})",
         f"  weights and logs: {state}",

@@ -4,13 +4,14 @@ import logging
 import multiprocessing
 import signal
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
 from .contents import check_contents
+from .label_objects import label_from_dicom, label_to_dicom
 from .served import Answer, ServedBundle
 
 try:
@@ -23,6 +24,9 @@ logger = logging.getLogger(__name__)
 UNUSABLE, NO_WEIGHTS, BUSY = 422, 503, 503
 STARTED_WITHIN_S = 600.0
 EXPECTED = (ValueError, FileNotFoundError)
+# What the process does besides answering; no bundle has a slash in its name.
+CHECK, TO_DICOM, FROM_DICOM = "/check", "/to_dicom", "/from_dicom"
+TASKS: dict[str, Callable[..., Any]] = {CHECK: check_contents, TO_DICOM: label_to_dicom, FROM_DICOM: label_from_dicom}
 
 
 class RefusedError(RuntimeError):
@@ -84,13 +88,13 @@ class Worker:
         """
         return Answer(*self._ask(bundle, image, folder, number, dict(settings)))
 
-    def check(self, file: Path) -> None:
-        """Look into a file that a client has sent, see :func:`check_contents`.
+    def do(self, task: str, file: Path, *arguments: Any) -> Any:
+        """Return what one of :data:`TASKS` makes of a file that a client has sent or an archive has given.
 
         Raises:
             RefusedError: with the reason, if it is not taken.
         """
-        self._ask("", file)
+        return self._ask(task, file, *arguments)[0]
 
     def _ask(self, *request: Any) -> list[Any]:
         if not self._turn.acquire(timeout=self.seconds):
@@ -162,10 +166,9 @@ def _serve(connection: Connection, bundles: Mapping[str, tuple[Path, Path]], mem
 
 def _attempt(served: Mapping[str, ServedBundle], name: str, request: list[Any]) -> tuple[Any, ...]:
     try:
-        if name:
-            return "answer", *served[name].infer(*request)
-        check_contents(request[0])
-        return ("answer",)
+        if name in TASKS:
+            return "answer", TASKS[name](*request)
+        return "answer", *served[name].infer(*request)
     except Exception as error:
         reason = innermost_reason(error)
         if isinstance(reason, FileNotFoundError):

@@ -1,6 +1,6 @@
 """Displacement by NCC and GLUE in the form of a network's output, and a network's displacement refined by GLUE."""
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,13 +10,17 @@ import torch
 from monai.config import KeysCollection
 from monai.transforms import MapTransform
 from numpy.typing import NDArray
+from scipy.ndimage import map_coordinates
 from torch import Tensor
 
 from .glue import PUBLISHED, GlueSettings, glue_displacement
 from .levelling import level_amplitude, measure_speckle
 from .ncc import track_by_correlation
+from .periods import continuous_displacement
 from .quality import LEAST_QUALITY, match_map
 
+# Search of NCC where none is set: a compression of 5 % or more from the probe on, half of it across.
+_LEAST_SEARCH, _DEEPEST, _WIDEST = 60, 0.06, 0.0125
 # Fraction of matching pixels from which on a network's displacement is left as it is.
 _WHOLE = 0.99
 # By how much NCC's displacement must match better where the network's matches too, by chance or nearly.
@@ -28,20 +32,30 @@ class ClassicalSettings:
     """What NCC and GLUE need to know.
 
     Attributes:
-        search_samples: largest axial displacement of NCC.
-        search_lines: largest lateral displacement of NCC; 0 tracks along lines, and GLUE adds the lateral part.
+        search_samples: largest axial displacement of NCC; None takes 6 % of the depth, at least 60 samples.
+        search_lines: largest lateral displacement of NCC; None takes 1.25 % of the width and a line.
         glue: smoothness of GLUE.
     """
 
-    search_samples: int = 60
-    search_lines: int = 0
+    search_samples: int | None = None
+    search_lines: int | None = None
     glue: GlueSettings = field(default_factory=GlueSettings)
+
+    def reach(self, size: Sequence[int]) -> tuple[int, int]:
+        """Return the largest displacement in samples and lines for frames of `size` (H, W)."""
+        samples, lines = self.search_samples, self.search_lines
+        return (
+            max(_LEAST_SEARCH, int(_DEEPEST * size[0])) if samples is None else samples,
+            int(np.ceil(_WIDEST * size[1])) + 1 if lines is None else lines,
+        )
 
 
 def ncc_displacement(pre: Tensor, post: Tensor, settings: ClassicalSettings | None = None) -> Tensor:
     """Return (4, H, W) by NCC: forward lateral (lines) and axial (samples), then backward.
 
-    The frames are levelled first, so that a reflector does not outweigh the speckle of its window.
+    The frames are levelled first, so that a reflector does not outweigh the speckle of its window. The period is chosen
+    by all windows together (:func:`continuous_displacement`); the second frame is then read where that leads, so that
+    strain does not blur the peak, and NCC looks for it within three quarters of a period.
 
     Args:
         pre, post: RF frames (1, H, W), axial first.
@@ -51,12 +65,14 @@ def ncc_displacement(pre: Tensor, post: Tensor, settings: ClassicalSettings | No
     speckle = measure_speckle(_array(pre))
     height, width = pre.shape[-2:]
     window = (min(speckle.window[0], height), min(speckle.window[1], width))
+    near = int(np.ceil(0.75 * speckle.period_samples))
 
     def one_way(first: NDArray, second: NDArray, start: NDArray) -> NDArray:
-        search = (chosen.search_samples, chosen.search_lines)
-        levelled = [level_amplitude(frame, speckle) for frame in (first, second)]
-        track = track_by_correlation(levelled[0], levelled[1], window, search)
-        return np.stack([track.lateral, track.axial])
+        fixed, moving = (level_amplitude(frame, speckle) for frame in (first, second))
+        guide = continuous_displacement(fixed, moving, speckle, chosen.reach((height, width)))
+        fetched = map_coordinates(moving, np.indices(fixed.shape, dtype=np.float32) + guide[::-1], order=3)
+        guide[1] += track_by_correlation(fixed, fetched, window, (near, 0)).axial
+        return guide
 
     return _both_ways(one_way, pre, post, torch.zeros(4))
 

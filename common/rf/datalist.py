@@ -1,21 +1,28 @@
 """Datalists of RF frame pairs: simulated or measured files, sequences in folders, or a CSV of pairs."""
 
 import itertools
+import logging
 import re
 from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any
 
 from ..data.listing import listed_file, report_unused, visible_files
+from ..data.output import OutputFolder
 from ..data.splits import SPLITS, assign_splits, check_fold, wanted_splits
 from ..data.stored_volume import stored_volume
 from ..data.tables import read_table
 from ..errors import NoDataError, UnusableFileError
+from ..files import write_csv
 from .formats import frame_shape
 from .readers import rf_suffixes
+from .selection import selected_items
 from .settings import RfSettings
 
 _PAIRS_FILE = "pairs.csv"
+_SELECTION_FILE = "selection.csv"
+
+logger = logging.getLogger(__name__)
 
 
 def rf_datalist(
@@ -41,7 +48,9 @@ def rf_datalist(
         fold: which of `folds` parts is the test; the next one is the validation. Whole sequences go to a part.
         folds: number of parts; with fewer sequences than that each sequence is a part.
         seed: shuffles the sequences.
-        pairs: of a sequence's frames, "consecutive" pairs, pairs of the "first" with each later one, or "every" pair.
+        pairs: of a sequence's frames, "consecutive" pairs, pairs of the "first" with each later one, "every" pair, or
+            the "best" ones: of each frame the later one with which the strain is clearest, if it is in range and the
+            frames match (:func:`common.rf.selected_items`).
         sequences: names of the only sequences to take, joined by "," or as a list; numbers are names too, as the
             command line turns 299,300 into them.
         settings: how files are read (their number of frames is needed to list pairs).
@@ -76,20 +85,32 @@ def rf_datalist(
 
 
 def rf_pairs(
-    folder: str | Path, pairs: str = "consecutive", settings: RfSettings | None = None
+    folder: str | Path,
+    pairs: str = "consecutive",
+    settings: RfSettings | None = None,
+    output: OutputFolder | None = None,
 ) -> list[dict[str, Any]]:
     """Return the pairs of a folder without splitting it; see :func:`rf_datalist`.
 
+    Args:
+        folder, pairs, settings: see there.
+        output: where `selection.csv` lists the pairs that were looked at for `pairs` "best", with strain, correlation
+            and the reason why one is left out; None names them in the log only.
+
     Raises:
-        NoDataError: if there is none.
+        NoDataError: if there is none, or none worth measuring.
         ValueError: for another value of `pairs`.
     """
-    if pairs not in ("consecutive", "first", "every"):
-        raise ValueError(f"pairs: expected 'consecutive', 'first' or 'every', found {pairs!r}")
+    if pairs not in ("consecutive", "first", "every", "best"):
+        raise ValueError(f"pairs: expected 'consecutive', 'first', 'every' or 'best', found {pairs!r}")
+    if pairs == "best":
+        return _best(Path(folder), rf_pairs(folder, "every", settings), settings, output)
     root = Path(folder)
+    if not root.exists():
+        raise NoDataError(_no_data(root, "no such folder or file"))
     if root.is_file():
         return rf_csv_pairs(root) if root.suffix.lower() == ".csv" else _file_pairs(root, root.stem, pairs, settings)
-    files = visible_files(root) if root.is_dir() else []
+    files = visible_files(root)
     if (root / _PAIRS_FILE).is_file():
         items = rf_csv_pairs(root / _PAIRS_FILE)
         named = {root / _PAIRS_FILE, *(Path(item[key]) for item in items for key in ("pre", "post"))}
@@ -127,6 +148,22 @@ def rf_csv_pairs(path: str | Path) -> list[dict[str, Any]]:
     if not items:
         raise UnusableFileError(f"{path}: expected a pair in each row, found no row below the column names")
     return items
+
+
+def _best(
+    root: Path, items: list[dict[str, Any]], settings: RfSettings | None, output: OutputFolder | None
+) -> list[dict[str, Any]]:
+    seen = selected_items(items, settings)
+    if output is not None:
+        write_csv(output.file(_SELECTION_FILE), [{**item, "chosen": not item["reason"]} for item in seen])
+    kept = [item["case"] for item in seen if not item["reason"]]
+    for item in seen:
+        if item["reason"]:
+            logger.info("%s left out: %s", item["case"], item["reason"])
+    if not kept:
+        reasons = "; ".join(f"{item['case']}: {item['reason']}" for item in seen[:3])
+        raise NoDataError(f"{root}: expected a pair worth measuring, found {len(seen)} that are not ({reasons}, ...)")
+    return [item for item in items if item["case"] in kept]
 
 
 def _names(sequences: str | int | Sequence[str | int]) -> set[str]:

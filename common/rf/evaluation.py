@@ -23,9 +23,8 @@ from .analytic_signal import analytic_channels
 from .classical import ClassicalSettings, classical_displacements, completed_displacement, refined_displacement
 from .figures import ShownPair, draw_profile, draw_strains
 from .grid import resample_displacement
-from .quality import trusted_strain
+from .quality import axial_strain, trusted_strain
 from .scores import case_figures
-from .strain import axial_strain
 
 _LABELS = {
     "cnr": "CNR",

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from ..data.tables import number
 from ..errors import UnusableFileError
+from .matlab import StoredArray
 from .readers import stored_arrays
 from .settings import RANGES, RfSettings
-from .stored import StoredArray
 
 # Names under which laboratories store RF, tried in this order; two names are the two frames of a pair.
 KNOWN_VARIABLES: tuple[tuple[str, ...], ...] = (

@@ -9,6 +9,7 @@ from scipy.ndimage import correlate1d, map_coordinates, spline_filter, uniform_f
 
 from .levelling import Speckle, level_amplitude, measure_speckle
 from .ncc import local_correlation
+from .periods import torn_off
 
 # Central difference of eighth order: exact to 3 % at 4 samples a period, to .1 % at 6.
 _DERIVATIVE = np.array([1 / 280, -4 / 105, 1 / 5, -4 / 5, 0, 4 / 5, -1 / 5, 4 / 105, -1 / 280], dtype=np.float32)
@@ -69,7 +70,8 @@ def glue_displacement(first: NDArray, second: NDArray, start: NDArray, settings:
     Args:
         first, second: RF frames (H, W) of one size, axial first.
         start: displacement (2, H, W) within about a quarter of a period of the true one, from NCC or a network; where
-            the frames do not agree after it, it is replaced by a smooth continuation.
+            the frames do not agree after it, and in small parts that are torn off the motion around them
+            (:func:`torn_off`), it is replaced by a smooth continuation.
         settings: smoothness.
 
     Raises:
@@ -93,19 +95,27 @@ def glue_displacement(first: NDArray, second: NDArray, start: NDArray, settings:
         fixed, moving = (level_amplitude(frame, speckle) for frame in (first, second))
     spline = spline_filter(moving, order=3, mode="mirror", output=np.float32)
     field = np.asarray(start, dtype=np.float32)
+    kept = 1 - torn_off(field[1], speckle).astype(np.float32) if speckle else None
     for number in range(chosen.linearisations):
         last = number == chosen.linearisations - 1
-        system, residual = _linearised(fixed, spline, field, speckle, chosen)
+        system, residual = _linearised(fixed, spline, field, speckle, chosen, kept)
         if number == 0 and speckle:
             # Where this changes the field, the data terms hardly count: they need not be made again.
             field = system.continued(field)
+        if not residual.any():  # no pixel is left to read a step from
+            break
         # All but the last result are only places to expand around.
         field = field + system.solve(system.right(field, residual), chosen.tolerance if last else 1e-2)
     return field
 
 
 def _linearised(
-    fixed: NDArray, spline: NDArray, field: NDArray, speckle: Speckle | None, settings: GlueSettings
+    fixed: NDArray,
+    spline: NDArray,
+    field: NDArray,
+    speckle: Speckle | None,
+    settings: GlueSettings,
+    kept: NDArray | None,
 ) -> tuple["GlueSystem", NDArray]:
     """Return the system around `field`, and gradient times residual (2, H, W)."""
     height, width = fixed.shape
@@ -113,8 +123,8 @@ def _linearised(
     columns = np.arange(width, dtype=np.float32)[None] + field[0]
     counts = ((rows >= 0) & (rows <= height - 1) & (columns >= 0) & (columns <= width - 1)).astype(np.float32)
     fetched = map_coordinates(spline, [rows, columns], order=3, prefilter=False, mode="mirror")
-    if speckle:
-        counts *= np.clip(local_correlation(fixed, fetched, speckle.window), 0, 1) ** 2
+    if speckle and kept is not None:
+        counts *= kept * np.clip(local_correlation(fixed, fetched, speckle.window), 0, 1) ** 2
     gradient = np.stack([correlate1d(fetched, _DERIVATIVE, axis, mode="mirror") for axis in (1, 0)])
     weights = _weights(fixed, gradient, counts, speckle, settings)
     return GlueSystem(gradient, counts, weights, damped=speckle is not None), counts * gradient * (fixed - fetched)

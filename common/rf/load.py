@@ -16,6 +16,8 @@ from .settings import RfSettings
 LEAST_SAMPLES, LEAST_LINES = 64, 8
 # Mean over standard deviation of a frame: RF swings about zero; a rectified one has 1.3, an envelope of speckle 1.9.
 LARGEST_MEAN = 0.5
+# Standard deviation over mean of the frequency: see :func:`relative_bandwidth`.
+LARGEST_BANDWIDTH = 0.6
 
 
 class LoadRfPaird(Transform):
@@ -86,22 +88,7 @@ class LoadRfPaird(Transform):
         frame = record.frames[index][self.depth]
         if frame.size == 0:
             raise UnusableFileError(f"{path}: no sample is left of {record.frames.shape[1]} by depth_samples")
-        if frame.shape[0] < LEAST_SAMPLES or frame.shape[1] < LEAST_LINES:
-            raise UnusableFileError(
-                f"{path}: expected RF of at least {LEAST_SAMPLES} samples x {LEAST_LINES} lines, found "
-                f"{frame.shape[0]} samples x {frame.shape[1]} lines; record a larger field, or check --rf_variable, "
-                "--axial_first and --depth_samples"
-            )
-        if frame.min() == frame.max():
-            raise UnusableFileError(f"{path}: frame {index + 1} is constant ({frame.flat[0]}); record it again")
-        mean, deviation = float(frame.mean(dtype=float)), float(frame.std(dtype=float))
-        if abs(mean) > LARGEST_MEAN * deviation:
-            raise UnusableFileError(
-                f"{path}: expected RF, which swings about zero, found a mean of {mean:.4g} at a standard deviation of "
-                f"{deviation:.4g} in frame {index + 1}, as an envelope, a B-mode image or RF with an offset has; "
-                "export RF, or subtract the offset from it"
-            )
-        return frame
+        return check_frame(path, frame, index)
 
     def _answer(self, data: Mapping[str, Any], record: RfRecord) -> dict[str, Any]:
         known = record.answers
@@ -128,6 +115,60 @@ class LoadRfPaird(Transform):
             "strain": _tensor(np.asarray(known["axial_strain"])[self.depth]),
             "inclusion": torch.from_numpy(inclusion),
         }
+
+
+def check_frame(path: Any, frame: NDArray, index: int) -> NDArray:
+    """Return an RF frame (H, W) that can be measured.
+
+    Args:
+        path: its file, for errors.
+        frame: samples x lines.
+        index: its number in the file, from 0.
+
+    Raises:
+        UnusableFileError: if it is too small, constant, or no RF: it does not swing about zero, or has no carrier.
+    """
+    if frame.shape[0] < LEAST_SAMPLES or frame.shape[1] < LEAST_LINES:
+        raise UnusableFileError(
+            f"{path}: expected RF of at least {LEAST_SAMPLES} samples x {LEAST_LINES} lines, found "
+            f"{frame.shape[0]} samples x {frame.shape[1]} lines; record a larger field, or check --rf_variable, "
+            "--axial_first and --depth_samples"
+        )
+    if frame.min() == frame.max():
+        raise UnusableFileError(f"{path}: frame {index + 1} is constant ({frame.flat[0]}); record it again")
+    mean, deviation = float(frame.mean(dtype=float)), float(frame.std(dtype=float))
+    if abs(mean) > LARGEST_MEAN * deviation:
+        raise UnusableFileError(
+            f"{path}: expected RF, which swings about zero, found a mean of {mean:.4g} at a standard deviation of "
+            f"{deviation:.4g} in frame {index + 1}, as an envelope, a B-mode image or RF with an offset has; "
+            "export RF, or subtract the offset from it"
+        )
+    halves = (frame, frame[: len(frame) // 2], frame[len(frame) // 2 :])
+    spread = min(
+        relative_bandwidth(part) for part in halves
+    )  # a half alone may be dead, or full of the probe's ringing
+    if spread > LARGEST_BANDWIDTH:
+        raise UnusableFileError(
+            f"{path}: expected RF, which has a carrier, found a spectrum along depth that is widest about 0 in frame "
+            f"{index + 1} (relative bandwidth {spread:.2f}, of RF at most {LARGEST_BANDWIDTH}), as an envelope or a "
+            "log-compressed image has, also with its mean taken out; export RF, or filter out what is slower than the "
+            "pulse"
+        )
+    return frame
+
+
+def relative_bandwidth(frame: NDArray) -> float:
+    """Return the standard deviation of frequency along depth over its mean, of an RF frame (H, W) without its constant.
+
+    Weights are the squares of the power, so that noise hardly counts: pulses have .1 to .4, white noise .58, what has
+    no carrier .63 and more.
+    """
+    values = np.asarray(frame, dtype=float)
+    largest = float(np.abs(values).max()) or 1.0
+    power = (np.abs(np.fft.rfft((values - values.mean(0)) / largest, axis=0)) ** 2).mean(1)[1:] ** 2
+    total, cycles = max(float(power.sum()), 1e-300), np.arange(1, len(power) + 1)
+    mean = float((cycles * power).sum()) / total
+    return float(np.sqrt(((cycles - mean) ** 2 * power).sum() / total)) / max(mean, 1e-300)
 
 
 def spacing_mm(item: Mapping[str, Any]) -> tuple[float, float]:

@@ -1,7 +1,8 @@
-"""What MAT files hold, versions 5 and 7.3, also inside structures and cells."""
+"""Arrays of files, known from headers before they are read, and those of MAT files, versions 5 and 7.3."""
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -12,12 +13,47 @@ from numpy.typing import NDArray
 from ..data.integrity import LARGEST_BYTES, check_claimed_size
 from ..errors import UnusableFileError
 from ..hdf5 import check_own_values, check_self_contained
-from .stored import StoredArray
 
 _CHUNK_BYTES = 1 << 20
 _COMPRESSED = 15  # miCOMPRESSED: MAT-file format, table 1-1
 _NESTED = ("struct", "cell", "char", "object")
 _HDF5_SIGNATURE = b"\x89HDF\r\n\x1a\n"
+
+
+@dataclass(frozen=True)
+class StoredArray:
+    """One array of a file.
+
+    Attributes:
+        shape, dtype: what the header says; axes as MATLAB or numpy show them.
+        read: reads the values.
+    """
+
+    shape: tuple[int, ...]
+    dtype: str
+    read: Callable[[], NDArray]
+
+    @classmethod
+    def of(cls, values: Any) -> "StoredArray":
+        """Return an array that is read already."""
+        array = np.asarray(values)
+        return cls(array.shape, str(array.dtype), lambda: array)
+
+    @property
+    def kind(self) -> str:
+        """Kind of a value as numpy names it: f, i, u, c, ...; O for what is no number."""
+        try:
+            return np.dtype(self.dtype).kind
+        except TypeError:
+            return "O"
+
+    @property
+    def is_frame(self) -> bool:
+        """Whether it can hold frames: numbers along two or three axes, of which two have more than one entry."""
+        return self.kind in "fiuc" and len(self.shape) in (2, 3) and min(self.shape) > 0 and sorted(self.shape)[-2] > 1
+
+    def __str__(self) -> str:
+        return f"{self.shape} {self.dtype}"
 
 
 def mat_arrays(path: Path) -> dict[str, StoredArray]:

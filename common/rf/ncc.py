@@ -61,7 +61,7 @@ def track_by_correlation(
     quality = np.take_along_axis(scores.reshape(-1, *best.shape), best[None], 0)[0]
     fields = (median_filter(axial, median, mode="nearest"), median_filter(lateral, median, mode="nearest"), quality)
     middles = np.arange(len(quality)) * step + (step - 1) / 2
-    return Track(*(_spread(field, middles, first.shape[0]) for field in fields))
+    return Track(*(spread(field, middles, first.shape[0]) for field in fields))
 
 
 def local_correlation(first: NDArray, second: NDArray, window: tuple[int, int] = (81, 3)) -> NDArray:
@@ -142,7 +142,7 @@ def _refinement(scores: NDArray, axial: NDArray, lateral: NDArray, along: int) -
     return np.where(usable, offset, 0.0)
 
 
-def _spread(field: NDArray, rows: NDArray, height: int) -> NDArray:
+def spread(field: NDArray, rows: NDArray, height: int) -> NDArray:
     """Return `field`, known at evenly spaced `rows`, on all rows: linear between, slope kept beyond the outer ones."""
     if len(rows) == 1:
         return np.repeat(field, height, axis=0)

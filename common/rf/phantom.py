@@ -10,10 +10,8 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from ..files import replacing
-from .phantom_motion import CircularInclusion, SmoothMotion
+from .phantom_scene import CircularInclusion, RfAcquisition, SmoothMotion, draw_acquisition, spoil_frames
 
-# Scatterers lie on an axial grid this many times finer than the samples, shared linearly between two of its points.
-_FINE = 8
 # Scatterers per sample and line: over 10 in a resolution cell of a pulse length by a beam width.
 _DENSITY = 0.4
 
@@ -24,64 +22,6 @@ class Motion(Protocol):
     def displacement(self, axial_mm: NDArray, lateral_mm: NDArray) -> tuple[NDArray, NDArray]: ...  # noqa: D102
 
     def axial_strain(self, axial_mm: NDArray, lateral_mm: NDArray) -> NDArray: ...  # noqa: D102
-
-
-@dataclass(frozen=True)
-class RfAcquisition:
-    """Geometry and pulse of a linear array.
-
-    Attributes:
-        samples, lines: size of a frame, axial by lateral.
-        sampling_mhz, centre_mhz: sampling and centre frequency.
-        sound_speed_m_s: speed of sound.
-        pitch_mm: distance of lines.
-        bandwidth: -6 dB bandwidth of the Gaussian pulse as a fraction of the centre frequency.
-        beam_lines: standard deviation of the lateral beam profile in lines.
-    """
-
-    samples: int = 2000
-    lines: int = 128
-    sampling_mhz: float = 40.0
-    centre_mhz: float = 5.0
-    sound_speed_m_s: float = 1540.0
-    pitch_mm: float = 0.3
-    bandwidth: float = 0.6
-    beam_lines: float = 1.0
-
-    @property
-    def sample_mm(self) -> float:
-        """Depth of one sample: sound travels there and back."""
-        return self.sound_speed_m_s / (2e3 * self.sampling_mhz)
-
-    def grid(self) -> tuple[NDArray, NDArray]:
-        """Return axial (samples, 1) and lateral (1, lines) positions in mm, the first line at 0."""
-        return self.sample_mm * np.arange(self.samples)[:, None], self.pitch_mm * np.arange(self.lines)[None]
-
-    def image(self, axial_mm: NDArray, lateral_mm: NDArray, amplitudes: NDArray) -> NDArray:
-        """Return the RF frame (samples, lines) of point scatterers: pulse along depth, Gaussian beam across."""
-        rows, columns = axial_mm / self.sample_mm * _FINE, lateral_mm / self.pitch_mm
-        height = _FINE * self.samples
-        base, nearest = np.floor(rows).astype(int), np.rint(columns).astype(int)
-        reach = int(np.ceil(3 * self.beam_lines))
-        fine = np.zeros((height + 1) * self.lines)
-        inside = (base >= 0) & (base < height)
-        for offset in range(-reach, reach + 1):
-            line = nearest + offset
-            keep = inside & (line >= 0) & (line < self.lines)
-            beam = amplitudes[keep] * np.exp(-(((line[keep] - columns[keep]) / self.beam_lines) ** 2) / 2)
-            upper = rows[keep] - base[keep]
-            at = line[keep] * (height + 1) + base[keep]
-            fine += np.bincount(at, beam * (1 - upper), fine.size) + np.bincount(at + 1, beam * upper, fine.size)
-        return self._pulsed(fine.reshape(self.lines, height + 1)[:, :height])
-
-    def _pulsed(self, fine: NDArray) -> NDArray:
-        """Return `fine` (lines, _FINE samples) convolved with the pulse and sampled, as (samples, lines)."""
-        spectrum = np.fft.rfft(fine, axis=1)[:, : self.samples // 2 + 1]
-        frequency = np.fft.rfftfreq(self.samples, 1 / self.sampling_mhz)
-        # The Gaussian is at half its height (-6 dB) half a bandwidth from the centre.
-        width = self.bandwidth * self.centre_mhz / (2 * np.sqrt(2 * np.log(2)))
-        pulse = np.exp(-(((frequency - self.centre_mhz) / width) ** 2) / 2)
-        return np.fft.irfft(spectrum * pulse, self.samples, axis=1).T
 
 
 @dataclass(frozen=True)
@@ -161,6 +101,7 @@ def simulate_rf_ultrasound(
     shift_samples: float = 4.0,
     noise_db: tuple[float, float] = (20.0, 40.0),
     decorrelation: tuple[float, float] = (0.0, 0.1),
+    arrays: str = "one",
     **acquisition: float,
 ) -> list[Path]:
     """Return the MAT files written to `directory`: RF pairs with their exact displacement and strain.
@@ -179,17 +120,22 @@ def simulate_rf_ultrasound(
         shift_samples: standard deviation of a rigid axial shift; the lateral one has a standard deviation of .5 lines.
         noise_db: range of the signal-to-noise ratio.
         decorrelation: range of the fraction of each scatterer's amplitude that is new in the second frame.
+        arrays: "one", or "mixed": each pair is of an array of its own (:func:`draw_acquisition`) and disturbed as by a
+            scanner (:func:`spoil_frames`).
         acquisition: settings of :class:`RfAcquisition`.
 
     Raises:
-        ValueError: if `content` is none of the three.
+        ValueError: for other values of `content` and `arrays`.
     """
     if content not in ("inclusion", "smooth", "mixed"):
         raise ValueError(f"content: expected 'inclusion', 'smooth' or 'mixed', found {content!r}")
-    array = RfAcquisition(**acquisition)  # type: ignore[arg-type]
+    if arrays not in ("one", "mixed"):
+        raise ValueError(f"arrays: expected 'one' or 'mixed', found {arrays!r}")
+    wanted = RfAcquisition(**acquisition)  # type: ignore[arg-type]
     paths = []
     for case in tqdm(range(cases), desc="simulating RF pairs", unit="pair"):
         random = np.random.default_rng([seed, case])
+        array = draw_acquisition(wanted, random) if arrays == "mixed" else wanted
         kind = content if content != "mixed" else ("inclusion", "smooth")[case % 2]
         strain = float(np.exp(random.uniform(*np.log(strain_percent)))) / 100
         strain *= float(random.choice([-1, 1])) if content != "inclusion" else 1
@@ -197,7 +143,8 @@ def simulate_rf_ultrasound(
         placed = _placed(motion, array, shift_samples, random)
         disturbance = Disturbance(float(random.uniform(*noise_db)), float(random.uniform(*decorrelation)))
         paths.append(Path(directory) / f"{kind}_{case:04d}.mat")
-        _write(paths[-1], array, motion, placed, rf_pair(array, placed, random, disturbance))
+        frames = rf_pair(array, placed, random, disturbance)
+        _write(paths[-1], array, motion, placed, spoil_frames(frames, random) if arrays == "mixed" else frames)
     return paths
 
 

@@ -1,20 +1,24 @@
-"""How far to trust displacement and strain: the agreement of the frames after the displacement."""
+"""Strain, and how far to trust it: the agreement of the frames after the displacement."""
 
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from monai.config import NdarrayOrTensor
+from monai.utils import convert_to_tensor
 from numpy.typing import NDArray
 from scipy.ndimage import map_coordinates, maximum_filter1d, minimum_filter1d, uniform_filter1d
 from torch import Tensor
+from torch.nn.functional import conv1d, pad
 
 from .levelling import level_amplitude, measure_speckle
 from .loss import reliable_pixels
 from .ncc import local_correlation
-from .strain import axial_strain
 
 # Correlation of the frames below which a pixel's displacement is not believed.
 LEAST_QUALITY = 0.6
+# Fraction of pixels that match by chance.
+_RELATED = 0.1
 # Fraction of samples at one extreme value from which on a frame counts as saturated.
 _SATURATED = 0.005
 
@@ -35,6 +39,50 @@ class TrustedStrain(NamedTuple):
     strain: NDArray
     quality: NDArray
     reliable: NDArray
+
+
+def least_squares_slope(values: Tensor, window: int, dim: int = -2) -> Tensor:
+    """Return the slope of the line that fits `values` best within `window` samples around each sample, per sample.
+
+    Near an end the window is the part that lies within the data, so that a straight line keeps its slope everywhere.
+
+    Args:
+        values: any shape, evenly spaced along `dim`.
+        window: odd number of samples, at least 3 and at most the length of `dim`.
+        dim: axis of the slope.
+
+    Raises:
+        ValueError: if `window` is even, below 3 or longer than the data.
+
+    References:
+        Kallel and Ophir, A least-squares strain estimator for elastography, Ultrasonic Imaging 19, 1997.
+    """
+    count = values.shape[dim]
+    if window % 2 == 0 or not 3 <= window <= count:
+        raise ValueError(f"window: expected an odd number from 3 to {count} (the samples there are), found {window}")
+    rows = values.movedim(dim, -1)
+    flat = rows.reshape(-1, 1, count)
+    ones = torch.ones_like(flat[:1])
+    half = window // 2
+    ramp = torch.arange(-half, half + 1, dtype=values.dtype, device=values.device)
+    kernels = torch.stack([torch.ones_like(ramp), ramp])[:, None]
+    # Sums over the window of y, x y and, from a row of ones, of 1 and x; x^2 is the ramp again.
+    sums = conv1d(pad(flat, [half, half]), kernels)
+    known = conv1d(pad(ones, [half, half]), torch.cat([kernels, ramp.square()[None, None]]))[0]
+    number, first, second = known[0], known[1], known[2]
+    slope = (number * sums[:, 1] - first * sums[:, 0]) / (number * second - first**2)
+    return slope.reshape(rows.shape).movedim(-1, dim)
+
+
+def axial_strain(displacement: NdarrayOrTensor, window: int = 43) -> Tensor:
+    """Return the axial strain (1, H, W), no unit, of displacement (C, H, W) in samples; compression is negative.
+
+    Args:
+        displacement: channel 1 is the axial one, as in the network's output.
+        window: samples of the fit; the paper's group uses 43 on phantoms to 93.
+    """
+    field = convert_to_tensor(displacement, track_meta=False)
+    return least_squares_slope(field[1:2].double(), window).to(field.dtype)
 
 
 def match_map(first: NDArray, second: NDArray, displacement: NDArray) -> NDArray:
@@ -80,6 +128,8 @@ def _alternates(frame: NDArray) -> NDArray:
 def trusted_strain(pre: Tensor, post: Tensor, displacement: Tensor, window: int = 43) -> TrustedStrain:
     """Return the axial strain, and where it is believed: its pixel, and most of its window, have enough quality.
 
+    If that holds in less than a tenth of the pixels, the frames are unrelated and match by chance: none is believed.
+
     Args:
         pre, post, displacement: see :func:`quality_map`.
         window: samples of the strain fit.
@@ -87,6 +137,8 @@ def trusted_strain(pre: Tensor, post: Tensor, displacement: Tensor, window: int 
     quality = quality_map(pre, post, displacement)
     good = (quality >= LEAST_QUALITY).astype(float)
     reliable = (good > 0) & (uniform_filter1d(good, window, axis=0) >= 0.5)
+    if reliable.mean() < _RELATED:
+        reliable[:] = False
     strain = axial_strain(displacement.detach().float().cpu(), window)[0].numpy()
     return TrustedStrain(np.where(reliable, strain, np.nan), quality, reliable)
 

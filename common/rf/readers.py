@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 
 from ..data.integrity import check_claimed_size, check_compressed, check_kind
 from ..errors import UnusableFileError
-from .matlab import mat_arrays
+from .matlab import StoredArray, mat_arrays
 from .settings import RfSettings
-from .stored import StoredArray
 
 
 def stored_arrays(path: Path, settings: RfSettings) -> dict[str, StoredArray]:

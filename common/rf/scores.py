@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 
 from .loss import ElastographyLoss
-from .strain import least_squares_slope
+from .quality import least_squares_slope
 
 
 def contrast_to_noise(target: ArrayLike, background: ArrayLike) -> float:

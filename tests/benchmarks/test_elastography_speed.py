@@ -12,16 +12,21 @@ from scipy.sparse.linalg import spsolve
 
 import common.rf.network as liteflownet
 from common.rf import (
+    ClassicalSettings,
     Disturbance,
     GlueSettings,
     GlueSystem,
     LiteFlowNet,
     RfAcquisition,
     SmoothMotion,
+    continuous_displacement,
     cost_volume,
+    level_amplitude,
+    measure_speckle,
     ncc_displacement,
     refined_displacement,
     rf_pair,
+    track_by_correlation,
 )
 from tests.common.rf.test_glue import sparse_matrix
 
@@ -138,12 +143,32 @@ def test_ncc_and_refinement_of_both_directions_on_two_threads(benchmark, size):
     )
 
 
-@pytest.mark.parametrize("lines", [96, 192, 384])
-def test_refinement_is_linear_in_pixels(benchmark, lines):
-    first, second = simulated_pair(2304, lines, 0.1)
-    start = ncc_displacement(first, second)
-    benchmark.pedantic(refined_displacement, args=(first, second, start), rounds=2, warmup_rounds=1)
-    benchmark.extra_info["nanoseconds a pixel"] = round(1e9 * benchmark.stats.stats.min / first.numel())
+@pytest.mark.parametrize("size", [(1000, 128), (2000, 256), (4000, 128), (2000, 384)], ids=str)
+def test_cost_a_pixel_does_not_grow_with_the_frame(benchmark, size):
+    def cost(samples, lines):
+        pair = simulated_pair(samples, lines, 38.4 / lines)
+        tracked_and_refined(*pair)
+        began = time.process_time()
+        tracked_and_refined(*pair)
+        return 1e9 * (time.process_time() - began) / pair[0].numel()
+
+    reference = cost(1000, 128)
+    found = benchmark.pedantic(cost, args=size, rounds=1)
+    benchmark.extra_info["CPU nanoseconds a pixel, both directions"] = round(found)
+    benchmark.extra_info["ratio to 1000 x 128"] = round(found / reference, 2)
+    assert found < 2 * reference
+
+
+def test_choosing_the_period_against_a_search_at_every_sample(benchmark):
+    array = RfAcquisition(2000, 128)
+    motion = SmoothMotion.draw(0.02, 10.0, np.random.default_rng(0))
+    pair = rf_pair(array, motion, np.random.default_rng(0), Disturbance(30.0, 0.05))
+    speckle = measure_speckle(pair[0])
+    levelled = [level_amplitude(frame, speckle) for frame in pair]
+    reach = ClassicalSettings().reach(pair[0].shape)
+    plain = seconds(lambda: track_by_correlation(*levelled, speckle.window, reach), 1)
+    benchmark.pedantic(continuous_displacement, args=(*levelled, speckle, reach), rounds=3)
+    benchmark.extra_info["times as fast"] = round(plain / benchmark.stats.stats.min, 1)
 
 
 def test_solver_against_a_sparse_lu(benchmark):

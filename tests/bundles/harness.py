@@ -9,7 +9,7 @@ from pathlib import Path
 from monai.bundle import ConfigParser, ConfigWorkflow
 
 from common.bundle import bundle_names, config_paths, installed_bundles_folder
-from common.commands.demo import read_demo
+from common.commands.study_file import read_study
 
 BUNDLES = bundle_names()
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -26,7 +26,7 @@ def smallest(bundle):
 
 def simulate(bundle, directory, **settings):
     """The phantom of the bundle's demo, at its smallest."""
-    call = read_demo(bundle)["simulate"][0]
+    call = read_study(bundle, "demo")["data"]["data"]
     arguments = {**call, **smallest(bundle)["simulate"], **settings, "directory": str(directory)}
     ConfigParser({"call": arguments}).get_parsed_content("call")
     return Path(directory)

@@ -18,7 +18,12 @@ def archive(tmp_path_factory):
     running.stop()
 
 
-MODALITIES = {"echo": {"US", "SR", "OT"}, "cine": {"MR", "SR", "OT"}, "study": {"MR", "SR", "OT", "SEG"}}
+MODALITIES = {
+    "echo": {"US", "SR", "OT"},
+    "doppler": {"US", "SR", "OT"},
+    "cine": {"MR", "SR", "OT"},
+    "study": {"MR", "SR", "OT", "SEG"},
+}
 
 
 @pytest.mark.parametrize("made", MODALITIES)

@@ -5,11 +5,11 @@ import re
 
 import pytest
 
-from common.commands.plan import read_plan
+from common.commands.study_file import read_study
 from tests.bundles.harness import BUNDLES, root
 
 NUMBER = re.compile(r"(?<![\w.])-?(?:\d+\.?\d*|\.\d+)")
-CASES = [(bundle, name) for bundle in BUNDLES for name in read_plan(bundle, "weights")["held_out"]["figures"]]
+CASES = [(bundle, name) for bundle in BUNDLES for name in read_study(bundle, "weights")["held_out"]["figures"]]
 
 
 def numbers(text):

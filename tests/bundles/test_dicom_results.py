@@ -212,6 +212,24 @@ def test_files_of_two_studies_are_named_and_the_json_is_there(tmp_path):
     assert (tmp_path / "out" / "anna.json").is_file() and not list((tmp_path / "out" / "dicom").glob("*.dcm"))
 
 
+def test_an_ef_and_velocities_need_no_pixel_spacing(echo, doppler):
+    for made, value in ((echo, "ef_percent"), (doppler, "e_mean_cm_s")):
+        source, output = made
+        header = pydicom.dcmread(source)
+        assert "PixelSpacing" not in header and "ImagerPixelSpacing" not in header
+        assert json.loads((output / f"{source.stem}.json").read_text())[value] > 0
+    assert "SequenceOfUltrasoundRegions" not in pydicom.dcmread(echo[0])
+
+
+def test_a_cine_without_pixel_spacing_is_named_and_the_others_done(tmp_path):
+    good = write_cine(tmp_path / "in" / "anna")
+    bad = write_cine(tmp_path / "in" / "bea", PixelSpacing=None, StudyInstanceUID="1.2.840.99.44")
+    (reason,) = infer_with_failures("cmr_hf_classify", good.parent, tmp_path / "out")
+    assert "pixel spacing" in reason and bad.name in reason
+    assert not (tmp_path / "out" / "bea.json").exists() and (tmp_path / "out" / "anna.json").is_file()
+    assert len(list((tmp_path / "out" / "dicom").glob("anna_*.dcm"))) == 2
+
+
 def test_a_case_in_another_format_is_named_and_the_json_is_there(phantom, tmp_path):
     (tmp_path / "in").mkdir()
     shutil.copy(next((phantom("echo_coreecho") / "Videos").glob("*.avi")), tmp_path / "in" / "video.avi")

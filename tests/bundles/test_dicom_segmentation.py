@@ -12,7 +12,7 @@ import SimpleITK as sitk
 from common.adc import LesionResults, read_grid, simulate_neonatal_adc
 from common.data import FailureLog
 from common.data.dicom_volume import read_dicom_geometry
-from common.evaluation.dicom_images import segmentation
+from common.evaluation.dicom_images import parametric_map, segmentation
 from common.evaluation.dicom_origin import Origin
 from common.files import read_csv
 from common.training.weights import sha256_of
@@ -65,11 +65,15 @@ def test_mask_probability_report_and_picture_are_valid_and_equal_to_the_files(st
     content = json.loads((output / "anna.json").read_text())
     folder = output / "dicom"
     assert {path.name for path in folder.glob("*")} == {
-        f"anna_{ending}.dcm" for ending in ("mask", "probability", "report", "picture")
+        f"anna_{ending}.dcm" for ending in ("mask", "probability", "probability_map", "report", "picture")
     }
     for path in folder.glob("*.dcm"):
         assert_valid(path)
         assert pydicom.dcmread(path).PatientID == NUMBER
+    assert {pydicom.dcmread(path).SeriesDescription for path in folder.glob("*.dcm")} == {
+        f"{word}, hie_ladp_seg: research use only"
+        for word in ("report", "picture", "lesion mask", "lesion probability", "lesion probability map")
+    }
     sources = {pydicom.dcmread(file).SOPInstanceUID: file for file in (source / "ADC").glob("*.dcm")}
     order = [pydicom.dcmread(frame.file).SOPInstanceUID for frame in read_dicom_geometry(source / "ADC").frames]
     mask, probability = (highdicom.seg.segread(folder / f"anna_{name}.dcm") for name in ("mask", "probability"))
@@ -79,11 +83,24 @@ def test_mask_probability_report_and_picture_are_valid_and_equal_to_the_files(st
         found = made.get_pixels_by_source_instance(order)[..., 0]
         wanted = np.asarray(nibabel.load(output / content[name]).dataobj).T
         np.testing.assert_allclose(found, wanted, rtol=0, atol=step + 1e-6)
+    placed = pydicom.dcmread(folder / "anna_probability_map.dcm")
+    (mapping,) = placed.SharedFunctionalGroupsSequence[0].RealWorldValueMappingSequence
+    assert (mapping.RealWorldValueSlope, mapping.RealWorldValueIntercept) == (1, 0) and placed.Modality != "MR"
+    wanted = np.asarray(nibabel.load(output / content["probability"]).dataobj).T[
+        [order.index(u) for u in frames_of(placed)]
+    ]
+    np.testing.assert_array_equal(np.frombuffer(placed.FloatPixelData, "<f4").reshape(wanted.shape), wanted)
     found = numbers(folder / "anna_report.dcm")
     assert found["hie_ladp_seg lesion", "118565006", None] == (content["lesion_ml"], "ml")
     for path in output.glob("*.*"):
         text = path.read_bytes().decode("latin-1")
         assert not [word for word in IDENTITIES if word in text], path
+
+
+def frames_of(placed):
+    """The instance that each frame of a map was derived from."""
+    derived = [group.DerivationImageSequence[0] for group in placed.PerFrameFunctionalGroupsSequence]
+    return [one.SourceImageSequence[0].ReferencedSOPInstanceUID for one in derived]
 
 
 @pytest.mark.parametrize("enhanced", [False, True], ids=["single", "enhanced"])
@@ -109,6 +126,14 @@ def test_a_segmentation_lies_where_its_source_lies(affine, enhanced, tmp_path):
     np.testing.assert_array_equal(found.array.T > 0, values)
     made.save_as(tmp_path / "seg.dcm")
     assert_valid(tmp_path / "seg.dcm")
+    chances = segments["probability"]._replace(values=np.random.default_rng(1).random(values.T.shape, np.float32))
+    placed = parametric_map(chances, headers, ORIGIN)
+    found = placed.get_volume(apply_real_world_transform=True).flip_spatial(0)
+    np.testing.assert_allclose(LPS_TO_RAS @ found.affine[:, [2, 1, 0, 3]], volume.affine, rtol=0, atol=1e-6)
+    in_space = np.argsort([frame.number for frame in volume.frames]) if enhanced else np.arange(size[2])
+    np.testing.assert_array_equal(found.array[in_space].astype(np.float32), chances.values)
+    placed.save_as(tmp_path / "map.dcm")
+    assert_valid(tmp_path / "map.dcm")
 
 
 def test_a_series_without_frame_of_reference_has_no_segmentation_and_the_rest(brain, tmp_path):
@@ -128,7 +153,16 @@ def test_series_without_pixel_spacing_are_named_and_the_others_done(brain, tmp_p
     for path in (tmp_path / "out" / "dicom").glob("*.dcm"):
         assert_valid(path)
         assert not [word for word in (*IDENTITIES, "1.2.840.99") if word.encode() in path.read_bytes()]
-    assert len(list((tmp_path / "out" / "dicom").glob("anna_*.dcm"))) == 4
+    assert len(list((tmp_path / "out" / "dicom").glob("anna_*.dcm"))) == 5
+
+
+def test_maps_of_two_patients_are_named_and_the_json_is_there(brain, tmp_path):
+    source = write_maps(tmp_path / "in" / "anna", *brain[1:], oblique())
+    for file in (source / "Z-score").glob("*.dcm"):
+        change(file, PatientID="Jürgen-2")
+    (reason,) = infer_with_failures(BUNDLE, source.parent, tmp_path / "out", tta=False)
+    assert "expected files of one patient" in reason and "rgen" not in reason and NUMBER not in reason
+    assert (tmp_path / "out" / "anna.json").is_file() and not list((tmp_path / "out" / "dicom").glob("*.dcm"))
 
 
 def test_a_vote_names_the_weights_of_every_model(brain, tmp_path):

@@ -12,9 +12,9 @@ from common.bundle import installed_bundles_folder
 from common.label.served import ServedBundle
 from tests.bundles.archive import Archive
 from tests.bundles.harness import root, simulate
-from tests.bundles.label_server import Server, label_python
+from tests.bundles.label_server import Server, form, label_python
 from tests.bundles.test_dicom_segmentation import brain  # noqa: F401
-from tests.bundles.test_label import assert_close
+from tests.bundles.test_label import assert_close, assert_same_image
 from tests.dicom_cases import IDENTITIES, PATIENT, assert_valid, write_cine, write_echo, write_maps
 
 pytestmark = [pytest.mark.label, pytest.mark.archive, pytest.mark.timeout(900)]
@@ -110,6 +110,61 @@ def test_a_mask_comes_as_image_and_as_segmentation(server, tmp_path):
     reply = server.infer("hie_ladp_seg", MODELS["hie_ladp_seg"], "dicom_seg")
     made = pydicom.dcmread(BytesIO(reply.body))
     assert made.Modality == "SEG" and made.pixel_array.sum() == mask.sum() > 0
+
+
+def test_a_corrected_mask_is_stored_beside_its_series_and_comes_back(server, archive, sources, tmp_path):
+    adc = MODELS["hie_ladp_seg"]
+    answer = server.infer("hie_ladp_seg", adc, "image")
+    (tmp_path / "mask.nii.gz").write_bytes(answer.body)
+    mask = sitk.ReadImage(str(tmp_path / "mask.nii.gz"))
+    values = sitk.GetArrayFromImage(mask)
+    values[2, 20:30, 20:30] = 1
+    corrected = sitk.GetImageFromArray(values)
+    corrected.CopyInformation(mask)
+    sitk.WriteImage(corrected, str(tmp_path / "corrected.nrrd"))
+    place, said = f"studies/{study_of(sources['hie_ladp_seg'])}", {"label_info": [{"name": "lesion", "idx": 1}]}
+    before = archive.search(f"{place}/instances")
+    assert server.ask("GET", f"/datastore/label?label={adc}&tag=final").status == 404
+    for file in ("mask.nii.gz", "corrected.nrrd", "corrected.nrrd"):
+        upload = form(params=json.dumps(said), label=tmp_path / file)
+        reply = server.ask("PUT", f"/datastore/label?image={adc}&tag=final", *upload)
+        assert reply.status == 200 and reply.json() == {"image": adc, "label": adc}, reply.body
+    new = set(archive.search(f"{place}/instances")) - set(before)
+    assert {modality for modality, *_ in new} == {"SEG"} and len({series for _, series, _ in new}) == 1
+    assert len(new) == 2, "the label that was saved twice is stored once"
+    (series,) = {series for _, series, _ in new}
+    stored = sorted(archive.fetch(f"{place}/series/{series}"), key=lambda one: one.InstanceNumber)
+    assert stored[0].pixel_array.sum() < stored[1].pixel_array.sum() == values.sum()
+    assert stored[1].ReferencedSeriesSequence[0].SeriesInstanceUID == adc
+    assert stored[1].PatientID == PATIENT["PatientID"]
+    stored[1].save_as(tmp_path / "label.dcm")
+    assert_valid(tmp_path / "label.dcm")
+    back = server.ask("GET", f"/datastore/label?label={adc}&tag=final")
+    (tmp_path / "back.nii.gz").write_bytes(back.body)
+    assert_same_image(sitk.ReadImage(str(tmp_path / "back.nii.gz")), corrected)
+    info = server.ask("GET", f"/datastore/label/info?label={adc}&tag=final").json()
+    assert info == {"series": series, "instance": stored[1].SOPInstanceUID}
+    assert server.ask("GET", "/datastore/").json() == {"total": 5, "completed": 1, "label_tags": {"final": 1}}
+    assert server.ask("GET", "/datastore/?output=all").json()["objects"][adc]["labels"].keys() == {"final"}
+    chosen = {server.ask("POST", "/activelearning/random", b"{}").json()["id"] for _ in range(10)}
+    assert adc not in chosen
+
+
+def test_a_label_that_lies_elsewhere_is_refused_with_the_reason(server, tmp_path):
+    image = sitk.GetImageFromArray(np.ones((3, 4, 5), np.uint8))
+    sitk.WriteImage(image, str(tmp_path / "label.nii.gz"))
+    for name, status in ((MODELS["hie_ladp_seg"], 422), (MODELS["echo_coreecho"], 422), ("1.2.3.4", 404)):
+        upload = form(params="{}", label=tmp_path / "label.nii.gz")
+        reply = server.ask("PUT", f"/datastore/label?image={name}", *upload)
+        assert reply.status == status, reply.body
+    assert (
+        "grid of the series"
+        in server.ask(
+            "PUT",
+            f"/datastore/label?image={MODELS['hie_ladp_seg']}",
+            *form(params="{}", label=tmp_path / "label.nii.gz"),
+        ).json()["detail"]
+    )
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,11 @@
-"""The plans and studies of every bundle hang together: what is named is there, cohorts that must differ do."""
+"""The studies of every bundle hang together: what is named is there, cohorts that must differ do."""
 
 import json
 import re
 
 import pytest
 
-from common.commands.plan import read_plan
-from common.commands.study_plan import study_names
+from common.commands.study_file import read_study, study_names
 from tests.bundles.harness import BUNDLES, root
 
 TABLES = {
@@ -17,6 +16,7 @@ TABLES = {
     "hie_ladp_seg": {"table1", "table2"},
 }
 STUDIES = [(bundle, name) for bundle in BUNDLES for name in study_names(bundle)]
+EACH = {"claim", "demo", "weights"}
 each_study = pytest.mark.parametrize(("bundle", "name"), STUDIES)
 
 
@@ -29,14 +29,13 @@ def config_of(bundle, stage):
 
 def test_every_bundle_has_what_makes_its_weights_tests_its_claim_and_the_tables_of_its_paper():
     assert {bundle: set(study_names(bundle)) for bundle in BUNDLES} == {
-        bundle: TABLES[bundle] | {"claim"} for bundle in BUNDLES
+        bundle: TABLES[bundle] | EACH for bundle in BUNDLES
     }
-    assert all((root(bundle) / "studies" / "weights.json").is_file() for bundle in BUNDLES)
 
 
 @each_study
 def test_a_study_names_stages_settings_and_inputs_that_are_there(bundle, name):
-    study = read_plan(bundle, name)
+    study = read_study(bundle, name)
     assert {stage for arm in study["arms"].values() for stage in arm["stages"]} == study["stages"].keys()
     for stage in study["stages"].values():
         assert stage["run_id"] in config_of(bundle, stage)
@@ -45,12 +44,12 @@ def test_a_study_names_stages_settings_and_inputs_that_are_there(bundle, name):
         known = {key for stage in arm["stages"] for key in config_of(bundle, study["stages"][stage])}
         assert {key.split("#")[0] for key in arm.get("settings", {})} <= known
     marks = set(re.findall(r"\{(\w+)\}", json.dumps([study[key] for key in ("stages", "arms")])))
-    assert marks <= study.get("data", {}).keys() | study.get("inputs", {}).keys()
+    assert marks <= study.get("data", {}).keys() | study.get("inputs", {}).keys() | {"before"}
 
 
 @each_study
 def test_an_arm_needs_every_input_without_default_that_it_uses(bundle, name):
-    study = read_plan(bundle, name)
+    study = read_study(bundle, name)
     without = {key for key, spec in study.get("inputs", {}).items() if "default" not in spec}
     for arm in study["arms"].values():
         used = set(re.findall(r"\{(\w+)\}", json.dumps([arm, *(study["stages"][stage] for stage in arm["stages"])])))
@@ -59,14 +58,14 @@ def test_an_arm_needs_every_input_without_default_that_it_uses(bundle, name):
 
 @each_study
 def test_published_figures_stand_in_columns_of_the_table(bundle, name):
-    study = read_plan(bundle, name)
+    study = read_study(bundle, name)
     for row in study.get("published", {}).values():
         assert row.keys() <= set(study["metrics"])
 
 
 def test_figures_of_the_papers_stand_in_their_place():
     def published(bundle, name, row, heading):
-        return read_plan(bundle, name)["published"][row][heading]
+        return read_study(bundle, name)["published"][row][heading]
 
     # Read from the tables once more, one of each.
     assert published("cmr_hf_classify", "table1", "SSLHF", "patient ACC") == 0.8208
@@ -83,14 +82,14 @@ def test_figures_of_the_papers_stand_in_their_place():
 
 def test_one_figure_is_published_the_same_in_study_and_evaluation():
     evaluated = json.loads((root("doppler_keypoint") / "configs" / "evaluate.json").read_text())["published"]
-    assert read_plan("doppler_keypoint", "table1")["published"] == evaluated
-    rows = read_plan("cmr_hf_classify", "table3")["published"]
-    assert rows["SSLHF"] == read_plan("cmr_hf_classify", "table2")["published"]["SSLHF"]
+    assert read_study("doppler_keypoint", "table1")["published"] == evaluated
+    rows = read_study("cmr_hf_classify", "table3")["published"]
+    assert rows["SSLHF"] == read_study("cmr_hf_classify", "table2")["published"]["SSLHF"]
 
 
 @pytest.mark.parametrize("bundle", BUNDLES)
 def test_arms_of_a_claim_end_with_one_evaluation_on_a_cohort_of_its_own(bundle):
-    study = read_plan(bundle, "claim")
+    study = read_study(bundle, "claim")
     seeds = {name: call["seed"] for name, call in study["data"].items()}
     assert len(set(seeds.values())) == len(seeds)
     assert len(study["arms"]) >= 2 and len(study["seeds"]) >= 3 and study["differences"]
@@ -103,10 +102,18 @@ def test_arms_of_a_claim_end_with_one_evaluation_on_a_cohort_of_its_own(bundle):
 
 
 @pytest.mark.parametrize("bundle", BUNDLES)
-def test_models_beside_the_shipped_one_take_steps_of_its_plan(bundle):
-    plan = read_plan(bundle, "weights")
-    names = {step["name"] for step in plan["steps"]}
-    assert {"pretraining", "training"} <= names
-    for other in plan.get("comparisons", {}).values():
-        assert set(other["steps"]) <= names
-        assert other["steps"] or other["evaluation"], "the shipped model beside itself"
+def test_figures_of_the_metadata_are_rows_and_columns_of_the_table(bundle):
+    study = read_study(bundle, "weights")
+    assert {"pretraining", "training", "evaluation"} <= set(next(iter(study["arms"].values()))["stages"])
+    for arm, heading in study["held_out"]["figures"].values():
+        assert arm in study["arms"] and heading in study["metrics"]
+
+
+@pytest.mark.parametrize("bundle", BUNDLES)
+def test_a_demo_begins_with_an_inference_by_the_shipped_weights_on_cases_of_their_kind(bundle):
+    study = read_study(bundle, "demo")
+    first = study["stages"][next(iter(study["arms"].values()))["stages"][0]]
+    assert first["shipped"] and first["run_id"] == "inferring"
+    held_out = read_study(bundle, "weights")["data"]["held_out"]
+    cases = study["data"][first["overrides"]["dataset_dir"].strip("{}")]
+    assert {**cases, "cases": held_out["cases"], "seed": held_out["seed"]} == held_out

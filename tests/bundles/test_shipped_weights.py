@@ -1,15 +1,19 @@
 """Weights that ship: small, plain, in half precision, described by their metadata, their figures found again."""
 
 import json
+import math
 
 import pytest
 import torch
 
-from common.commands.plan import MODEL, call_phantom, filled, read_plan
-from common.commands.shipped_weights import evaluation_figures, interval_of_part, weights_sha256
+from common.commands.jobs import call_phantom
+from common.commands.shipped_weights import weights_sha256
+from common.commands.study_file import read_study
+from common.evaluation.table import read_evaluation
 from tests.bundles.harness import BUNDLES, root, workflow
 
 MEGABYTE = 1e6
+MODEL = "models/model.pt"
 WITH_WEIGHTS = [bundle for bundle in BUNDLES if (root(bundle) / MODEL).is_file()]
 WITH_PLAN = [bundle for bundle in BUNDLES if (root(bundle) / "studies" / "weights.json").is_file()]
 FILES = [
@@ -23,6 +27,24 @@ each_file = pytest.mark.parametrize("path", FILES, ids=[f"{p.parent.parent.name}
 
 def metadata(bundle):
     return json.loads((root(bundle) / "configs" / "metadata.json").read_text())
+
+
+def interval_of_part(figures, name, cases):
+    """Where a figure of `cases` cases of the cohort is expected, from the figure on all of it.
+
+    Each arm of the cohort's 95 % interval is lengthened by the square root of the ratio of case counts, as the standard
+    error of a mean grows. The part is one of the cohort itself, so its figure is in there more often than 95 times in
+    100.
+    """
+    value, low, high = (figures[f"{name}{end}"] for end in ("", "_low", "_high"))
+    longer = math.sqrt(figures[f"{name}_cases"] / cases)
+    return value - (value - low) * longer, value + (high - value) * longer
+
+
+def test_the_interval_of_a_quarter_of_the_cases_is_twice_as_wide_on_each_side():
+    figures = {"dice": 0.6, "dice_low": 0.5, "dice_high": 0.65, "dice_cases": 80}
+    assert interval_of_part(figures, "dice", 20) == pytest.approx((0.4, 0.7))
+    assert interval_of_part(figures, "dice", 80) == pytest.approx((0.5, 0.65))
 
 
 @each_file
@@ -44,7 +66,7 @@ def test_metadata_has_the_checksums_and_held_out_figures_of_the_weights(bundle):
     assert described["weights_sha256"] == weights_sha256(root(bundle) / "models")
     figures = described["eval_metrics"]
     assert figures and all(isinstance(value, (int, float)) for value in figures.values())
-    names = read_plan(bundle, "weights")["held_out"]["figures"]
+    names = read_study(bundle, "weights")["held_out"]["figures"]
     assert set(figures) == {f"{name}{end}" for name in names for end in ("", "_low", "_high", "_cases")}
 
 
@@ -55,30 +77,28 @@ def test_figures_stand_only_beside_weights(bundle):
 
 @pytest.mark.parametrize("bundle", WITH_PLAN)
 def test_the_held_out_cohort_has_a_seed_of_its_own(bundle):
-    plan = read_plan(bundle, "weights")
-    call = plan["held_out"]["simulate"]
-    assert call["seed"] not in {other["seed"] for other in plan["simulate"]}
-    first_look = read_plan(bundle, "demo")["first_look"]["simulate"]
-    assert first_look["seed"] not in {call["seed"], *(other["seed"] for other in plan["simulate"])}
-    evaluation = plan["held_out"]["evaluation"]
-    assert evaluation["overrides"]["dataset_dir"] == call["directory"]
+    data, first_cases = (read_study(bundle, name)["data"] for name in ("weights", "demo"))
+    seeds = [call["seed"] for call in data.values()]
+    assert seeds.count(data["held_out"]["seed"]) == 1
+    assert first_cases["first_cases"]["seed"] not in seeds
+    assert read_study(bundle, "weights")["stages"]["evaluation"]["overrides"]["dataset_dir"] == "{held_out}"
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("bundle", WITH_WEIGHTS)
 def test_a_part_of_the_held_out_cohort_written_anew_gives_the_figures_of_the_metadata(bundle, tmp_path):
-    plan = read_plan(bundle, "weights")
-    held_out = filled(plan["held_out"], tmp_path)
-    call_phantom({**held_out["simulate"], **held_out["part"]})
-    step = held_out["evaluation"]
-    settings = {**filled(plan.get("settings", {}), tmp_path), **step["overrides"]}
+    study = read_study(bundle, "weights")
+    data, held_out = tmp_path / "held_out", study["held_out"]
+    call_phantom({**study["data"]["held_out"], **held_out["part"], "directory": str(data)})
+    stage = study["stages"]["evaluation"]
+    settings = {**study["settings"], **stage["overrides"], "dataset_dir": str(data), "method": "model"}
     settings |= {"model_dir": str(root(bundle) / "models"), "output_dir": str(tmp_path / "output")}
-    flow = workflow(bundle, step["configs"], step["run_id"], **settings)
+    flow = workflow(bundle, stage["configs"], stage["run_id"], **settings)
     flow.initialize()
     flow.run()
-    found = evaluation_figures(tmp_path / "output", held_out["figures"])
-    stated = metadata(bundle)["eval_metrics"]
-    for name in held_out["figures"]:
-        low, high = interval_of_part(stated, name, found[f"{name}_cases"])
-        assert low - 1e-6 <= found[name] <= high + 1e-6, f"{name}: {found[name]}, stated {stated[name]}"
+    found, stated = read_evaluation(tmp_path / "output"), metadata(bundle)["eval_metrics"]
+    for name, key in held_out["figures"].items():
+        figure = found[tuple(key)]
+        low, high = interval_of_part(stated, name, figure["cases"])
+        assert low - 1e-6 <= figure["value"] <= high + 1e-6, f"{name}: {figure}, stated {stated[name]}"

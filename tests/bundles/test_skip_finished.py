@@ -1,14 +1,19 @@
 """A batch that was stopped goes on: finished cases stay as they are, and it ends as one that was not stopped."""
 
 import json
+import os
 import shutil
+import signal
 import subprocess
+import time
+from pathlib import Path
 
 import pytest
 
 from common.files import read_csv
-from tests.bundles.harness import BUNDLES, command, environment, overrides, workflow
+from tests.bundles.harness import BUNDLES, command, environment, overrides, run_command, simulate, workflow
 
+TWO = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m", "monai.bundle")
 FAST = {"cmr_hf_classify", "hie_ladp_seg"}
 each_bundle = pytest.mark.parametrize(
     "bundle", [pytest.param(name, marks=[] if name in FAST else pytest.mark.slow) for name in BUNDLES]
@@ -79,16 +84,65 @@ def test_two_processes_share_the_cases_and_write_what_one_does(trained, phantom,
     bad.write_bytes(bad.read_bytes()[:300])
     with pytest.raises(RuntimeError, match="failures"):  # MONAI's, around FailedCasesError
         infer(bundle, cohort, tmp_path / "one", models)
-    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m", "monai.bundle")
     settings = overrides(bundle, cohort, tmp_path / "two", model_dir=str(models), skip_finished=True)
-    configs = ["inference.json", "multi_gpu_inference.json"]
-    words = command(bundle, "inferring", configs, settings, launcher)
+    words = command(bundle, "inferring", ["inference.json", "multi_gpu_inference.json"], settings, TWO)
     ended = subprocess.run(words, cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)
     assert ended.returncode == 1 and "1 case failed" in ended.stdout + ended.stderr, ended.stderr[-3000:]
     one, two = tmp_path / "one" / "output", tmp_path / "two" / "output"
-    for name in ("predictions.csv", "failed.csv"):
-        expected = (one / name).read_text().replace(str(one), str(two))
-        assert (two / name).read_text() == expected, name
+    assert_same_results(one, two)
+    assert (two / "failed.csv").read_text() == (one / "failed.csv").read_text().replace(str(one), str(two))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("bundle", [name for name in BUNDLES if name != "hie_ladp_seg"])
+def test_two_processes_infer_in_every_bundle(bundle, trained, phantom, tmp_path):
+    models = trained(bundle) / "models"
+    one = infer(bundle, phantom(bundle), tmp_path / "one", models)
+    settings = overrides(bundle, phantom(bundle), tmp_path / "two", model_dir=str(models))
+    run_command(command(bundle, "inferring", ["inference.json", "multi_gpu_inference.json"], settings, TWO), tmp_path)
+    assert_same_results(one, tmp_path / "two" / "output")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_process_that_is_killed_takes_no_finished_case_with_it_and_the_batch_goes_on(trained, tmp_path):
+    bundle = "hie_ladp_seg"
+    cohort, models = simulate(bundle, tmp_path / "cohort", cases=24), trained(bundle) / "models"
+    one = infer(bundle, cohort, tmp_path / "one", models)
+    settings = overrides(bundle, cohort, tmp_path / "two", model_dir=str(models), skip_finished=True)
+    words = command(bundle, "inferring", ["inference.json", "multi_gpu_inference.json"], settings, TWO)
+    two, table = tmp_path / "two" / "output", tmp_path / "two" / "output" / "predictions.csv"
+    process = subprocess.Popen(words, cwd=tmp_path, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    while not (table.is_file() and len(read_csv(table)) >= 3):
+        assert process.poll() is None, process.stdout.read().decode()[-3000:]
+        time.sleep(0.01)
+    os.kill(second_of(process.pid), signal.SIGKILL)
+    process.communicate()
+    assert process.returncode != 0
+    finished = {row["case"] for row in read_csv(table)}
+    assert 3 <= len(finished) < 24
+    before = {name: moment for name, moment in written(two).items() if name.removesuffix(".json") in finished}
+    assert len(before) == len(finished), "each row has its JSON"
+    run_command(words, tmp_path)
+    assert_same_results(one, two)
+    assert before.items() <= written(two).items(), "finished cases stay as they are"
+
+
+def second_of(launcher):
+    """Process of rank 1 among the children of torchrun."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = (folder / "stat").read_text().rpartition(")")[2].split()[1]
+            if int(parent) == launcher and b"\0RANK=1\0" in (folder / "environ").read_bytes():
+                return int(folder.name)
+        except OSError:  # ended meanwhile
+            continue
+    raise AssertionError("no process of rank 1")
+
+
+def assert_same_results(one, two):
+    assert (two / "predictions.csv").read_text() == (one / "predictions.csv").read_text()
     assert {path.name for path in one.iterdir()} == {path.name for path in two.iterdir()}
     for path in one.glob("*.json"):
         assert json.loads(path.read_text()) == json.loads((two / path.name).read_text())

@@ -9,9 +9,11 @@ import time
 import pytest
 
 from common.__main__ import main
-from common.commands.plan import read_plan
+from common.commands.study import study
+from common.commands.study_file import read_study
+from common.commands.study_plan import Limits
 from common.files import as_given, read_csv
-from tests.bundles.harness import REPOSITORY, environment, simulate, smallest
+from tests.bundles.harness import BUNDLES, REPOSITORY, environment, simulate, smallest
 
 SLOW = [pytest.mark.slow, pytest.mark.timeout(1500)]
 # Study -> cases beside the smallest phantom's, limits beside the smallest settings.
@@ -53,7 +55,7 @@ def inputs(bundle, name, trained, tmp_path):
     models = trained(bundle) / "models"
     files = dict.fromkeys(("kinetics", "coreecho", "echocotr"), models / "model.pt")
     files |= {"encoder": models / "pretrained.pt", "windows": windows}
-    known = read_plan(bundle, name).get("inputs", {})
+    known = read_study(bundle, name).get("inputs", {})
     return [word for key in known if key in files for word in ("--input", f"{key}={files[key]}")]
 
 
@@ -67,7 +69,7 @@ def test_a_table_of_the_paper_on_a_cohort_in_a_public_layout(bundle, name, train
     limits = [*limits, *inputs(bundle, name, trained, tmp_path)]
     status = main(words(bundle, name, data, tmp_path / "out", limits, drop))
     assert status == 0, capsys.readouterr().out
-    study, folder = read_plan(bundle, name), tmp_path / "out" / bundle / name
+    study, folder = read_study(bundle, name), tmp_path / "out" / bundle / name
     table = {row["arm"]: row for row in rows(folder / "table.csv")}
     assert table.keys() >= study["arms"].keys()
     headings = study["metrics"]
@@ -77,6 +79,27 @@ def test_a_table_of_the_paper_on_a_cohort_in_a_public_layout(bundle, name, train
             assert float(table[arm][f"{heading} published"]) == figure
     assert {row["arm"] for row in rows(folder / "cases.csv")} <= study["arms"].keys()
     assert all(job["finished"] == "True" for job in rows(folder / "jobs.csv"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1500)
+@pytest.mark.parametrize("name", ["demo", "weights"])
+@pytest.mark.parametrize("bundle", BUNDLES)
+def test_demo_and_weights_end_with_their_table_and_report(bundle, name, monkeypatch, tmp_path, capsys):
+    content, small = read_study(bundle, name), smallest(bundle)
+    if "inputs" in content:
+        pytest.skip("needs real images")
+    for call in content["data"].values():
+        call |= {**small["simulate"], "cases": 40 if name == "weights" else 12}  # 25 at least describe a training
+    monkeypatch.setattr("common.commands.study_plan.read_study", lambda *_: content)
+    outcome = study(bundle, name, tmp_path, limits=Limits(max_epochs=1, settings=small["settings"]))
+    shown = capsys.readouterr().out
+    assert outcome.status == 0, shown
+    evaluated = {arm for arm, spec in content["arms"].items() if "evaluation" in " ".join(spec["stages"])}
+    assert outcome.rows.keys() == evaluated
+    assert all(any(row.values()) for row in outcome.rows.values()), outcome.rows
+    assert shown.count("\n[") == len(outcome.plan.jobs()), "one line a step"
+    assert "data:image/png" in (outcome.folder / "report.html").read_text()
 
 
 CLAIM = ["-m", "common", "study", "hie_ladp_seg", "claim", "--arms", "LADP", "none", "--seeds", "0", "1"]

@@ -12,6 +12,7 @@ import torch
 
 from tests.bundles.harness import BUNDLES, command, environment, overrides, root, run_command
 
+TWO = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m", "monai.bundle")
 FIRST = "cmr_hf_classify"
 first_by_default = pytest.mark.parametrize(
     "bundle", [pytest.param(name, marks=() if name == FIRST else pytest.mark.slow) for name in BUNDLES]
@@ -44,8 +45,7 @@ def test_a_killed_training_resumes_to_the_same_weights(bundle, phantom, tmp_path
 @first_by_default
 def test_two_processes_train_together(bundle, phantom, tmp_path):
     settings = overrides(bundle, phantom(bundle), tmp_path)
-    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m", "monai.bundle")
-    run_command(command(bundle, "training", ["train.json", "multi_gpu_train.json"], settings, launcher), tmp_path)
+    run_command(command(bundle, "training", ["train.json", "multi_gpu_train.json"], settings, TWO), tmp_path)
     assert weights(tmp_path / "models" / "model.pt")
     assert len(_losses(settings)) == settings["max_epochs"], "one process writes the history"
 
@@ -100,3 +100,16 @@ def _run_and_kill_in_second_epoch(bundle, settings, folder):
             time.sleep(0.002)
         process.send_signal(signal.SIGKILL)
         process.wait()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("bundle", ["cmr_hf_classify", "hie_ladp_seg"])
+def test_evaluation_in_two_processes_gives_the_tables_of_one(bundle, trained, phantom, tmp_path):
+    models, tables = trained(bundle) / "models", {}
+    for name, overlay, launcher in (("one", [], ("-m", "monai.bundle")), ("two", ["multi_gpu_train.json"], TWO)):
+        settings = overrides(bundle, phantom(bundle), tmp_path / name, model_dir=str(models), split="all")
+        configs = ["train.json", *overlay, "evaluate.json"]
+        run_command(command(bundle, "evaluating", configs, settings, launcher), tmp_path)
+        tables[name] = [(tmp_path / name / "output" / f"{table}.csv").read_text() for table in ("evaluation", "cases")]
+    assert tables["one"] == tables["two"]

@@ -31,3 +31,16 @@ def test_a_size_that_a_claim_in_a_file_asks_for_is_bounded(tmp_path):
         pass
     with Image.open(tmp_path / "a.png") as image:
         assert image.size[0] == 11_000
+
+
+@pytest.mark.parametrize(
+    "words", ["UNLIKE THE TRAINING DATA", "farther from it than 99.9 % of similar cases", "x" * 90]
+)
+def test_a_title_wider_than_the_figure_is_whole(tmp_path, words):
+    title = " ".join([words] * 3)
+    with figure(tmp_path / "a.png", 4, 3, f"short\n{title}") as made:
+        made.add_subplot().set_axis_off()
+    ink = np.asarray(Image.open(tmp_path / "a.png").convert("L")) < 128
+    assert ink.any() and not ink[:, :3].any() and not ink[:, -3:].any() and not ink[0].any()
+    shown = made.get_suptitle()
+    assert shown.startswith("short\n") and "".join(shown.split()) == "short" + "".join(title.split())

@@ -1,47 +1,131 @@
 import json
 import re
+import subprocess
+from html.parser import HTMLParser
+from shutil import which
 
-from common.commands.report import Step, evaluation_lines, write_report
+import pytest
 
-PLAN = {"title": "Hearts & minds", "intro": "A <small> trial."}
+from common.commands.report import write_report
+from common.commands.study_plan import Limits, StudyPlan
+from common.evaluation.intervals import Interval
+from common.files import write_json
+from tests.common.commands.toy import change_study, write_bundle
+
 PIXEL = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c4944415408d763f8cfc000000301010018dd8db0"
     "0000000049454e44ae426082"
 )
+CHROMIUM = which("chromium") or which("google-chrome")
+WIDTHS = {"phone": 390, "desktop": 1280}
 
 
-def step(folder, name="evaluate"):
-    folder.mkdir()
-    row = {
-        "method": "model",
-        "metric": "AUC",
-        "value": 0.91234,
-        "low": 0.8,
-        "high": 0.97,
-        "cases": 40,
-        "published": 0.85,
-    }
-    (folder / "evaluation.json").write_text(json.dumps([row, {**row, "method": "rule", "low": None, "published": ""}]))
-    (folder / "predictions.csv").write_text("case,probability\n" + "\n".join(f"p{i},0.123456" for i in range(30)))
-    (folder / "roc.png").write_bytes(PIXEL)
-    return Step(name, "python -m x --a 'b'", folder, 3.2)
+@pytest.fixture
+def plan(tmp_path, monkeypatch):
+    """A study of the toy whose evaluations have a picture, thirty predictions and a failed case."""
+    monkeypatch.setattr("common.commands.study_file.installed_bundles_folder", lambda: tmp_path / "bundles")
+    bundle = write_bundle(tmp_path / "bundles" / "toy")
+    change_study(bundle, title="Hearts & minds", intro="A <small> trial.", metrics=["MAE", "R2", "RMSE", "AUC"])
+    (tmp_path / "cohort").mkdir()
+    plan = StudyPlan("toy", "table", tmp_path / "jobs", tmp_path / "cohort", Limits(folds=[0]))
+    for job in plan.jobs():
+        write_json(job.record, {"seconds": 3.2, "cpu_seconds": 3.0, "command": f"python -m x --a 'b' {job.stage}"})
+    output = plan.runs[0].jobs[-1].output
+    output.mkdir()
+    (output / "predictions.csv").write_text("case,probability\n" + "\n".join(f"p{i},0.123456" for i in range(30)))
+    (output / "failed.csv").write_text("case,reason\np99,<no> frames\n")
+    (output / "roc.png").write_bytes(PIXEL)
+    return plan
 
 
-def test_the_page_needs_no_other_file_and_escapes_what_it_shows(tmp_path):
-    text = write_report(tmp_path / "report.html", PLAN, [step(tmp_path / "one")]).read_text()
-    assert "Hearts &amp; minds" in text and "A &lt;small&gt; trial." in text
-    assert not re.search(r'(src|href)="(?!data:)', text)
+ROWS = {
+    "good": {"MAE": Interval(4.01234, 3.5, 4.5, 40), "AUC": Interval(0.9, float("nan"), float("nan"), 40)},
+    "bad": {"MAE": Interval(6.0, 5.0, 7.0, 40), "AUC": None},
+    "others": {},
+}
+
+
+class Page(HTMLParser):
+    """The cells of the first table by row, the text in `details`, and the headings in order."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.rows, self.folded, self.depth, self.cell = [], "", 0, False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.depth += tag == "details"
+        if tag == "tr":
+            self.rows.append([])
+        elif tag in ("td", "th"):
+            self.rows[-1].append("")
+            self.cell = True
+
+    def handle_endtag(self, tag):
+        self.depth -= tag == "details"
+        self.cell = self.cell and tag not in ("td", "th")
+
+    def handle_data(self, data):
+        if self.depth:
+            self.folded += data
+        elif self.cell:
+            self.rows[-1][-1] += data
+
+
+def page(plan, tmp_path):
+    return write_report(tmp_path / "report.html", "toy", plan, ROWS).read_text()
+
+
+def test_methods_are_columns_and_metrics_rows_with_intervals_in_brackets_beside_the_papers(plan, tmp_path):
+    rows = Page(page(plan, tmp_path)).rows
+    assert rows[0] == ["", "good", "bad", "others"]
+    assert rows[1] == ["MAE", "4.012[3.5 to 4.5] n 40paper 5.29", "6[5 to 7] n 40", "paper 6.5"]
+    assert rows[2] == ["AUC", "0.9n 40", "", ""], "metrics that no row has are left out"
+
+
+def test_headline_numbers_come_first_and_settings_and_versions_last(plan, tmp_path):
+    text = page(plan, tmp_path)
+    places = [text.index(word) for word in ('class="leading"', "All figures", "data:image", "Settings", "toy 0.1.0")]
+    assert places == sorted(places)
+    assert "<b>4.012</b>" in text[: places[1]] and "bad: 6" in text[: places[1]]
+
+
+def test_commands_are_folded_away(plan, tmp_path):
+    text = page(plan, tmp_path)
+    assert "python -m x --a 'b' training" in Page(text).folded
+    assert "python -m x" not in re.sub(r"<details>.*?</details>", "", text, flags=re.DOTALL)
+
+
+def test_the_page_needs_no_other_file_and_escapes_what_it_shows(plan, tmp_path):
+    text = page(plan, tmp_path)
+    assert "Hearts &amp; minds" in text and "A &lt;small&gt; trial." in text and "&lt;no&gt; frames" in text
+    assert not re.search(r'(src|href)="(?!data:)|https?://|@import', text)
     assert text.count("data:image/png;base64,") == 1
     assert "not a medical device" in text
 
 
-def test_long_tables_are_cut_in_the_middle(tmp_path):
-    text = write_report(tmp_path / "report.html", PLAN, [step(tmp_path / "one")]).read_text()
-    assert "<td>p0</td>" in text and "<td>p29</td>" in text and "<td>p15</td>" not in text and "<td>...</td>" in text
+def test_long_tables_are_cut_and_say_so(plan, tmp_path):
+    text = page(plan, tmp_path)
+    assert "<td>p0</td>" in text and "<td>p29</td>" not in text and "8 of 30 rows" in text
 
 
-def test_scores_of_all_steps_stand_in_one_table_without_repeats(tmp_path):
-    lines = evaluation_lines([step(tmp_path / "one").folder, step(tmp_path / "two").folder])
-    assert len(lines) == 3
-    assert re.split(r"\s{2,}", lines[1]) == ["model", "AUC", "0.9123", "0.8 to 0.97", "40", "0.85"]
-    assert evaluation_lines([]) == []
+@pytest.mark.browser
+@pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed (Debian: chromium)")
+@pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS)
+def test_a_browser_shows_the_whole_width_and_asks_for_no_other_file(plan, tmp_path, width):
+    path = tmp_path / "report.html"
+    text = page(plan, tmp_path)
+    # Chromium's window is at least 500 pixels wide; a frame is as narrow as it is told.
+    probe = "<script>onload=()=>{const d=document.documentElement;parent.postMessage([d.clientWidth,d.scrollWidth,"
+    probe += "performance.getEntriesByType('resource').length,document.images[0].naturalWidth],'*')}</script>"
+    path.write_text(text.replace("</body>", f"{probe}</body>"))
+    frame = f'<iframe src="report.html" style="width:{width}px;height:800px;border:0"></iframe><p id="seen"></p>'
+    listen = "<script>onmessage=e=>document.getElementById('seen').textContent=JSON.stringify(e.data)</script>"
+    (tmp_path / "frame.html").write_text(f"<!doctype html>{listen}{frame}")
+    words = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'profile'}"]
+    words += ["--virtual-time-budget=3000", "--dump-dom", f"file://{tmp_path / 'frame.html'}"]
+    shown = subprocess.run(words, capture_output=True, text=True, timeout=120, check=True).stdout
+    found = json.loads(re.search(r'id="seen">(\[.*?\])<', shown)[1])
+    inside, scrolled, asked, image = found
+    assert inside <= width and scrolled <= inside, "the page itself must not scroll sideways"
+    assert asked <= 1 and image == 1, "its own picture, and nothing else"

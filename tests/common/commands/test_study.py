@@ -6,6 +6,7 @@ import pytest
 
 from common.commands.jobs import Job
 from common.commands.study import in_words, seconds_left, study
+from common.commands.study_file import read_study
 from common.commands.study_plan import Limits, StudyPlan
 from common.errors import NoDataError, OutputFolderError, StudyError
 from common.files import write_json
@@ -17,7 +18,7 @@ def toy(tmp_path, monkeypatch):
     """The toy bundle, and `cohort` with one table beside it."""
     (tmp_path / "cohort").mkdir()
     (tmp_path / "cohort" / "labels.csv").write_text("case,ef\n101,45\n")
-    monkeypatch.setattr("common.commands.plan.installed_bundles_folder", lambda: tmp_path / "bundles")
+    monkeypatch.setattr("common.commands.study_file.installed_bundles_folder", lambda: tmp_path / "bundles")
     return write_bundle(tmp_path / "bundles" / "toy")
 
 
@@ -26,8 +27,8 @@ def run(toy, tmp_path):
     """Runs the study and returns status and jobs as the table of jobs has them."""
 
     def function(**limits):
-        status = study("toy", "table", tmp_path / "out", tmp_path / "cohort", Limits(**limits))
-        return status, rows(tmp_path / "out" / "toy" / "table" / "jobs.csv")
+        outcome = study("toy", "table", tmp_path / "out", tmp_path / "cohort", Limits(**limits))
+        return outcome.status, rows(tmp_path / "out" / "toy" / "table" / "jobs.csv")
 
     return function
 
@@ -59,7 +60,7 @@ def test_one_line_a_job_and_what_is_left_after_the_first(run, capsys):
     run(arms=["good"], folds=[0])
     lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("[")]
     assert [line.split(":")[0] for line in lines] == [
-        f"[{n}/3] {stage}, good, fold 0, seed 0" for n, stage in enumerate(STUDY["stages"], 1)
+        f"[{n}/3] {stage}, fold 0, seed 0" for n, stage in enumerate(STUDY["stages"], 1)
     ]
     assert ["to go" in line for line in lines] == [True, True, False]
 
@@ -77,7 +78,8 @@ def test_the_cases_of_all_folds_are_scored_together_beside_the_published_figure(
         ("bad", "0", "102"),
         ("bad", "1", "103"),
     ]
-    assert "| good | 4 [" in (folder / "table.md").read_text()
+    text = (folder / "table.md").read_text()
+    assert "|  | MAE | published |" in text and "| good | 4 [" in text and "| others |  | 6.5 |" in text
 
 
 def test_folds_are_averaged_where_the_paper_does_with_t_intervals(toy, run, tmp_path):
@@ -186,6 +188,46 @@ def test_max_epochs_is_an_upper_limit_and_other_settings_are_as_typed(toy, tmp_p
     assert epochs("val_interval", max_epochs=3) == [3, 3], "each training has a validation, which keeps its model"
 
 
+def test_a_stage_by_shipped_weights_takes_them_as_they_are_and_is_left_out_without(toy, tmp_path):
+    stages = {**STUDY["stages"], "look": {"run_id": "inferring", "configs": ["train.json"], "shipped": True}}
+    arms = {"shipped": {"stages": ["look"]}, **STUDY["arms"]}
+    change_study(toy, stages=stages, arms=arms, settings={"start": "s"}, folds=[0])
+
+    def plan():
+        return StudyPlan("toy", "table", tmp_path / "jobs", tmp_path / "cohort", Limits(settings={"start": "typed"}))
+
+    assert plan().left_out().keys() == {"shipped"} and "shipped" not in plan().arms
+    (toy / "models").mkdir()
+    (toy / "models" / "model.pt").write_bytes(b"1")
+    first, *others = plan().runs
+    assert first.arm == "shipped" and first.scored is None and "start" not in first.jobs[0].overrides
+    assert first.jobs[0].models == toy / "models"
+    assert all(job.overrides["start"] == "typed" for run in others for job in run.jobs if job.stage == "training")
+    (toy / "models" / "model.pt").write_bytes(b"12")
+    assert plan().runs[0].jobs[0].key != first.jobs[0].key
+
+
+def test_an_evaluation_in_the_middle_changes_no_models_and_before_names_those_that_a_stage_starts_from(toy, tmp_path):
+    stages = {**STUDY["stages"]}
+    stages["training"] = {**stages["training"], "overrides": {"start": "{before}/pretrained.pt"}}
+    longer = {"stages": ["pretraining", "evaluation", "training", "evaluation"]}
+    arms = {"good": STUDY["arms"]["good"], "longer": longer, "constant": {"of": "good", "method": "constant"}}
+    change_study(toy, stages=stages, arms=arms, folds=[0])
+    plan = StudyPlan("toy", "table", tmp_path / "jobs", tmp_path / "cohort", Limits())
+    good, longer, constant = ({job.key: job for job in run.jobs} for run in plan.runs)
+    assert good.keys() == constant.keys() and good.keys() < longer.keys()
+    pretraining, training, _ = good.values()
+    assert training.overrides["start"] == f"{pretraining.models}/pretrained.pt"
+
+
+def test_data_like_those_of_another_study_differ_in_what_they_say(toy, tmp_path):
+    call = {"_target_": "common.adc.simulate_neonatal_adc", "cases": 4, "seed": 1}
+    change_study(toy, data={"data": call})
+    other = {**STUDY, "data": {"data": {"like": ["table", "data"], "seed": 2}}}
+    (toy / "studies" / "other.json").write_text(json.dumps(other))
+    assert read_study("toy", "other")["data"]["data"] == {**call, "seed": 2}
+
+
 @pytest.mark.parametrize(
     ("limits", "message"),
     [
@@ -219,12 +261,12 @@ def test_an_unknown_study_is_named_beside_those_there_are_and_missing_data_asked
 def test_simulated_cases_are_a_job_that_others_wait_for(toy, tmp_path, capsys):
     call = {"_target_": "common.adc.simulate_neonatal_adc", "cases": 1, "size": [32, 36, 4], "progress": False}
     change_study(toy, data={"data": {**call, "spacing_mm": [3.2, 3.2, 20.0]}, "unused": call}, folds=[0])
-    assert study("toy", "table", tmp_path / "out", None, Limits()) == 0
+    assert study("toy", "table", tmp_path / "out").status == 0
     (cases,) = (tmp_path / "out" / "toy" / "jobs").glob("simulate_data-*/output")
     assert len(list((cases / "1ADC_ss").iterdir())) == 1
     assert "5 jobs, 0 done already; to do: 1 simulate data, 1 pretraining" in capsys.readouterr().out
     with pytest.raises(StudyError, match="simulates its cases"):
-        study("toy", "table", tmp_path / "out", tmp_path / "cohort", Limits())
+        study("toy", "table", tmp_path / "out", tmp_path / "cohort")
 
 
 def test_two_studies_do_not_write_to_one_folder(run, tmp_path):

@@ -12,7 +12,12 @@ ROWS = {
     for kind, folds in CASES.items()
 }
 CONFIG = {
-    "imports": ["$from pathlib import Path", "$from common.files import write_json"],
+    "imports": [
+        "$import time",
+        "$from pathlib import Path",
+        "$from common.files import write_csv",
+        "$from common.files import write_json",
+    ],
     "dataset_dir": "",
     "model_dir": "",
     "output_dir": "",
@@ -25,8 +30,18 @@ CONFIG = {
     "names": "$sorted(p.name for p in Path(@model_dir).glob('*'))",
     "made": {"epochs": "@max_epochs", "start": "@start", "found": "@names"},
     "initialize": [],
-    "pretraining": ["$write_json(@model_dir + '/pretrained.pt', @made)"],
-    "training": ["$write_json(@model_dir + '/model.pt', @made)"],
+    "history": [{"epoch": 1, "loss": 0.5}],
+    "pretraining": [
+        "$write_json(@model_dir + '/pretrained.pt', @made)",
+        "$write_csv(@output_dir + '/history.csv', @history)",
+    ],
+    "wait_s": 0,
+    "waited": "$Path(@output_dir) / 'waited'",
+    "training": [
+        "$@waited.exists() or time.sleep(@waited.mkdir(parents=True) or @wait_s)",
+        "$write_json(@model_dir + '/model.pt', @made)",
+        "$write_csv(@output_dir + '/history.csv', @history)",
+    ],
 }
 EVALUATE = {
     "kind": "good",
@@ -64,7 +79,8 @@ STUDY = {
 
 def write_bundle(folder):
     """Write the bundle to `folder` and return it."""
-    for name, content in {"configs/train": CONFIG, "configs/evaluate": EVALUATE, "studies/table": STUDY}.items():
+    files = {"configs/metadata": {"version": "0.1.0"}, "configs/train": CONFIG, "configs/evaluate": EVALUATE}
+    for name, content in {**files, "studies/table": STUDY}.items():
         path = folder / f"{name}.json"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(json.dumps(content))

@@ -171,3 +171,17 @@ def test_a_web_socket_is_closed():
 
     asyncio.run(Guard(Behind(), TOKEN)({"type": "websocket"}, None, send))
     assert sent == ["websocket.close"]
+
+
+def test_pages_are_given_without_the_token_and_nothing_else_is():
+    without = {"host": "127.0.0.1:8000"}
+    assert ask(without, path="/ohif/app.js", pages="/ohif/")[0] == 200
+    assert ask(without, path="/ohif/app.js")[0] == 401
+    for method, path in (
+        ("POST", "/ohif/app.js"),
+        ("GET", "/proxy/dicom/qido/studies"),
+        ("GET", "/ohif"),
+        ("GET", "/"),
+    ):
+        assert ask(without, method, path, pages="/ohif/")[0] == 401
+    assert ask({"host": "evil.example"}, path="/ohif/app.js", pages="/ohif/")[0] == 403

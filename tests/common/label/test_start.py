@@ -103,3 +103,20 @@ def test_an_address_with_a_login_is_refused_and_not_repeated(address, tmp_path, 
         main(["label", "--studies", address, "--state", str(tmp_path)])
     message = capsys.readouterr().err
     assert "expected an address such as" in message and "secret" not in message
+
+
+def test_the_viewer_needs_an_archive(studies, capsys):
+    with pytest.raises(SystemExit):
+        main(["label", "--studies", str(studies), "--viewer"])
+    assert "--viewer: OHIF shows the series of an archive" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("realm", "reason"), [("true", "not with a realm"), ("", "expected OHIF's pages")])
+def test_the_viewer_is_refused_where_it_cannot_work(realm, reason, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("MONAI_LABEL_AUTH_ENABLE", realm)
+    monkeypatch.setattr("common.label.start.pages_folder", lambda: tmp_path)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name)
+    settings = ServerSettings(viewer="http://127.0.0.1:8042/dicom-web")
+    folder = installed_bundles_folder()
+    assert start("http://127.0.0.1:8042/dicom-web", folder, [], state=tmp_path / "state", settings=settings) == 2
+    assert reason in capsys.readouterr().err and not (tmp_path / "state").exists()

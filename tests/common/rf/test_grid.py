@@ -1,7 +1,17 @@
 import pytest
 import torch
 
-from common.rf import RestoreDisplacementd, RfPairToImaged, analytic_channels, resample_displacement, resample_image
+from common.rf import (
+    LoadRfPaird,
+    RestoreDisplacementd,
+    RfPairToImaged,
+    analytic_channels,
+    measure_speckle,
+    resample_displacement,
+    resample_image,
+    rf_pairs,
+    simulate_rf_ultrasound,
+)
 
 
 def test_displacement_values_scale_with_the_grid():
@@ -59,3 +69,23 @@ def test_restored_flow_is_on_the_frames_grid_in_their_pixels():
     assert result.shape == (4, 20, 6)
     assert torch.equal(result, torch.full((4, 20, 6), 0.5))
     assert data["pred"].shape == (4, 40, 12)
+
+
+def test_all_arrays_look_alike_on_their_common_grid(tmp_path):
+    kinds = {"sampling_mhz": (25.0, 40.0), "beam_lines": (1.0, 2.5)}
+    for number in range(2):
+        simulate_rf_ultrasound(
+            tmp_path / str(number), 1, samples=700, lines=60, **{name: pair[number] for name, pair in kinds.items()}
+        )
+    for item in rf_pairs(tmp_path):
+        pair = LoadRfPaird()(item)
+        found = RfPairToImaged(grid_size="array")(pair)
+        speckle = measure_speckle(found["image"][1].numpy() - 0.5)
+        assert speckle.period_samples == pytest.approx(8, rel=0.1) and speckle.beam_lines == pytest.approx(2, rel=0.25)
+        back = RestoreDisplacementd("displacement")(found)["displacement"]
+        torch.testing.assert_close(back[:, 5:-5, 2:-2], pair["displacement"][:, 5:-5, 2:-2], atol=0.05, rtol=0)
+
+
+def test_refuses_another_word_for_the_grid():
+    with pytest.raises(ValueError, match="'array', found 'lines'"):
+        RfPairToImaged(grid_size="lines")

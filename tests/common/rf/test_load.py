@@ -5,7 +5,14 @@ from scipy.io import loadmat, savemat
 from scipy.signal import hilbert
 
 from common.errors import UnusableFileError
-from common.rf import LoadRfPaird, RfSettings, rf_pairs, simulate_rf_ultrasound
+from common.rf import (
+    LoadRfPaird,
+    RfAcquisition,
+    RfSettings,
+    relative_bandwidth,
+    rf_pairs,
+    simulate_rf_ultrasound,
+)
 
 FRAMES = np.random.default_rng(0).normal(size=(3, 90, 9)).astype(np.float32)
 
@@ -153,3 +160,46 @@ def test_frames_too_small_to_show_tissue_are_refused(tmp_path, samples, lines, d
 def test_supervised_training_needs_the_answer(sequence):
     with pytest.raises(UnusableFileError, match="simulated pairs"):
         LoadRfPaird(needs_answer=True)(sequence)
+
+
+def envelope_and_what_is_made_of_it(tmp_path):
+    simulate_rf_ultrasound(tmp_path / "rf", cases=1, samples=600, lines=24)
+    rf = loadmat(next((tmp_path / "rf").glob("*.mat")))["Im1"].astype(float)
+    envelope = np.abs(hilbert(rf, axis=0))
+    compressed = 20 * np.log10(envelope / envelope.max() + 1e-3)
+    return envelope, compressed
+
+
+def test_an_envelope_about_zero_is_no_rf(tmp_path):
+    envelope, compressed = envelope_and_what_is_made_of_it(tmp_path)
+    grey = np.clip(255 * (1 + compressed / 60), 0, 255)
+    made = {"compressed": compressed, "grey": grey.round(), "envelope": envelope, "coarse": compressed[::3]}
+    for name, image in made.items():
+        for number, centred in enumerate((image - image.mean(), image - image.mean(0))):
+            path = tmp_path / f"{name}{number}.npy"
+            np.save(path, np.stack([centred, np.roll(centred, 1, axis=0)]))
+            with pytest.raises(UnusableFileError, match=r"which has a carrier.*log-compressed.*export RF"):
+                LoadRfPaird()({"case": name, "pre": str(path), "post": str(path), "pre_frame": 0, "post_frame": 1})
+
+
+def test_rf_of_any_bandwidth_and_rf_below_a_ringing_probe_have_a_carrier(tmp_path):
+    rows = np.arange(600.0)[:, None]
+    for bandwidth in (0.3, 0.95):
+        folder = tmp_path / str(bandwidth)
+        simulate_rf_ultrasound(folder, cases=1, samples=600, lines=24, bandwidth=bandwidth, noise_db=(5.0, 6.0))
+        content = loadmat(next(folder.glob("*.mat")))
+        slow = 50 * content["Im1"].std() * np.exp(-rows / 20)  # the probe itself, at the start of depth
+        np.save(tmp_path / "s.npy", np.stack([content["Im1"] + slow, content["Im2"] + slow]))
+        pair = {"case": "s", "pre": str(tmp_path / "s.npy"), "post": str(tmp_path / "s.npy"), "post_frame": 1}
+        assert LoadRfPaird()(pair)["pre"].shape == (1, 600, 24)
+
+
+def test_relative_bandwidth_of_a_gaussian_pulse_and_of_noise():
+    array = RfAcquisition(samples=1000, lines=64, bandwidth=0.6)
+    random = np.random.default_rng(0)
+    frame = array.image(
+        random.uniform(0, 1000, 20_000) * array.sample_mm, random.uniform(0, 19, 20_000), np.ones(20_000)
+    )
+    # The amplitude's deviation is .6 / 2.355 of the centre; the squared power is its fourth power.
+    assert relative_bandwidth(frame) == pytest.approx(0.6 / 2.355 / 2, rel=0.15)
+    assert relative_bandwidth(random.normal(size=(1000, 64))) == pytest.approx(3**-0.5, rel=0.02)

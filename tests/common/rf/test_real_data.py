@@ -13,6 +13,8 @@ from common.rf import (
     ncc_displacement,
     refined_displacement,
     rf_datalist,
+    rf_pairs,
+    selected_items,
     track_by_correlation,
     trusted_strain,
 )
@@ -59,3 +61,14 @@ def test_refinement_takes_bands_out_and_marks_where_there_is_no_echo(sequence):
     assert found.reliable[100:1700].mean() > 0.95
     empty = maximum_filter1d(pair["pre"][0].abs().numpy(), 9, axis=0) == 0
     assert empty.mean() > 0.005 and not found.reliable[empty].any()
+
+
+def test_the_best_pairs_of_each_sequence_have_more_strain_than_consecutive_ones():
+    items = rf_pairs(ARM, "every", SETTINGS)
+    seen = {item["case"]: item for item in selected_items(items, SETTINGS)}
+    chosen = [item["case"] for item in rf_pairs(ARM, "best", SETTINGS)]
+    assert 9 <= len(chosen) <= 15 and len(seen) == 45
+    assert all(seen[case]["correlation"] >= 0.75 for case in chosen)
+    # The hand of sequence 304 moves slowly: two frames that follow each other hardly differ.
+    assert "too little strain" in seen["304_1_2"]["reason"]
+    assert min(abs(seen[case]["strain_percent"]) for case in chosen if case.startswith("304")) > 0.15

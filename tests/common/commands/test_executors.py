@@ -1,0 +1,110 @@
+"""Studies whose jobs run on a cluster: submitit's local executor, and a real Slurm of one node."""
+
+import csv
+import json
+import threading
+
+import pytest
+
+from common.commands.executors import Cluster
+from common.commands.study import study
+from common.commands.study_plan import Limits
+from common.errors import StudyError
+from tests.bundles.harness import REPOSITORY
+from tests.common.commands.slurm import missing, run, slurm, wait_for
+from tests.common.commands.toy import write_bundle
+
+submitit = pytest.importorskip("submitit", reason="submitit is not installed (the extra `cluster`)")
+TABLES = ("table.csv", "table.md", "cases.csv")
+
+
+@pytest.fixture
+def toy(tmp_path, monkeypatch):
+    (tmp_path / "cohort").mkdir()
+    (tmp_path / "cohort" / "labels.csv").write_text("case,ef\n101,45\n")
+    monkeypatch.setattr("common.commands.study_file.installed_bundles_folder", lambda: tmp_path / "bundles")
+    monkeypatch.setenv("PYTHONPATH", str(REPOSITORY))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    return write_bundle(tmp_path / "bundles" / "toy")
+
+
+def end(tmp_path, name, cluster=None, workers=1, **limits):
+    """Run the study to `name` and return its status and tables."""
+    outcome = study("toy", "table", tmp_path / name, tmp_path / "cohort", Limits(**limits), workers, cluster)
+    return outcome.status, [(outcome.folder / table).read_text() for table in TABLES]
+
+
+def jobs(tmp_path, name):
+    with (tmp_path / name / "toy" / "table" / "jobs.csv").open(newline="") as stream:
+        return list(csv.DictReader(stream))
+
+
+@pytest.mark.slow
+def test_the_local_executor_gives_the_table_of_this_process_and_the_cause_of_a_failure(toy, tmp_path, capsys):
+    limits = {"arms": ["good"], "folds": [0]}
+    assert end(tmp_path, "cluster", Cluster("local"), **limits) == end(tmp_path, "here", **limits)
+    path = toy / "configs" / "evaluate.json"
+    path.write_text(path.read_text().replace('"evaluating": ["', '"evaluating": ["$[][3]", "'))
+    status, _ = end(tmp_path, "cluster", Cluster("local"), **limits)
+    assert status == 1
+    assert "FAILED, list index out of range; see " in capsys.readouterr().out
+
+
+def test_an_option_that_submitit_does_not_have_is_refused(toy, tmp_path):
+    with pytest.raises(StudyError, match=r"--cluster local: .*gpus_per_nod"):
+        end(tmp_path, "cluster", Cluster("local", {"gpus_per_nod": 1}))
+
+
+@pytest.mark.skipif(bool(run("which", "sbatch")), reason="Slurm is installed")
+def test_slurm_is_asked_for_only_where_there_is_one(toy, tmp_path):
+    with pytest.raises(StudyError, match=r"--cluster slurm: .*srun"):
+        end(tmp_path, "cluster", Cluster("slurm"))
+
+
+@pytest.fixture(scope="module")
+def scheduler():
+    if missing():
+        pytest.skip(missing())
+    with slurm() as settings:
+        yield settings
+
+
+def running(stage):
+    """Id of the Slurm job that runs a stage, once it does."""
+    lines = wait_for(
+        f" {stage} RUNNING",
+        lambda: run("squeue", "--noheader", "--format=%i %j %T"),
+    ).splitlines()
+    return next(line.split()[0] for line in lines if f" {stage} RUNNING" in line)
+
+
+@pytest.mark.cluster
+@pytest.mark.timeout(900)
+def test_a_job_that_the_scheduler_kills_fails_and_the_study_goes_on_to_the_same_table(
+    toy, tmp_path, scheduler, monkeypatch, capsys
+):
+    monkeypatch.setattr(submitit.Job, "_results_timeout_s", 1)
+    undisturbed = end(tmp_path, "undisturbed")
+    limits = {"settings": {"wait_s": 60}}
+    cluster = Cluster("slurm", {"slurm_partition": "night", "timeout_min": 10, "cpus_per_task": 1})
+    killer = threading.Thread(target=lambda: run("scancel", running("training")))
+    killer.start()
+    status, _ = end(tmp_path, "killed", cluster, 100, folds=[0], **limits)
+    killer.join()
+    assert status == 1
+    assert "FAILED, the scheduler ended it: CANCELLED" in capsys.readouterr().out
+    assert [job["finished"] for job in jobs(tmp_path, "killed")[:2]] == ["True", "False"]
+    assert end(tmp_path, "killed", cluster, 100, **limits) == undisturbed
+
+
+@pytest.mark.cluster
+@pytest.mark.timeout(900)
+def test_a_job_that_reaches_its_time_limit_is_submitted_again_by_itself(toy, tmp_path, scheduler):
+    cluster = Cluster("slurm", {"slurm_partition": "night", "timeout_min": 3, "slurm_signal_delay_s": 100})
+    limits = {"arms": ["good"], "folds": [0], "settings": {"wait_s": 300}}
+    status, _ = end(tmp_path, "limited", cluster, 100, **limits)
+    assert status == 0
+    folder = tmp_path / "limited" / "toy" / "jobs" / jobs(tmp_path, "limited")[1]["folder"]
+    begun = [line for line in (folder / "log.txt").read_text().splitlines() if line.startswith("$ ")]
+    assert len(begun) == 2
+    assert json.loads((folder / "models" / "model.pt").read_text())["found"] == ["pretrained.pt"]
