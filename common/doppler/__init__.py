@@ -12,11 +12,13 @@ from .calibration import CalibrationError as CalibrationError
 from .calibration import DopplerCalibration as DopplerCalibration
 from .calibration import peak_velocity_cm_s as peak_velocity_cm_s
 from .calibration import spectral_calibration as spectral_calibration
+from .confidence import Confidence as Confidence
+from .confidence import FitConfidence as FitConfidence
+from .confidence import load_confidence as load_confidence
 from .datalist import doppler_cases as doppler_cases
 from .datalist import doppler_datalist as doppler_datalist
 from .decoding import DecodePeaksd as DecodePeaksd
 from .decoding import decode_peaks as decode_peaks
-from .decoding import keep_best_class as keep_best_class
 from .envelope import envelope_peaks as envelope_peaks
 from .evaluation import doppler_table as doppler_table
 from .evaluation import draw_doppler as draw_doppler
@@ -38,7 +40,7 @@ from .network import BACKBONES as BACKBONES
 from .network import BarlowTwinsEncoder as BarlowTwinsEncoder
 from .network import KeypointUNet as KeypointUNet
 from .network import start_in_mode as start_in_mode
-from .phantom import simulate_doppler as simulate_doppler
+from .phantoms.simulate import simulate_doppler as simulate_doppler
 from .reader import DopplerImage as DopplerImage
 from .reader import LoadDopplerd as LoadDopplerd
 from .reader import read_doppler as read_doppler

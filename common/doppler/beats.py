@@ -8,15 +8,20 @@ import numpy as np
 
 LONGEST_GAP_S = 1.2
 LONGEST_GAP_BEATS = 0.9
+LONGEST_INTERVAL = 1.5
 
 
 class Peak(NamedTuple):
-    """A peak: image pixels, confidence in [0, 1], and velocity (NaN without calibration)."""
+    """A peak: image pixels, confidence in [0, 1], velocity (NaN without calibration), duration (NaN if not seen).
+
+    The duration is the deceleration time of an E, or how long an A lasts.
+    """
 
     x: float
     y: float
     confidence: float
     velocity_cm_s: float = math.nan
+    duration_s: float = math.nan
 
 
 class Beat(NamedTuple):
@@ -53,13 +58,17 @@ def pair_beats(e_peaks: Sequence[Peak], a_peaks: Sequence[Peak], seconds_per_px:
     return sorted(beats, key=_time)
 
 
-def summarise_beats(beats: Sequence[Beat]) -> dict[str, Any]:
+def summarise_beats(beats: Sequence[Beat], seconds_per_px: float = math.nan) -> dict[str, Any]:
     """Return what goes into a report: means of E and A in cm/s over their beats, E/A, and how many beats they rest on.
 
-    E/A is the mean E over the mean A of the beats that have both. Without calibration the velocities are None.
+    E/A is the mean E over the mean A of the beats that have both. Deceleration time and duration of A are means in ms
+    over the beats that show them; `_sd` is the spread of each over the beats (n - 1). What cannot be had is None.
     """
-    e = [beat.e.velocity_cm_s for beat in beats if beat.e]
-    a = [beat.a.velocity_cm_s for beat in beats if beat.a]
+    e_peaks, a_peaks = [beat.e for beat in beats if beat.e], [beat.a for beat in beats if beat.a]
+    e, a = ([peak.velocity_cm_s for peak in peaks] for peaks in (e_peaks, a_peaks))
+    decelerations, durations = (
+        [1000 * peak.duration_s for peak in peaks if math.isfinite(peak.duration_s)] for peaks in (e_peaks, a_peaks)
+    )
     both = [(beat.e.velocity_cm_s, beat.a.velocity_cm_s) for beat in beats if beat.e and beat.a]
     mean_e, mean_a = (_mean([pair[index] for pair in both]) for index in range(2))
     return {
@@ -69,7 +78,24 @@ def summarise_beats(beats: Sequence[Beat]) -> dict[str, Any]:
         "e_waves": len(e),
         "a_waves": len(a),
         "beats_with_both": len(both),
+        "e_sd_cm_s": _known(_spread(e)),
+        "a_sd_cm_s": _known(_spread(a)),
+        "deceleration_ms": _known(_mean(decelerations)),
+        "deceleration_sd_ms": _known(_spread(decelerations)),
+        "a_duration_ms": _known(_mean(durations)),
+        "a_duration_sd_ms": _known(_spread(durations)),
+        "heart_rate_bpm": _known(heart_rate_bpm([peak.x for peak in e_peaks], seconds_per_px)),
     }
+
+
+def heart_rate_bpm(e_columns: Sequence[float], seconds_per_px: float) -> float:
+    """Return 60 over the mean interval between neighbouring E peaks, NaN with fewer than two or without a time scale.
+
+    An interval longer than one and a half times the median skips a beat and is left out.
+    """
+    intervals = np.diff(np.sort(e_columns)) * seconds_per_px
+    used = intervals[intervals <= LONGEST_INTERVAL * np.median(intervals)] if len(intervals) else intervals
+    return float(60 / used.mean()) if len(used) else math.nan
 
 
 def _longest_gap_px(e_sorted: Sequence[Peak], seconds_per_px: float) -> float:
@@ -86,6 +112,10 @@ def _time(beat: Beat) -> float:
 
 def _mean(values: Sequence[float]) -> float:
     return float(np.mean(values)) if len(values) else math.nan
+
+
+def _spread(values: Sequence[float]) -> float:
+    return float(np.std(values, ddof=1)) if len(values) > 1 else math.nan
 
 
 def _known(value: float) -> float | None:

@@ -15,6 +15,7 @@ SECONDS = 4
 CM_PER_SECOND = 7
 FREQUENCY_SCALE = 1 << 2
 SMALLEST_TRACE_PX = 16
+LARGEST_PICTURE_PX = 2**26
 # The fastest jets of the heart reach 7 m/s; scales of tissue Doppler end at 15 to 30 cm/s, those of inflow beyond 45.
 FASTEST_CM_S = 700.0
 SLOWEST_SCALE_CM_S = 40.0
@@ -97,6 +98,20 @@ def check_calibration(box: Box, calibration: DopplerCalibration, path: str | os.
         raise CalibrationError(
             f"{path}: expected a trace of {DURATION_S[0]:g} to {DURATION_S[1]:g} s, found {duration:.4g} s; correct "
             "the calibration."
+        )
+
+
+def check_screen_size(height: int, width: int, path: str | os.PathLike[str]) -> None:
+    """Raise an UnusableFileError unless a picture or a frame of a video can show a trace, and fits into memory."""
+    if width * height > LARGEST_PICTURE_PX:
+        raise UnusableFileError(
+            f"{path}: expected a picture of at most {LARGEST_PICTURE_PX:,} pixels, found {width:,} x {height:,}; crop "
+            "it to the trace."
+        )
+    if min(width, height) < SMALLEST_TRACE_PX:
+        raise UnusableFileError(
+            f"{path}: expected a picture of at least {SMALLEST_TRACE_PX} x {SMALLEST_TRACE_PX} pixels, found "
+            f"{width} x {height}; save the screen in its own size."
         )
 
 

@@ -13,12 +13,13 @@ from ..data.splits import assign_splits, check_fold, wanted_splits
 from ..errors import NoDataError, UnusableFileError
 from .labels import DopplerLabel, Row, doppler_label, read_label_rows, row_trace
 from .reader import PICTURE_SUFFIXES, check_doppler
+from .video import VIDEO_SUFFIXES
 
 _LOG = logging.getLogger(__name__)
 
 LABELS = "labels.csv"
 DICOM_SUFFIXES = (".dcm", ".dicom", ".ima")
-SUFFIXES = (*PICTURE_SUFFIXES, *DICOM_SUFFIXES)
+SUFFIXES = (*PICTURE_SUFFIXES, *VIDEO_SUFFIXES, *DICOM_SUFFIXES)
 
 
 def doppler_datalist(
@@ -134,7 +135,7 @@ def _images(root: Path) -> dict[str, Path]:
     images = {path.relative_to(root).as_posix(): path for path, reason in reasons.items() if not reason}
     if not images:
         raise NoDataError(
-            f"{root}: expected DICOM files or pictures ({', '.join(PICTURE_SUFFIXES)}), with {LABELS} for training, "
+            f"{root}: expected DICOM files, pictures or videos ({', '.join(SUFFIXES)}), with {LABELS} for training, "
             f"found {len(reasons)} files of other kinds. {_remedy(root)}"
         )
     report_unused(root, {path: reason for path, reason in reasons.items() if reason})
@@ -192,7 +193,7 @@ def _matched(rows: Mapping[str, list[Row]], images: Mapping[str, Path], root: Pa
 
 
 def _item(case: str, image: Path, label: DopplerLabel) -> dict[str, Any]:
-    item: dict[str, Any] = {"case": case, "image": str(image), "peaks": label.peaks}
+    item: dict[str, Any] = {"case": case, "image": str(image), "peaks": label.peaks, "durations": label.durations_s}
     return item | _known(box=label.box, calibration=label.calibration)
 
 

@@ -1,5 +1,6 @@
 """Heat maps to points: separated local maxima with sub-pixel position and confidence."""
 
+import math
 from collections.abc import Hashable, Mapping
 from typing import Any
 
@@ -10,7 +11,11 @@ from monai.utils import TransformBackends
 from torch import Tensor
 from torch.nn import functional
 
+from .confidence import Confidence
 from .fit import to_image
+from .naming import Tops, merged_tops, name_waves, usable_tops
+
+CANDIDATE = 0.4  # of the absolute threshold: what a top needs to be looked at
 
 
 def decode_peaks(
@@ -118,60 +123,65 @@ def _refined(maps: Tensor, positions: Tensor) -> Tensor:
     return torch.stack([x + offsets[0], y + offsets[1]], dim=-1)
 
 
-def keep_best_class(points: Tensor, confidence: Tensor, distance_px: float) -> tuple[Tensor, Tensor]:
-    """Return the points and confidences without those that a more certain point of another class stands on.
-
-    A wave is E or A, never both: of two peaks of different classes within `distance_px` along x and y the one with the
-    lower confidence becomes NaN with confidence 0; of equal ones the first class stays. Best still come first.
-
-    Args:
-        points: (..., C, K, 2), NaN where there is none.
-        confidence: (..., C, K).
-        distance_px: at least 0; 0 changes nothing.
-    """
-    if distance_px <= 0:
-        return points, confidence
-    classes, count = confidence.shape[-2:]
-    position, score = points.flatten(-3, -2), confidence.flatten(-2)
-    class_of = torch.arange(classes, device=points.device).repeat_interleave(count)
-    rank = torch.arange(classes * count, device=points.device)
-    is_close = (position[..., :, None, :] - position[..., None, :, :]).abs().amax(-1) <= distance_px
-    is_other = class_of[:, None] != class_of[None]
-    is_better = (score[..., None, :] > score[..., :, None]) | (
-        (score[..., None, :] == score[..., :, None]) & (rank[None] < rank[:, None])
-    )
-    stays = ~(is_close & is_other & is_better).any(-1).reshape(confidence.shape) & (confidence > 0)
-    order = torch.argsort(stays, dim=-1, descending=True, stable=True)
-    points = torch.where(stays[..., None], points, points.new_tensor(torch.nan))
-    confidence = torch.where(stays, confidence, confidence.new_zeros(()))
-    return points.gather(-2, order[..., None].expand(points.shape)), confidence.gather(-1, order)
-
-
 class DecodePeaksd(MapTransform):
-    """Heat maps under `keys` to `points` (C, K, 2) in image pixels and their `confidence` (C, K)."""
+    """Heat maps under `keys` to `points` (C, K, 2) in image pixels and their `confidence` (C, K), best first.
+
+    The tops of both maps are named together, see :func:`common.doppler.name_waves`: the thresholds are heights at which
+    a top by itself is as likely a wave as not.
+    """
 
     backend = [TransformBackends.TORCH]  # noqa: RUF012 - MONAI declares a list
 
     def __init__(
-        self, keys: KeysCollection = "pred", placement_key: str = "placement", exclusive_px: float = 0, **settings: Any
+        self,
+        keys: KeysCollection = "pred",
+        placement_key: str = "placement",
+        exclusive_px: float = 4,
+        relative_threshold: float = 0.5,
+        absolute_threshold: float = 0.2,
+        confidence: Confidence | None = None,
+        **settings: Any,
     ) -> None:
         """Keep the settings.
 
         Args:
             keys: heat maps.
-            placement_key: key of the way back to image pixels.
-            exclusive_px: distance of :func:`keep_best_class`, in pixels of the maps.
+            placement_key: key of the way back to image pixels; `box` and `calibration` are used where they are.
+            exclusive_px: tops of different maps within this distance, in pixels of the maps, are one.
+            relative_threshold, absolute_threshold: fraction of the largest top of a trace, and height.
+            confidence: from the margin of a name to its probability; None takes the margin as log odds.
             settings: of :func:`decode_peaks`.
         """
         super().__init__(keys)
         self.placement_key, self.exclusive_px, self.settings = placement_key, exclusive_px, settings
+        self.thresholds, self.confidence = (relative_threshold, absolute_threshold), confidence or Confidence()
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Add points and confidence; the input mapping is left as it was."""
         d = dict(data)
         for key in self.key_iterator(d):
-            found = decode_peaks(torch.as_tensor(d[key]), **self.settings)
-            points, d["confidence"] = keep_best_class(*found, self.exclusive_px)
-            placement = torch.as_tensor(d[self.placement_key], device=points.device)
-            d["points"] = to_image(points.double(), placement.double())
+            floors = {"relative_threshold": 0.0, "absolute_threshold": CANDIDATE * self.thresholds[1]}
+            found, heights = decode_peaks(torch.as_tensor(d[key]), **{**self.settings, **floors})
+            placement = torch.as_tensor(d[self.placement_key]).double().cpu()
+            points, confidence = self._named(found.double().cpu(), heights.cpu(), placement, d)
+            d["points"], d["confidence"] = points.to(found.device), confidence.to(found.device)
         return d
+
+    def _named(
+        self, found: Tensor, heights: Tensor, placement: Tensor, d: Mapping[Hashable, Any]
+    ) -> tuple[Tensor, Tensor]:
+        box = torch.as_tensor(d.get("box", (-math.inf, -math.inf, math.inf, math.inf))).tolist()
+        calibration = torch.as_tensor(d.get("calibration", (math.nan,) * 3)).tolist()
+        tops = merged_tops(found.numpy(), heights.numpy(), self.exclusive_px)
+        in_image = to_image(torch.from_numpy(tops.points), placement).numpy()
+        usable = usable_tops(in_image, tops.heights, box, calibration)
+        tops, in_image = Tops(tops.points[usable], tops.heights[usable]), in_image[usable]
+        threshold = max(self.thresholds[0] * tops.heights.max(initial=0.0), self.thresholds[1])
+        choices = name_waves(in_image[..., 0], tops.heights, calibration[2], threshold)
+        points, confidence = torch.full_like(found, math.nan), torch.zeros(heights.shape)
+        for wave in range(2):
+            named = sorted((one for one in choices if one.wave == wave), key=lambda one: -one.margin)
+            for place, one in enumerate(named[: points.shape[1]]):
+                points[wave, place] = torch.from_numpy(in_image[one.top, wave])
+                confidence[wave, place] = self.confidence(one.margin)
+        return points, confidence

@@ -1,13 +1,14 @@
 """Evaluation of Doppler peaks: table 1 of the paper with intervals, every peak, figures."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from ..evaluation.intervals import Interval
+from ..evaluation.intervals import Interval, bootstrap_interval
 from ..evaluation.rows import Row
 from ..evaluation.table import EvaluationRow
 from ..files import replacing, write_csv
@@ -16,13 +17,14 @@ from .envelope import envelope_peaks
 from .figures import draw_bland_altman, draw_sweep
 from .fit import to_image
 from .rows import WAVES, PeakRow, doppler_row, image_counts, peak_rows
-from .scores import wave_agreement
+from .scores import bias, match_peaks, peak_tolerance, standard_deviation, wave_agreement
 
 SWEEP = (0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
 NAMES = {
     "precision": "precision", "recall": "recall", "f1": "F1", "bias_cm_s": "bias (cm/s)", "sd_cm_s": "SD (cm/s)",
 }  # fmt: skip
 BASELINE = "envelope"
+CLOSE_MS = 15
 Scores = dict[str, dict[str, Interval]]
 
 
@@ -33,7 +35,9 @@ def doppler_table(
     velocity_fraction: float = 0.1,
     resamples: int = 2000,
 ) -> list[EvaluationRow]:
-    """Return the scores of both waves, beside a trace of the spectrum's envelope; intervals are over images.
+    """Return the scores of both waves, beside a trace of the spectrum's envelope, and what else is measured of beats.
+
+    Intervals are over images.
 
     Args:
         rows: from :func:`evaluated_doppler_row`.
@@ -43,7 +47,8 @@ def doppler_table(
         resamples: draws of the bootstrap.
     """
     fractions = (beat_fraction, velocity_fraction)
-    return [
+    further = further_scores(rows, fractions, resamples)
+    return [EvaluationRow(method, metric, value) for metric, value in further.items()] + [
         EvaluationRow(name, f"{wave} {NAMES[metric]}", value)
         for name, chosen in ((method, rows), (BASELINE, _of_baseline(rows)))
         for wave, scores in _scores(chosen, fractions, resamples).items()
@@ -104,6 +109,52 @@ def evaluated_doppler_row(batch: Any, output: Any) -> Row:
         )
         row["baseline"][wave] = [(x, y, 1.0, peak_velocity_cm_s(y, calibration)) for x, y in points.tolist()]
     return row
+
+
+def further_scores(
+    rows: Sequence[Row], fractions: tuple[float, float] = (0.1, 0.1), resamples: int = 1
+) -> dict[str, Interval]:
+    """Return the fraction of the found waves with the other's name, and how durations agree where both are known.
+
+    A wave is found if a peak of any name lies within the tolerance of it. Of decelerations of E and durations of A:
+    the fraction of the matched waves that have one, bias and SD in ms, and the fraction within 15 ms.
+    """
+    swapped = np.array([_swapped(row, fractions) for row in rows], float).reshape(-1, 2)
+    scores = {"names swapped": bootstrap_interval(_pooled_ratio, *swapped.T, resamples=resamples)}
+    matched = [[peak for peak in peak_rows(row, 1.0, *fractions) if peak.status == "matched"] for row in rows]
+    for wave, name in (("E", "E deceleration"), ("A", "A duration")):
+        known = [[p for p in image if p.wave == wave and math.isfinite(p.reference_duration_ms)] for image in matched]
+        if not any(known):
+            continue
+        off = [np.array([p.duration_ms - p.reference_duration_ms for p in image], float) for image in known]
+        off = [one[np.isfinite(one)] for one in off]
+        count = np.array([len(one) for one in off], float)
+        total, squares = (np.array([(one**power).sum() for one in off]) for power in (1, 2))
+        close = np.array([(np.abs(one) <= CLOSE_MS).sum() for one in off], float)
+        due = np.array([len(image) for image in known], float)
+        statistics: dict[str, tuple[Callable[..., float], tuple[NDArray, ...]]] = {
+            "given": (_pooled_ratio, (count, due)),
+            "bias (ms)": (bias, (count, total)),
+            "SD (ms)": (standard_deviation, (count, total, squares)),
+            f"within {CLOSE_MS} ms": (_pooled_ratio, (close, count)),
+        }
+        for metric, (statistic, samples) in statistics.items():
+            scores[f"{name} {metric}"] = bootstrap_interval(statistic, *samples, resamples=resamples)
+    return scores
+
+
+def _swapped(row: Row, fractions: tuple[float, float]) -> tuple[int, int]:
+    """Return how many of the waves that were found have the other's name, and how many were found."""
+    named = [[(wave, *peak[:2]) for wave in WAVES for peak in row[which][wave]] for which in ("predicted", "reference")]
+    predicted, reference = (np.array([peak[1:] for peak in peaks], float).reshape(-1, 2) for peaks in named)
+    of_waves = [[peak[:2] for peak in row["reference"][wave]] for wave in WAVES]
+    tolerance = peak_tolerance(of_waves, tuple(row["trace_size"]), row["seconds_per_px"], *fractions)
+    pairs = match_peaks(predicted, reference, tolerance)
+    return sum(named[0][i][0] != named[1][j][0] for i, j in pairs), len(pairs)
+
+
+def _pooled_ratio(part: NDArray, whole: NDArray) -> float:
+    return float(part.sum() / whole.sum()) if whole.sum() else math.nan
 
 
 def _of_baseline(rows: Sequence[Row]) -> list[Row]:

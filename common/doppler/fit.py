@@ -62,8 +62,12 @@ class FitSpectrumd(MapTransform):
         box_key: str = "box",
         points_key: str = "peaks",
         placement_key: str = "placement",
+        trace_scale: int = 0,
     ) -> None:
         """Keep the keys: of the image, its (4,) box, its (..., 2) points (optional), and of the placement written.
+
+        With a `trace_scale` the same part of the image, that many times as large, goes to `trace` as uint8: what the
+        slopes of waves are measured on.
 
         Raises:
             ValueError: if `spatial_size` is not two positive numbers.
@@ -73,11 +77,17 @@ class FitSpectrumd(MapTransform):
             raise ValueError(f"spatial_size: expected a positive height and width, found {spatial_size}")
         self.spatial_size = [int(size) for size in spatial_size]
         self.box_key, self.points_key, self.placement_key = box_key, points_key, placement_key
+        self.trace_scale = trace_scale
 
     def __call__(self, data: Mapping[Hashable, Tensor]) -> dict[Hashable, Tensor]:
         """Fit the images under `keys` and move the points; the input mapping is left as it was."""
         d = dict(data)
         for key in self.key_iterator(d):
+            if self.trace_scale:
+                large, _ = fit_spectrum(
+                    d[key], d[self.box_key], [self.trace_scale * size for size in self.spatial_size]
+                )
+                d["trace"] = (255 * large.clamp(0, 1)).round().to(torch.uint8)
             d[key], d[self.placement_key] = fit_spectrum(d[key], d[self.box_key], self.spatial_size)
         if self.points_key in d:
             points = d[self.points_key]

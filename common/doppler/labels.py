@@ -17,6 +17,7 @@ REGION_COLUMNS = ("x0", "y0", "x1", "y1")
 # What a row and a column of any trace can measure; a decimal comma is told from a thousand by it.
 SCALE_CM_S_PER_PX = (1e-3, 100.0)
 SECONDS_PER_PX = (1e-5, 1.0)
+DURATION_MS = (10.0, 1500.0)
 SCALE_COLUMNS = ("cm_s_per_px", "y_baseline")
 Row = Mapping[str, str]
 Point = tuple[float, float]
@@ -30,12 +31,14 @@ class DopplerLabel(NamedTuple):
         box: of the trace, from the columns x0, y0, x1, y1; None if they are empty.
         calibration: from the columns cm_s_per_px and y_baseline (and seconds_per_px); None if they are empty.
         patient: from the column patient_id; None if there is none. Images of a patient share a part of the split.
+        durations_s: of each of the peaks, from the column duration_ms, NaN where empty.
     """
 
     peaks: dict[str, list[Point]]
     box: Box | None
     calibration: DopplerCalibration | None
     patient: str | None
+    durations_s: dict[str, list[float]]
 
 
 def read_label_rows(path: str | os.PathLike[str], with_peaks: bool = True) -> dict[str, list[Row]]:
@@ -44,7 +47,8 @@ def read_label_rows(path: str | os.PathLike[str], with_peaks: bool = True) -> di
     Two forms: `filename,wave,x,y` has a row a peak (wave E or A; wave, x and y empty for an image without any), and
     `filename,x1,y1,x2,y2` has a row with one E and one A peak (an empty pair is a missing keypoint). Further columns:
     `x0,y0,x1,y1` (corners of the trace; not in the second form), `cm_s_per_px`, `y_baseline`, `seconds_per_px`,
-    `patient_id`. Where no peaks are needed, `filename` and any of these are enough.
+    `patient_id`, and in the first form `duration_ms` (deceleration time of an E, duration of an A). Where no peaks are
+    needed, `filename` and any of these are enough.
 
     Raises:
         UnusableFileError: if the columns are of no such form, or the file is no table.
@@ -86,18 +90,19 @@ def doppler_label(rows: Iterable[Row], image_size: tuple[int, int], path: str | 
     box, calibration = row_trace(rows, image_size, path)
     left, top, right, bottom = box or (0, 0, image_size[1] - 1, image_size[0] - 1)
     inside = f"x {left} to {right}, y {top} to {bottom}" if box else f"the {image_size[1]} x {image_size[0]} image"
-    peaks: dict[str, list[Point]] = {wave: [] for wave in WAVES}
-    for wave, x, y in _points(rows, image_size, path):
+    found: dict[str, dict[Point, float]] = {wave: {} for wave in WAVES}
+    for wave, x, y, duration_ms in _points(rows, image_size, path):
         if not (left <= x <= right and top <= y <= bottom):
             raise UnusableFileError(
                 f"{path}: expected peaks inside {inside}, found {wave} at ({x:g}, {y:g}); correct labels.csv."
             )
-        if (x, y) in peaks[wave]:
+        if (x, y) in found[wave]:
             raise UnusableFileError(f"{path}: the {wave} peak at ({x:g}, {y:g}) is in labels.csv twice; remove one.")
-        peaks[wave].append((x, y))
+        found[wave][x, y] = duration_ms / 1000
     patients = {row.get("patient_id", "") for row in rows} - {""}
-    ordered = {wave: sorted(points) for wave, points in peaks.items()}
-    return DopplerLabel(ordered, box, calibration, min(patients) if patients else None)
+    peaks = {wave: sorted(points) for wave, points in found.items()}
+    durations = {wave: [found[wave][point] for point in points] for wave, points in peaks.items()}
+    return DopplerLabel(peaks, box, calibration, min(patients) if patients else None, durations)
 
 
 def row_trace(
@@ -160,7 +165,8 @@ def _checked_box(corners: Sequence[float], image_size: tuple[int, int], path: st
 
 def _points(
     rows: Iterable[Row], image_size: tuple[int, int], path: str | os.PathLike[str]
-) -> list[tuple[str, float, float]]:
+) -> list[tuple[str, float, float, float]]:
+    """Return wave, x, y and duration in ms (NaN where unknown) of every peak."""
     points = []
     limits_y, limits_x = ((0.0, size - 1.0) for size in image_size)
     for row in rows:
@@ -174,9 +180,10 @@ def _points(
                 continue
             if wave not in WAVES:
                 raise UnusableFileError(f"{path}: expected wave E or A in labels.csv, found {row['wave']!r}.")
-            points.append(
-                (wave, _number(x, f"x of {wave}", limits_x, path), _number(y, f"y of {wave}", limits_y, path))
-            )
+            at = (_number(x, f"x of {wave}", limits_x, path), _number(y, f"y of {wave}", limits_y, path))
+            duration = row.get("duration_ms", "") if "wave" in row else ""
+            known = _number(duration, f"duration_ms of {wave}", DURATION_MS, path) if duration else math.nan
+            points.append((wave, *at, known))
     return points
 
 

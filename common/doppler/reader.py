@@ -19,14 +19,14 @@ from torch import Tensor
 from ..data.integrity import check_kind
 from ..data.ultrasound_dicom import read_ultrasound, read_ultrasound_header
 from ..errors import UnusableFileError
-from .calibration import SMALLEST_TRACE_PX, Box, DopplerCalibration, check_calibration, spectral_calibration
+from .calibration import Box, DopplerCalibration, check_calibration, check_screen_size, spectral_calibration
 from .labels import WAVES
 from .strip import SURE, find_strip
+from .video import VIDEO_SUFFIXES, read_video_frame, video_size
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 # Pillow opens by content, not by name: an EPS file under the name of a PNG would start Ghostscript.
 PICTURE_FORMATS = ("PNG", "JPEG", "BMP", "TIFF")
-LARGEST_PICTURE_PX = 2**26
 ORIENTATION = 0x0112  # EXIF tag
 MOST_SURE = 0.99  # of a strip that was found; 1 is one that was given
 # Weights of red, green and blue in brightness, ITU-R BT.601.
@@ -47,33 +47,41 @@ class DopplerImage(NamedTuple):
     calibration: DopplerCalibration | None
 
 
-def read_doppler(path: str | os.PathLike[str]) -> DopplerImage:
+def read_doppler(path: str | os.PathLike[str], frame: int = -1) -> DopplerImage:
     """Return the brightness, trace and calibration of a Doppler image; of several frames the last, which is full.
 
     Grey pictures of 16 bits are divided by 65,535; pictures are turned as their EXIF orientation says.
 
     Args:
-        path: DICOM file, or a picture (PNG, JPEG, BMP, TIFF).
+        path: DICOM file, a picture (PNG, JPEG, BMP, TIFF) or a video (AVI, MP4).
+        frame: of several frames another than the last; pictures have one.
 
     Raises:
         UnusableFileError: if the file is damaged or no ultrasound image; as :class:`CalibrationError` if its
             calibration is missing or unclear.
     """
     if is_picture(path):
-        pixels = _read_picture(path)
+        pixels = _in_grey(read_video_frame(path, frame)) if is_video(path) else _read_picture(path)
         height, width = pixels.shape
         return DopplerImage(pixels, (0, 0, width - 1, height - 1), None)
     image = read_ultrasound(path)
-    frame = image.frames[-1].astype(np.float32) / 255
-    pixels = (frame @ LUMA).astype(np.float32) if frame.ndim == 3 else frame
+    if not -len(image.frames) <= frame < len(image.frames):
+        raise UnusableFileError(f"{path}: expected a frame {frame}, found {len(image.frames)}; choose another --frame.")
+    chosen = image.frames[frame].astype(np.float32) / 255
+    pixels = (chosen @ LUMA).astype(np.float32) if chosen.ndim == 3 else chosen
     height, width = pixels.shape
     box, calibration = spectral_calibration(image.regions, (height, width), path)
     return DopplerImage(pixels, box, calibration)
 
 
 def is_picture(path: str | os.PathLike[str]) -> bool:
-    """Return whether the name is that of a picture; any other is taken as DICOM."""
-    return Path(path).suffix.lower() in PICTURE_SUFFIXES
+    """Return whether the name is that of a picture or a video; any other is taken as DICOM."""
+    return Path(path).suffix.lower() in (*PICTURE_SUFFIXES, *VIDEO_SUFFIXES)
+
+
+def is_video(path: str | os.PathLike[str]) -> bool:
+    """Return whether the name is that of a video."""
+    return Path(path).suffix.lower() in VIDEO_SUFFIXES
 
 
 def check_doppler(path: str | os.PathLike[str]) -> tuple[int, int]:
@@ -83,6 +91,8 @@ def check_doppler(path: str | os.PathLike[str]) -> tuple[int, int]:
         UnusableFileError: if the file is damaged or of another kind, or, as :class:`CalibrationError`, if a DICOM
             file has no clear calibration.
     """
+    if is_video(path):
+        return video_size(path)
     if is_picture(path):
         from PIL import ImageOps
 
@@ -121,16 +131,7 @@ def _opened(path: str | os.PathLike[str]) -> Iterator[Any]:
 
 
 def _check_picture(picture: Any, path: str | os.PathLike[str]) -> None:
-    if picture.width * picture.height > LARGEST_PICTURE_PX:
-        raise UnusableFileError(
-            f"{path}: expected a picture of at most {LARGEST_PICTURE_PX:,} pixels, found {picture.width:,} x "
-            f"{picture.height:,}; crop it to the trace."
-        )
-    if min(picture.width, picture.height) < SMALLEST_TRACE_PX:
-        raise UnusableFileError(
-            f"{path}: expected a picture of at least {SMALLEST_TRACE_PX} x {SMALLEST_TRACE_PX} pixels, found "
-            f"{picture.width} x {picture.height}; save the screen in its own size."
-        )
+    check_screen_size(picture.height, picture.width, path)
     if getattr(picture, "n_frames", 1) != 1:
         raise UnusableFileError(
             f"{path}: expected one picture, found {picture.n_frames} in one file; save the one to measure."
@@ -144,7 +145,11 @@ def _read_picture(path: str | os.PathLike[str]) -> NDArray[np.float32]:
         picture = ImageOps.exif_transpose(opened)
         if picture.mode.startswith("I") or picture.mode == "F":
             return _sixteen_bits(np.asarray(picture), path)
-        return (np.asarray(picture.convert("RGB")) @ (LUMA / 255)).astype(np.float32)
+        return _in_grey(np.asarray(picture.convert("RGB")))
+
+
+def _in_grey(colours: NDArray[np.uint8]) -> NDArray[np.float32]:
+    return (colours @ (LUMA / 255)).astype(np.float32)
 
 
 def _sixteen_bits(values: NDArray, path: str | os.PathLike[str]) -> NDArray[np.float32]:
@@ -164,7 +169,7 @@ class LoadDopplerd(MapTransform):
     Box and calibration in the item (from labels.csv) go before the file's own. In a picture without a box the strip is
     looked for; `strip` says how sure it is: 1 where it is given, 0 where none was found and the whole picture is taken
     as the trace. Without a calibration it is NaN, and results stay in pixels. Peaks of the item become (2, K, 2), E
-    before A, x before y, NaN where a wave has fewer.
+    before A, x before y, their durations in seconds (2, K), NaN where a wave has fewer.
     """
 
     backend = [TransformBackends.TORCH]  # noqa: RUF012 - MONAI declares a list
@@ -175,6 +180,7 @@ class LoadDopplerd(MapTransform):
         max_peaks: int = 32,
         tick_cm_s: float | None = None,
         tick_s: float = 1.0,
+        frame: int = -1,
     ) -> None:
         """Keep the settings.
 
@@ -184,6 +190,7 @@ class LoadDopplerd(MapTransform):
             tick_cm_s: from one long tick of the velocity scale to the next, for pictures whose strip is found and that
                 have no calibration; None leaves them without.
             tick_s: from one long tick of the time scale to the next, for the same.
+            frame: which of several frames, -1 for the last.
 
         Raises:
             ValueError: if a distance of ticks is not positive.
@@ -191,7 +198,7 @@ class LoadDopplerd(MapTransform):
         super().__init__(keys)
         if tick_s <= 0 or (tick_cm_s is not None and tick_cm_s <= 0):
             raise ValueError(f"expected positive tick_cm_s and tick_s, found {tick_cm_s} and {tick_s}")
-        self.max_peaks, self.tick_cm_s, self.tick_s = max_peaks, tick_cm_s, tick_s
+        self.max_peaks, self.tick_cm_s, self.tick_s, self.frame = max_peaks, tick_cm_s, tick_s, frame
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         """Return the item with tensors; the input mapping is left as it was.
@@ -204,7 +211,7 @@ class LoadDopplerd(MapTransform):
         if "problem" in d:
             raise UnusableFileError(d["problem"])
         for key in self.key_iterator(d):
-            image = read_doppler(d[key])
+            image = read_doppler(d[key], self.frame)
             box, calibration, sure = self._placed(d, image)
             if calibration:
                 check_calibration(box, calibration, d[key])
@@ -213,6 +220,10 @@ class LoadDopplerd(MapTransform):
             d["calibration"] = torch.tensor(calibration or (math.nan,) * 3, dtype=torch.float64)
         if "peaks" in d:
             d["peaks"] = stacked_peaks(d["peaks"], self.max_peaks)
+        if "durations" in d:
+            d["durations"] = stacked_peaks(
+                {wave: [(value, value) for value in of] for wave, of in d["durations"].items()}, self.max_peaks
+            )[..., 0]
         return d
 
     def _placed(

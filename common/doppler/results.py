@@ -1,5 +1,6 @@
 """Results of an inference of Doppler peaks: one figure and one JSON an image, and tables of all."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,8 +17,12 @@ from .beats import Beat, Peak, pair_beats, summarise_beats
 from .figures import draw_trace
 from .rows import doppler_row
 
-COLUMNS = ("case", "e_mean_cm_s", "a_mean_cm_s", "e_to_a", "e_waves", "a_waves", "beats_with_both", "remark")
-BEAT_COLUMNS = ("case", "beat", "wave", "x", "y", "velocity_cm_s", "confidence")
+MEANS = (
+    "e_mean_cm_s", "e_sd_cm_s", "a_mean_cm_s", "a_sd_cm_s", "e_to_a", "deceleration_ms", "deceleration_sd_ms",
+    "a_duration_ms", "a_duration_sd_ms", "heart_rate_bpm",
+)  # fmt: skip
+COLUMNS = ("case", *MEANS, "e_waves", "a_waves", "beats_with_both", "remark")
+BEAT_COLUMNS = ("case", "beat", "wave", "x", "y", "velocity_cm_s", "duration_ms", "confidence")
 UNCALIBRATED = "no calibration: positions in pixels, no velocities"
 EMPTY = "no wave found"
 WHOLE = "no strip found in the picture: all of it taken as the trace"
@@ -26,6 +31,11 @@ MITRAL_VALVE: dicom.Code = ("91134007", "SCT", "Mitral Valve")
 E_VELOCITY: dicom.Code = ("18037-2", "LN", "Mitral Valve E-Wave Peak Velocity")
 A_VELOCITY: dicom.Code = ("17978-8", "LN", "Mitral Valve A-Wave Peak Velocity")
 E_TO_A: dicom.Code = ("18038-0", "LN", "Mitral Valve E to A Ratio")
+DECELERATION: dicom.Code = ("399354002", "SCT", "Mitral Valve E-Wave Deceleration Time")
+A_DURATION: dicom.Code = ("399229004", "SCT", "Mitral Valve A-Wave Duration")
+HEART_RATE: dicom.Code = ("8867-4", "LN", "Heart rate")
+MILLISECONDS: dicom.Code = ("ms", "UCUM", "millisecond")
+PER_MINUTE: dicom.Code = ("{H.B.}/min", "UCUM", "heart beats per minute")
 E_WAVES, A_WAVES = (dicom.own_code(f"{wave.lower()}_waves", f"Number of {wave} waves") for wave in "EA")
 # A stenotic valve lets blood pass at 2.5 m/s; continuous wave Doppler of 3 m/s is another jet.
 LEAST_CM_S, MOST_CM_S = 15.0, 250.0
@@ -55,7 +65,7 @@ class DopplerResults(CaseResults):
         e, a = ([Peak(*peak) for peak in row["predicted"][wave]] for wave in ("E", "A"))
         beats = pair_beats(e, a, row["seconds_per_px"])
         is_calibrated = row["calibration"][1] == row["calibration"][1]
-        means = summarise_beats(beats)
+        means = summarise_beats(beats, row["seconds_per_px"])
         remarks = ("" if beats else EMPTY, "" if is_calibrated else UNCALIBRATED, _doubt(means), _origin(row["strip"]))
         remark = "; ".join(filter(None, remarks))
         summary = {**means, "remark": remark}
@@ -70,6 +80,8 @@ class DopplerResults(CaseResults):
         """Return the means of E, A and E/A with the number of waves, and the same of each beat."""
         means = [
             *_velocities(content["e_mean_cm_s"], content["a_mean_cm_s"], content["e_to_a"], dicom.MEAN),
+            *_times(content["deceleration_ms"], content["a_duration_ms"], dicom.MEAN),
+            dicom.Quantity(HEART_RATE, content["heart_rate_bpm"], PER_MINUTE, dicom.MEAN),
             dicom.Quantity(E_WAVES, content["e_waves"], dicom.NO_UNIT),
             dicom.Quantity(A_WAVES, content["a_waves"], dicom.NO_UNIT),
         ]
@@ -77,7 +89,8 @@ class DopplerResults(CaseResults):
         for number, beat in enumerate(content["beats"], 1):
             e, a = ((beat[wave] or {}).get("velocity_cm_s") for wave in "EA")
             if e is not None or a is not None:
-                groups.append(dicom.Group(f"beat {number}", _velocities(e, a, beat["e_to_a"])))
+                times = ((beat[wave] or {}).get("duration_ms") for wave in "EA")
+                groups.append(dicom.Group(f"beat {number}", [*_velocities(e, a, beat["e_to_a"]), *_times(*times)]))
         return dicom.Report(ECHOCARDIOGRAPHY, MITRAL_VALVE, groups)
 
     def _finish(self, engine: Engine) -> None:
@@ -96,6 +109,15 @@ def _velocities(
     ]
 
 
+def _times(
+    deceleration_ms: float | None, duration_ms: float | None, derivation: dicom.Code | None = None
+) -> list[dicom.Quantity]:
+    return [
+        dicom.Quantity(DECELERATION, deceleration_ms, MILLISECONDS, derivation),
+        dicom.Quantity(A_DURATION, duration_ms, MILLISECONDS, derivation),
+    ]
+
+
 def _doubt(means: dict[str, Any]) -> str:
     """Return in words which mean velocity is none of mitral inflow; empty if none is."""
     named = [(wave, means[f"{wave.lower()}_mean_cm_s"]) for wave in ("E", "A")]
@@ -111,8 +133,14 @@ def _origin(strip: float) -> str:
 
 
 def _beat(beat: Beat) -> dict[str, Any]:
-    waves = {name: None if peak is None else peak._asdict() for name, peak in (("E", beat.e), ("A", beat.a))}
+    waves = {name: None if peak is None else _peak(peak) for name, peak in (("E", beat.e), ("A", beat.a))}
     return {**waves, "e_to_a": beat.e_to_a}
+
+
+def _peak(peak: Peak) -> dict[str, Any]:
+    values = peak._asdict()
+    duration_ms = 1000 * values.pop("duration_s")
+    return {**values, "duration_ms": duration_ms if math.isfinite(duration_ms) else None}
 
 
 def _peak_rows(case: str, beats: list[Beat]) -> list[Row]:
@@ -124,6 +152,7 @@ def _peak_rows(case: str, beats: list[Beat]) -> list[Row]:
             "x": round(peak.x, 2),
             "y": round(peak.y, 2),
             "velocity_cm_s": round(peak.velocity_cm_s, 2),
+            "duration_ms": round(1000 * peak.duration_s, 1),
             "confidence": round(peak.confidence, 3),
         }
         for number, beat in enumerate(beats, 1)
@@ -150,5 +179,6 @@ def _caption(case: str, summary: dict[str, Any], note: str) -> str:
         for wave, key in (("E", "e"), ("A", "a"))
         if summary[f"{key}_mean_cm_s"] is not None
     ]
-    ratio = [f"E/A {summary['e_to_a']:.2f}"] if summary["e_to_a"] is not None else []
-    return f"{case}: {', '.join(parts + ratio)}"
+    named = (("e_to_a", "E/A {:.2f}"), ("deceleration_ms", "DT {:.0f} ms"), ("heart_rate_bpm", "{:.0f} bpm"))
+    parts += [text.format(summary[name]) for name, text in named if summary[name] is not None]
+    return f"{case}: {', '.join(parts)}"

@@ -10,9 +10,12 @@ from torch import Tensor
 
 from ..evaluation.rows import Row
 from .calibration import DopplerCalibration, peak_velocity_cm_s
-from .fit import to_image
+from .fit import to_image, to_network
 from .labels import WAVES
 from .scores import ImageCounts, Tolerance, match_peaks, peak_tolerance
+from .slopes import wave_durations_s
+
+Found = tuple[float, ...]
 
 
 def doppler_row(batch: Any, output: Any) -> Row:
@@ -20,7 +23,8 @@ def doppler_row(batch: Any, output: Any) -> Row:
 
     Args:
         batch: `case`, `box` (4,), `placement` (4,), `calibration` (3,; NaN where unknown), how sure the box is as
-            `strip` (1 without), and `peaks` (2, K, 2) in the network's pixels if the image is labelled.
+            `strip` (1 without), `peaks` (2, K, 2) in the network's pixels and their `durations` (2, K) if the image is
+            labelled, and `trace` (1, n H, n W) where durations are to be measured.
         output: `points` (2, K, 2) in image pixels and `confidence` (2, K), from DecodePeaksd.
     """
     calibration = DopplerCalibration(*(float(value) for value in batch["calibration"]))
@@ -39,25 +43,47 @@ def doppler_row(batch: Any, output: Any) -> Row:
         reference = to_image(
             batch["peaks"].double(), torch.as_tensor(batch["placement"]).double().to(batch["peaks"].device)
         )
-        row["reference"] = _by_wave(reference, torch.ones(reference.shape[:2]), calibration)
+        durations = torch.as_tensor(batch.get("durations", torch.full(reference.shape[:2], math.nan)))
+        row["reference"] = _by_wave(reference, torch.ones(reference.shape[:2]), calibration, durations)
+    if "trace" in batch and math.isfinite(calibration.seconds_per_px):
+        row["predicted"] = {wave: _measured(batch, wave, of, calibration) for wave, of in row["predicted"].items()}
     return row
 
 
-def _by_wave(points: Tensor, confidence: Tensor, calibration: DopplerCalibration) -> dict[str, list[tuple[float, ...]]]:
-    """Return (x, y, confidence, velocity) of each peak of each wave, in order of time."""
-    peaks: dict[str, list[tuple[float, ...]]] = {}
+def _by_wave(
+    points: Tensor, confidence: Tensor, calibration: DopplerCalibration, durations: Tensor | None = None
+) -> dict[str, list[Found]]:
+    """Return (x, y, confidence, velocity, duration) of each peak of each wave, in order of time."""
+    peaks: dict[str, list[Found]] = {}
+    known = torch.full(confidence.shape, math.nan) if durations is None else durations
     for index, wave in enumerate(WAVES):
-        listed = zip(points[index].cpu().tolist(), confidence[index].cpu().tolist(), strict=True)
+        listed = zip(*(values[index].cpu().tolist() for values in (points, confidence, known)), strict=True)
         peaks[wave] = sorted(
-            (x, y, score, peak_velocity_cm_s(y, calibration)) for (x, y), score in listed if not math.isnan(x)
+            (x, y, score, peak_velocity_cm_s(y, calibration), duration_s)
+            for (x, y), score, duration_s in listed
+            if not math.isnan(x)
         )
     return peaks
+
+
+def _measured(batch: Any, wave: str, peaks: Sequence[Found], calibration: DopplerCalibration) -> list[Found]:
+    """Return the peaks with their durations, measured on the trace."""
+    trace = torch.as_tensor(batch["trace"])[0].float().cpu().numpy() / 255
+    placement = torch.as_tensor(batch["placement"]).double().cpu().clone()
+    placement[2:] *= trace.shape[1] / batch["image"].shape[-1]
+    x_scale, y_scale = placement[2:].tolist()
+    points = to_network(torch.tensor([[*peak[:2]] for peak in peaks]).reshape(-1, 2).double(), placement).tolist()
+    zero = float((calibration.baseline_row + 0.5 - placement[1]) * placement[3] - 0.5)
+    scales = (calibration.cm_s_per_px / y_scale, calibration.seconds_per_px / x_scale)
+    durations = wave_durations_s(trace, [(x, y) for x, y in points], wave, zero, *scales)
+    return [(*peak[:4], float(duration_s)) for peak, duration_s in zip(peaks, durations, strict=True)]
 
 
 class PeakRow(NamedTuple):
     """One peak of an image: matched, false (there is none in the reference there) or missed.
 
-    Positions are image pixels, velocities cm/s; NaN where there is none.
+    Positions are image pixels, velocities cm/s, durations (deceleration time of an E, duration of an A) ms; NaN where
+    there is none.
     """
 
     case: str
@@ -71,6 +97,8 @@ class PeakRow(NamedTuple):
     reference_y: float
     reference_velocity_cm_s: float
     difference_cm_s: float
+    duration_ms: float = math.nan
+    reference_duration_ms: float = math.nan
 
 
 def peak_rows(
@@ -79,13 +107,16 @@ def peak_rows(
     """Return the peaks of one image, matched one to one.
 
     Args:
-        row: `case`, `predicted` and `reference` (wave to list of (x, y, confidence, velocity)), `trace_size` (height,
+        row: `case`, `predicted` and `reference` (wave to list of (x, y, confidence, velocity), and maybe
+            duration in s), `trace_size` (height,
             width) and `seconds_per_px`.
         scale: factor of the tolerance, for sweeps.
         beat_fraction, velocity_fraction: as in :func:`common.doppler.peak_tolerance`.
     """
-    reference = {wave: np.array(row["reference"][wave], float).reshape(-1, 4) for wave in WAVES}
-    predicted = {wave: np.array(row["predicted"][wave], float).reshape(-1, 4) for wave in WAVES}
+    reference, predicted = (
+        {wave: np.array([(*peak, math.nan)[:5] for peak in row[which][wave]], float).reshape(-1, 5) for wave in WAVES}
+        for which in ("reference", "predicted")
+    )
     reach = peak_tolerance(
         [reference[wave][:, :2] for wave in WAVES],
         tuple(row["trace_size"]),
@@ -138,7 +169,8 @@ def _f1(rows: Sequence[Row], wave: str) -> float:
 
 
 def _peak(case: str, wave: str, status: str, predicted: Any, reference: Any) -> PeakRow:
-    nothing = (math.nan,) * 4
-    x, y, confidence, speed = (float(value) for value in (nothing if predicted is None else predicted))
-    true_x, true_y, _, true_speed = (float(value) for value in (nothing if reference is None else reference))
-    return PeakRow(case, wave, status, x, y, confidence, speed, true_x, true_y, true_speed, speed - true_speed)
+    nothing = (math.nan,) * 5
+    x, y, confidence, speed, lasts_s = (float(value) for value in (nothing if predicted is None else predicted))
+    true_x, true_y, _, true_speed, true_s = (float(value) for value in (nothing if reference is None else reference))
+    speeds = (true_speed, speed - true_speed)
+    return PeakRow(case, wave, status, x, y, confidence, speed, true_x, true_y, *speeds, 1000 * lasts_s, 1000 * true_s)

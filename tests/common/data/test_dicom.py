@@ -8,7 +8,7 @@ from pydicom.uid import DeflatedExplicitVRLittleEndian
 
 from common.data import dicom, is_dicom, read_dicom
 from common.data.dicom import left_after_header
-from common.doppler.phantom_writers import save_dicom
+from common.doppler.phantoms.writers import save_dicom
 from common.errors import UnusableFileError
 from tests.common.data.test_ultrasound_dicom import region, write
 

@@ -10,7 +10,7 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import UID, ExplicitVRLittleEndian, JPEGBaseline8Bit, generate_uid
 
 from common.data import UltrasoundRegion, read_ultrasound, read_ultrasound_header
-from common.doppler.phantom_writers import save_dicom
+from common.doppler.phantoms.writers import save_dicom
 from common.errors import UnusableFileError
 
 

@@ -3,6 +3,7 @@ import math
 import pytest
 
 from common.doppler import Beat, Peak, pair_beats, summarise_beats
+from common.doppler.beats import heart_rate_bpm
 
 
 def at(*columns, velocity=80.0):
@@ -43,15 +44,31 @@ def test_fibrillation_has_beats_without_a():
 
 def test_means_count_each_wave_and_the_ratio_counts_whole_beats():
     beats = [Beat(*at(10, velocity=90), *at(60, velocity=60)), Beat(*at(110, velocity=60), None)]
-    assert summarise_beats(beats) == {
+    expected = {
         "e_mean_cm_s": 75.0, "a_mean_cm_s": 60.0, "e_to_a": 1.5, "e_waves": 2, "a_waves": 1, "beats_with_both": 1,
+        "e_sd_cm_s": round(15 * 2**0.5, 4), "a_sd_cm_s": None,
     }  # fmt: skip
+    assert summarise_beats(beats).items() >= expected.items()
     assert beats[0].e_to_a == pytest.approx(1.5) and math.isnan(beats[1].e_to_a)
 
 
 def test_without_calibration_there_is_no_velocity():
     summary = summarise_beats(pair_beats([Peak(1, 2, 0.5)], [Peak(3, 2, 0.5)]))
     assert summary["e_mean_cm_s"] is None and summary["e_to_a"] is None and summary["e_waves"] == 1
+
+
+def test_durations_are_means_over_the_beats_that_show_them():
+    peaks = [Peak(10, 5, 0.9, 80, 0.18), Peak(110, 5, 0.9, 80, 0.22), Peak(210, 5, 0.9, 80)]
+    summary = summarise_beats([Beat(e, Peak(e.x + 40, 5, 0.9, 50, 0.12)) for e in peaks], 0.01)
+    assert summary["deceleration_ms"] == pytest.approx(200) and summary["a_duration_ms"] == pytest.approx(120)
+    assert summary["deceleration_sd_ms"] == pytest.approx(20 * 2**0.5, abs=1e-3) and summary["a_duration_sd_ms"] == 0
+    assert summary["heart_rate_bpm"] == pytest.approx(60)
+
+
+def test_a_missed_beat_does_not_halve_the_heart_rate():
+    # Intervals of 0.8, 0.8 and 1.6 s.
+    assert heart_rate_bpm([10, 90, 170, 330], 0.01) == pytest.approx(75)
+    assert math.isnan(heart_rate_bpm([10], 0.01)) and math.isnan(heart_rate_bpm([10, 90], math.nan))
 
 
 def test_nothing_found_gives_no_beat():

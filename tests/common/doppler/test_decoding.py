@@ -4,7 +4,7 @@ import pytest
 import torch
 from skimage.feature import peak_local_max
 
-from common.doppler import DecodePeaksd, decode_peaks, draw_heat_maps, keep_best_class
+from common.doppler import DecodePeaksd, decode_peaks, draw_heat_maps
 
 
 def found(maps, **settings):
@@ -100,40 +100,18 @@ def test_dictionary_form_gives_points_in_image_pixels():
     result = DecodePeaksd("pred", max_peaks=4)({"pred": maps, "placement": placement})
     expected = torch.tensor([[30.5 / 0.5 + 99.5, 20.5 / 0.25 + 49.5], [50.5 / 0.5 + 99.5, 10.5 / 0.25 + 49.5]])
     torch.testing.assert_close(result["points"][:, 0], expected.double(), atol=1e-3, rtol=0)
-    assert result["confidence"].shape == (2, 4) and float(result["confidence"][0, 0]) == pytest.approx(1)
+    # Of log odds clipped at .98, less those of the threshold, which is half of the highest top.
+    certain = 0.98 / 0.02 / (0.5 / 0.5)
+    assert result["confidence"].shape == (2, 4)
+    assert float(result["confidence"][0, 0]) == pytest.approx(certain / (1 + certain), abs=1e-3)
 
 
-def exclusive(e, a, distance_px=5.0):
-    """x of the E and of the A peaks that stay; peaks are (x, y, confidence)."""
-    rows = [wave + [(math.nan, math.nan, 0.0)] * (3 - len(wave)) for wave in (e, a)]
-    both = torch.tensor(rows)
-    points, confidence = keep_best_class(both[..., :2], both[..., 2], distance_px)
-    assert torch.equal(confidence > 0, ~points[..., 0].isnan())
-    return [[x for x in wave if not math.isnan(x)] for wave in points[..., 0].tolist()]
-
-
-def test_of_two_waves_in_one_place_the_more_certain_stays():
-    assert exclusive([(10, 5, 0.9), (50, 5, 0.4)], [(52, 6, 0.8), (11, 5, 0.5)]) == [[10], [52]]
-
-
-def test_waves_further_apart_along_either_axis_stay_both():
-    assert exclusive([(10, 5, 0.9)], [(16, 5, 0.8)]) == [[10], [16]]
-    assert exclusive([(10, 5, 0.9)], [(10, 11, 0.8)]) == [[10], [10]]
-
-
-def test_two_peaks_of_one_wave_do_not_compete():
-    assert exclusive([(10, 5, 0.9), (12, 5, 0.8)], []) == [[10, 12], []]
-
-
-def test_of_two_equal_ones_the_first_class_stays():
-    assert exclusive([(10, 5, 0.7)], [(10, 5, 0.7)]) == [[10], []]
-
-
-def test_without_distance_nothing_competes():
-    assert exclusive([(10, 5, 0.9)], [(10, 5, 0.8)], 0) == [[10], [10]]
-
-
-def test_a_batch_competes_image_by_image():
-    points = torch.tensor([[[[10.0, 5.0]], [[11.0, 5.0]]], [[[10.0, 5.0]], [[90.0, 5.0]]]])
-    kept, _ = keep_best_class(points, torch.tensor([[[0.5], [0.9]], [[0.5], [0.9]]]), 4.0)
-    assert kept[0, 0].isnan().all() and not kept[0, 1].isnan().any() and not kept[1].isnan().any()
+def test_a_top_by_the_edge_and_one_below_the_baseline_are_no_waves():
+    peaks = torch.tensor([[[30.0, 20.0], [3.0, 20.0]], [[50.0, 10.0], [52.0, 35.0]]])
+    item = {
+        "pred": draw_heat_maps(peaks, (40, 64), 2.0), "placement": torch.tensor([0, 0, 1.0, 1.0]),
+        "box": torch.tensor([0, 0, 63, 39]), "calibration": torch.tensor([30.0, 2.0, 0.005]),
+    }  # fmt: skip
+    points = DecodePeaksd("pred", max_peaks=4, min_distance_px=3)(item)["points"]
+    assert points[:, 0].tolist() == [pytest.approx([30, 20]), pytest.approx([50, 10])]
+    assert bool(points[:, 1:].isnan().all())

@@ -16,6 +16,7 @@ from common.doppler import (
     draw_heat_maps,
     evaluated_doppler_row,
 )
+from common.doppler.evaluation import further_scores
 from common.doppler.results import DopplerResults
 from common.evaluation import Evaluation
 from tests.bundles.harness import root
@@ -53,11 +54,44 @@ def rows_of(path):
 
 def test_rows_hold_positions_in_the_image_and_velocities():
     row = doppler_row(*sample("a", [[10.0, 20.0]], [[30.0, 28.0]]))
-    ((x, y, confidence, velocity),) = row["predicted"]["E"]
-    assert (x, y) == pytest.approx((60.5, 340.5), abs=0.01) and confidence == pytest.approx(1)
+    ((x, y, confidence, velocity, duration_s),) = row["predicted"]["E"]
+    assert (x, y) == pytest.approx((60.5, 340.5), abs=0.01) and confidence > 0.95 and math.isnan(duration_s)
     assert velocity == pytest.approx((390 - 340.5) * 0.8, abs=0.01)
     assert row["reference"]["A"][0][3] == pytest.approx((390 - 356.5) * 0.8, abs=0.01)
     assert row["trace_size"] == (100, 200) and row["seconds_per_px"] == 0.005
+
+
+def durations_row(case, predicted, reference):
+    """Row of peaks (column, duration in ms) of each wave, all of 80 cm/s; half the trace's width is 2 s."""
+    peaks = [
+        {w: [(float(x), 50.0, 0.9, 80.0, ms / 1000) for x, ms in of.get(w, [])] for w in "EA"}
+        for of in (predicted, reference)
+    ]
+    return {
+        "case": case, "predicted": peaks[0], "reference": peaks[1], "trace_size": (100, 400), "seconds_per_px": 0.01,
+    }  # fmt: skip
+
+
+def test_a_wave_of_the_other_name_is_a_swap_and_an_extra_one_is_not():
+    rows = [
+        durations_row("a", {"E": [(100, 200), (140, 200)]}, {"E": [(100, 200)], "A": [(141, 120)]}),
+        durations_row("b", {"E": [(100, 200), (300, 200)], "A": [(140, 120)]}, {"E": [(100, 200)], "A": [(140, 120)]}),
+    ]
+    assert further_scores(rows)["names swapped"].value == pytest.approx(1 / 4)
+
+
+def test_durations_are_compared_where_both_are_known():
+    rows = [
+        durations_row("a", {"E": [(100, 210), (200, math.nan)]}, {"E": [(100, 200), (200, 190)]}),
+        durations_row("b", {"E": [(100, 230)]}, {"E": [(100, 200)], "A": [(140, math.nan)]}),
+    ]
+    scores = further_scores(rows)
+    values = {name: interval.value for name, interval in scores.items()}
+    assert values["E deceleration given"] == pytest.approx(2 / 3)
+    assert values["E deceleration bias (ms)"] == pytest.approx(20)
+    assert values["E deceleration SD (ms)"] == pytest.approx(10 * 2**0.5)
+    assert values["E deceleration within 15 ms"] == pytest.approx(1 / 2)
+    assert not [name for name in values if name.startswith("A")]
 
 
 def evaluation(folder, method):

@@ -3,7 +3,7 @@ import pydicom
 import pytest
 
 from common.doppler import LoadDopplerd, doppler_datalist, peak_velocity_cm_s, read_doppler, simulate_doppler
-from common.doppler.phantom_flow import draw_flow, inflow_cm_s
+from common.doppler.phantoms.flow import draw_flow, inflow_cm_s
 from common.files import read_csv
 
 CASES = 24

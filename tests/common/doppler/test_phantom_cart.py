@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from common.doppler import LoadDopplerd, doppler_datalist, peak_velocity_cm_s, read_doppler, simulate_doppler
-from common.doppler.phantom_cart import draw_cart_screen
+from common.doppler.phantoms.cart import draw_cart_screen
 
 CASES = 12
 

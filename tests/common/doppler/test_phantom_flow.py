@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from common.doppler.phantom_flow import InflowWave, draw_beats
+from common.doppler.phantoms.flow import InflowWave, draw_beats
 
 
 @pytest.mark.parametrize("step", [0.0, 0.4])

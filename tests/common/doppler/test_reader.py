@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from common.doppler import CalibrationError, DopplerCalibration, LoadDopplerd, read_doppler
-from common.doppler.phantom_cart import draw_cart_screen
+from common.doppler.phantoms.cart import draw_cart_screen
 from common.doppler.reader import check_doppler, stacked_peaks
 from common.doppler.strip import Strip
 from common.errors import UnusableFileError

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from common.doppler import find_strip
-from common.doppler.phantom_cart import draw_cart_screen
+from common.doppler.phantoms.cart import draw_cart_screen
 from common.doppler.reader import LUMA
 from common.doppler.strip import SURE, _comb
 

@@ -6,7 +6,7 @@ from pydicom.data import get_testdata_file
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from common.doppler.phantom_writers import save_dicom
+from common.doppler.phantoms.writers import save_dicom
 from common.echo import open_ultrasound_cine
 from common.echo.phantoms.writers import write_video
 from common.echo.reader import is_ultrasound_cine

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from .phantom_flow import Beats, draw_beats
-from .phantom_screen import DopplerScreen, TraceLayout, _b_mode
-from .phantom_spectrum import draw_look, spectrum_image
+from .flow import Beats, draw_beats
+from .screen import DopplerScreen, TraceLayout, _b_mode
+from .spectrum import draw_look, spectrum_image
 
 # Width and height of the screens that carts export.
 SIZES = ((1024, 768), (1024, 768), (800, 600), (1016, 708), (1280, 960), (1440, 1080))
@@ -18,7 +18,6 @@ SIZES = ((1024, 768), (1024, 768), (800, 600), (1016, 708), (1280, 960), (1440, 
 SECONDS_PER_WIDTH = 902 / 284 * 75
 SWEEPS_MM_S = (25, 33, 50, 67, 75, 75, 100, 100, 150)
 TICKS_CM_S = (10, 20, 20, 20, 40, 50)
-EDGE_S = 0.025
 LINE_COLOURS = ((230, 230, 230), (120, 150, 190), (210, 160, 60), (170, 170, 170), (90, 200, 120))
 ECG_COLOURS = ((70, 220, 90), (235, 235, 235), (230, 210, 60))
 SETTINGS = ("SIMULATED", "TIS0.8 MI 0.9", "S5-1/Adult", "37Hz", "17.0cm", "2D", "Gen", "Gn 60", "PW", "50%", "1.6MHz",
@@ -52,15 +51,16 @@ def draw_cart_screen(rng: np.random.Generator) -> DopplerScreen:
     grey = spectrum_image(rng, layout, beats, draw_look(rng))
     _put(screen, layout.left, layout.top, _coloured(rng, grey))
     picture = _furnished(rng, screen, sector, strip)
-    edge_px = max(3.0, EDGE_S / layout.seconds_per_px)
     peaks: dict[str, list[tuple[float, float]]] = {"E": [], "A": []}
     velocities: dict[str, list[float]] = {"E": [], "A": []}
+    durations: dict[str, list[float]] = {"E": [], "A": []}
     for wave in beats.waves:
         x = layout.column(wave.time_s)
-        if wave.name in peaks and layout.left + edge_px <= x <= layout.left + layout.width - 1 - edge_px:
+        if wave.name in peaks and layout.holds(x):
             peaks[wave.name].append((x, layout.row(wave.velocity_cm_s)))
             velocities[wave.name].append(wave.velocity_cm_s)
-    return DopplerScreen(picture, layout, sector, peaks, velocities, strip.tick_cm_s)
+            durations[wave.name].append(wave.fall_s if wave.name == "E" else wave.rise_s + wave.fall_s)
+    return DopplerScreen(picture, layout, sector, peaks, velocities, strip.tick_cm_s, durations)
 
 
 def _strip(rng: np.random.Generator, width: int, height: int) -> _Strip:

@@ -8,13 +8,25 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from ..files import replacing, write_csv
-from .phantom_cart import draw_cart_screen
-from .phantom_screen import DopplerScreen, draw_screen
-from .phantom_writers import write_doppler_dicom
+from ...files import replacing, write_csv
+from .cart import draw_cart_screen
+from .screen import DopplerScreen, draw_screen
+from .writers import write_doppler_dicom
 
 FORMS = ("dicom", "png", "screen")
-STYLES: dict[str, Callable[[np.random.Generator], DopplerScreen]] = {"plain": draw_screen, "cart": draw_cart_screen}
+PLAIN_FRACTION = 0.1
+
+
+def draw_mixed_screen(rng: np.random.Generator) -> DopplerScreen:
+    """Return a screen of the cart style, or, one time in ten, of the plain one."""
+    return draw_screen(rng) if rng.random() < PLAIN_FRACTION else draw_cart_screen(rng)
+
+
+STYLES: dict[str, Callable[[np.random.Generator], DopplerScreen]] = {
+    "plain": draw_screen,
+    "cart": draw_cart_screen,
+    "mixed": draw_mixed_screen,
+}
 
 
 def simulate_doppler(
@@ -27,9 +39,11 @@ def simulate_doppler(
 ) -> list[dict[str, Any]]:
     """Write simulated screens and return their truth: case, wave, x, y (image pixels) and velocity_cm_s of each peak.
 
-    The folder gets `labelled/`, `unlabelled/` and `labels.csv` with `filename,wave,x,y` and, for pictures, what DICOM
-    files say themselves: the calibration and, of whole screens, the corners of the trace. The same settings write the
-    same files.
+    Of the cart style also `duration_ms`: the deceleration time of an E, the duration of an A.
+
+    The folder gets `labelled/`, `unlabelled/` and `labels.csv` with `filename,wave,x,y`, `duration_ms` where known and,
+    for pictures, what DICOM files say themselves: the calibration and, of whole screens, the corners of the trace. The
+    same settings write the same files.
 
     Args:
         directory: where to write.
@@ -37,7 +51,7 @@ def simulate_doppler(
         unlabelled: number of further screens for the first stage.
         seed: draws everything.
         form: "dicom", "png" (pictures of the trace alone) or "screen" (pictures of the whole screen, PNG or JPEG).
-        style: "plain" drawings, from which the shipped weights come, or screens as those of an echo "cart".
+        style: "plain" drawings, screens as those of an echo "cart", or "mixed": one in ten plain, the others cart.
 
     Raises:
         ValueError: if `form` or `style` is unknown or a number negative.
@@ -79,10 +93,17 @@ def _write(path: Path, screen: DopplerScreen, case: str, rng: np.random.Generato
 
 def _truth(case: str, screen: DopplerScreen) -> list[dict[str, Any]]:
     return [
-        {"case": case, "wave": wave, "x": x, "y": y, "velocity_cm_s": velocity}
+        {"case": case, "wave": wave, "x": x, "y": y, "velocity_cm_s": velocity, **duration}
         for wave, points in screen.peaks.items()
-        for (x, y), velocity in zip(points, screen.velocities_cm_s[wave], strict=True)
+        for (x, y), velocity, duration in zip(
+            points, screen.velocities_cm_s[wave], _durations(screen, wave), strict=True
+        )
     ]
+
+
+def _durations(screen: DopplerScreen, wave: str) -> list[dict[str, float]]:
+    known = [{"duration_ms": round(1000 * duration_s, 2)} for duration_s in screen.durations_s.get(wave, [])]
+    return known or [{}] * len(screen.peaks[wave])
 
 
 def _rows(filename: str, screen: DopplerScreen, form: str) -> list[dict[str, Any]]:
@@ -96,10 +117,10 @@ def _rows(filename: str, screen: DopplerScreen, form: str) -> list[dict[str, Any
     }
     corners = (layout.left, layout.top, layout.left + layout.width - 1, layout.top + layout.height - 1)
     extra = {"dicom": {}, "png": scale, "screen": dict(zip(("x0", "y0", "x1", "y1"), corners, strict=True)) | scale}
-    points: list[tuple[Any, ...]] = [
-        (wave, round(x - left, 3), round(y - top, 3)) for wave, of in screen.peaks.items() for x, y in of
+    rows: list[dict[str, Any]] = [
+        {"wave": wave, "x": round(x - left, 3), "y": round(y - top, 3), **duration}
+        for wave, points in screen.peaks.items()
+        for (x, y), duration in zip(points, _durations(screen, wave), strict=True)
     ]
     # An empty row says that there is no wave.
-    return [
-        {"filename": filename, "wave": wave, "x": x, "y": y, **extra[form]} for wave, x, y in points or [("", "", "")]
-    ]
+    return [{"filename": filename, **row, **extra[form]} for row in rows or [{"wave": "", "x": "", "y": ""}]]

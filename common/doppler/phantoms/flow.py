@@ -108,6 +108,7 @@ class InflowWave:
         fall_s: from the peak along the straight slope to zero: the deceleration time of an E.
         step: height, as fraction of the peak, below which the slope is three times flatter; 0 without a step.
         end_s: when the valve closes.
+        rounding: part of `fall_s` over which the top turns into the straight slope.
     """
 
     name: str
@@ -117,12 +118,13 @@ class InflowWave:
     fall_s: float
     step: float = 0.0
     end_s: float = np.inf
+    rounding: float = 0.1
 
     def envelope_cm_s(self, times_s: NDArray) -> NDArray:
         """Return the (N,) velocities of the wave: a rounded top on a steep rise and a straight fall."""
         since = times_s - self.time_s
         rise = np.sin(0.5 * np.pi * np.clip(1 + since / self.rise_s, 0, 1)) ** 1.5
-        rounding = 0.1 * self.fall_s
+        rounding = self.rounding * self.fall_s
         straight = self.fall_s - rounding / 2  # so that the line, extended, meets zero at fall_s
         fall = np.where(
             since < rounding, 1 - since**2 / (2 * rounding * straight), 1 - (since - rounding / 2) / straight
@@ -176,6 +178,7 @@ def draw_beats(rng: np.random.Generator, duration_s: float) -> Beats:
     a_cm_s = float(np.clip(e_cm_s / rng.uniform(0.6, 2.3), 30, 110))
     rise_s, fall_s, step = rng.uniform(0.055, 0.1), rng.uniform(0.11, 0.3), rng.choice([0.0, rng.uniform(0.25, 0.6)])
     a_rise_s, a_fall_s = rng.uniform(0.045, 0.08), rng.uniform(0.055, 0.1)
+    e_top, a_top = rng.uniform(0.05, 0.3), rng.uniform(0.05, 0.4)
     has_l, spread = rng.random() < 0.12, 0.2 if rhythm == "fibrillation" else 0.03
     waves, r_times, systoles = [], [], []
     r_s = -rng.uniform(0.2, 1.2) * interval_s
@@ -186,12 +189,14 @@ def draw_beats(rng: np.random.Generator, duration_s: float) -> Beats:
         systoles.append(systole_s)
         height = float(e_cm_s * (1 + breath * np.sin(1.4 * r_s + breath_phase)) * rng.normal(1, 0.03))
         e_time_s, closed_s = float(r_s + systole_s + 0.06 + rise_s), r_s + beat_s + 0.03
-        e = InflowWave("E", e_time_s, height, rise_s, fall_s * rng.normal(1, 0.04), step, closed_s)
+        e = InflowWave("E", e_time_s, height, rise_s, fall_s * rng.normal(1, 0.04), step, closed_s, e_top)
         waves.append(e)
         r_s += beat_s
         if has_l and beat_s > 0.8:
             waves.append(InflowWave("L", e.time_s + 0.9 * fall_s + 0.1, 0.22 * e_cm_s, 0.08, 0.14, 0.0, closed_s))
-        a = InflowWave("A", r_s - rng.uniform(0.05, 0.07), a_cm_s * rng.normal(1, 0.05), a_rise_s, a_fall_s)
+        a = InflowWave(
+            "A", r_s - rng.uniform(0.05, 0.07), a_cm_s * rng.normal(1, 0.05), a_rise_s, a_fall_s, rounding=a_top
+        )
         # Where one covers the other's top, nobody could measure two: such waves are one, an E.
         if rhythm != "fibrillation" and _is_apart(e, a) and _is_apart(a, e):
             waves.append(a)

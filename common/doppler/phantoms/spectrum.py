@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from .phantom_flow import Beats
-from .phantom_screen import TraceLayout
+from .flow import Beats
+from .screen import TraceLayout
 
 
 @dataclass(frozen=True)
@@ -59,9 +59,9 @@ def draw_look(rng: np.random.Generator) -> SpectrumLook:
         band=rng.uniform(0.08, 0.28),
         fill=10 ** rng.uniform(-3.0, -1.0),
         window_s=rng.uniform(0.01, 0.03),
-        ragged_cm_s=rng.uniform(0.0, 1.5),
+        ragged_cm_s=rng.uniform(0.0, 2.2),
         edge_cm_s=rng.uniform(0.6, 2.0),
-        broadening=10 ** rng.uniform(-2.6, -1.3),
+        broadening=10 ** rng.uniform(-2.6, -1.0),
         walls=10 ** rng.uniform(-1.6, 0.1),
         wall_filter_cm_s=float(rng.choice([0.0, rng.uniform(2, 7)], p=[0.25, 0.75])),
         ghost=float(rng.choice([0.0, 10 ** rng.uniform(-2.5, -1.2)], p=[0.3, 0.7])),

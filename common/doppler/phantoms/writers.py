@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..files import replacing
-from .phantom_screen import DopplerScreen, TraceLayout
+from ...files import replacing
+from .screen import DopplerScreen, TraceLayout
 
 ULTRASOUND_IMAGE = "1.2.840.10008.5.1.4.1.1.6.1"
 ULTRASOUND_MULTIFRAME = "1.2.840.10008.5.1.4.1.1.3.1"

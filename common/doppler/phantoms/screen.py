@@ -1,14 +1,15 @@
 """The screen of a scanner with a transmitral Doppler trace, and where everything on it stands."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from .phantom_flow import RHYTHMS, Flow, draw_flow, ecg_mv, inflow_cm_s, outflow_cm_s
+from .flow import RHYTHMS, Flow, draw_flow, ecg_mv, inflow_cm_s, outflow_cm_s
 
 WALL_FILTER_CM_S = 6.0
+EDGE_PX, EDGE_S = 3.0, 0.025
 # Colour maps that scanners offer for spectra: red, green and blue at full brightness.
 TINTS = ((255, 255, 255), (255, 236, 200), (214, 230, 255))
 
@@ -37,6 +38,11 @@ class TraceLayout:
         """Return the image column of a time."""
         return self.left + time_s / self.seconds_per_px
 
+    def holds(self, x: float) -> bool:
+        """Return whether a peak is far enough inside the trace to be measured: 25 ms and 3 pixels."""
+        edge_px = max(EDGE_PX, EDGE_S / self.seconds_per_px)
+        return self.left + edge_px <= x <= self.left + self.width - 1 - edge_px
+
     def row(self, velocity_cm_s: float) -> float:
         """Return the image row of an inflow velocity."""
         return self.baseline_row + (-1 if self.upward else 1) * velocity_cm_s / self.cm_s_per_px
@@ -53,6 +59,7 @@ class DopplerScreen:
         peaks: (x, y) in image pixels for "E" and "A", in order of time.
         velocities_cm_s: true height of each of the peaks.
         tick_cm_s: from one numbered tick of the velocity scale to the next.
+        durations_s: of each of the peaks, where the phantom says so: deceleration times of E, durations of A.
     """
 
     pixels: NDArray[np.uint8]
@@ -61,6 +68,7 @@ class DopplerScreen:
     peaks: dict[str, list[tuple[float, float]]]
     velocities_cm_s: dict[str, list[float]]
     tick_cm_s: float = 20.0
+    durations_s: dict[str, list[float]] = field(default_factory=dict)
 
 
 def draw_screen(rng: np.random.Generator) -> DopplerScreen:
@@ -79,7 +87,7 @@ def draw_screen(rng: np.random.Generator) -> DopplerScreen:
     velocities: dict[str, list[float]] = {"E": [], "A": []}
     for wave in sorted(flow.waves, key=lambda one: one.time_s):
         x, y = layout.column(wave.time_s), layout.row(wave.velocity_cm_s)
-        if layout.left + 3 <= x <= layout.left + layout.width - 4:
+        if layout.holds(x):
             peaks[wave.name].append((x, y))
             velocities[wave.name].append(float(wave.velocity_cm_s))
     return DopplerScreen(pixels, layout, sector, peaks, velocities)

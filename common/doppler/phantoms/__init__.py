@@ -1,0 +1,1 @@
+"""Simulated Doppler screens: flow, spectrum, everything else on the screen, and the files."""

@@ -1,0 +1,105 @@
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from common.doppler.naming import merged_tops, name_waves, usable_tops
+
+SECONDS = 0.01  # a column
+
+
+def named(tops, seconds_per_px=SECONDS, threshold=0.3):
+    """Names of tops (column, height as E, height as A), "-" where a top is no wave."""
+    table = np.array(tops, float).reshape(-1, 3)
+    names = ["-"] * len(tops)
+    for choice in name_waves(table[:, [0, 0]], table[:, 1:], seconds_per_px, threshold):
+        names[choice.top] = "EA"[choice.wave]
+    return "".join(names)
+
+
+BEATS = [(10, 0.9, 0.1), (40, 0.1, 0.9), (90, 0.9, 0.1), (120, 0.1, 0.9), (170, 0.9, 0.1), (200, 0.1, 0.9)]
+
+
+def test_clear_tops_keep_their_names():
+    assert named(BEATS) == "EAEAEA"
+    assert named(BEATS, math.nan) == "EAEAEA"
+
+
+@pytest.mark.parametrize(("top", "heights"), [(2, (0.5, 0.6)), (3, (0.6, 0.5))])
+def test_a_doubtful_name_follows_from_the_beat(top, heights):
+    doubtful = [*BEATS[:top], (BEATS[top][0], *heights), *BEATS[top + 1 :]]
+    assert named(doubtful) == "EAEAEA"
+    # By its height alone it would have the other name.
+    assert named([doubtful[top]]) == "EA"[int(np.argmax(heights))]
+
+
+def test_systole_passes_before_the_next_e():
+    # 0.2 s after a certain A there is no E; text over the trace may look like one.
+    assert named([*BEATS[:2], (60, 0.6, 0.1), *BEATS[2:]]) == "EA-EAEA"
+
+
+def test_fibrillation_has_e_after_e():
+    assert named([(x, 0.9, 0.2) for x in (10, 70, 150, 210)]) == "EEEE"
+
+
+def test_a_top_below_the_threshold_is_no_wave():
+    assert named([(10, 0.29, 0.1)]) == "-" and named([(10, 0.31, 0.1)]) == "E" and named([]) == ""
+
+
+def test_the_margin_is_what_the_best_other_reading_loses():
+    tops = np.array([[0.9, 0.2], [0.3, 0.7]])
+    x = np.array([[10.0, 10.0], [50.0, 50.0]])
+    first, second = name_waves(x, tops, SECONDS, 0.25)
+
+    def gain(height):
+        return math.log(height / (1 - height)) - math.log(0.25 / 0.75)
+
+    # 0.4 s from E to A cost nothing. Without the E, its top is best no wave: below the threshold as an A.
+    assert first.margin == pytest.approx(gain(0.9))
+    # Without the A, its top is best no wave: as an E it would come 0.4 s after the other.
+    assert second.margin == pytest.approx(gain(0.7))
+
+
+def brute_force(x, heights, threshold):
+    """Largest sum of log odds over all names of all tops where any two waves may follow."""
+    odds = np.log(heights / (1 - heights)) - math.log(threshold / (1 - threshold))
+    best = 0.0
+    for names in itertools.product((None, 0, 1), repeat=len(x)):
+        total = sum(odds[i, name] for i, name in enumerate(names) if name is not None)
+        used = [name for name in names if name is not None]
+        total -= 1.5 * sum(pair == (1, 1) for pair in itertools.pairwise(used))
+        best = max(best, total)
+    return best
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_finds_the_best_of_all_readings(seed):
+    rng = np.random.default_rng(seed)
+    heights = rng.uniform(0.05, 0.95, (6, 2))
+    x = np.repeat(np.arange(6.0)[:, None] * 500, 2, axis=1)
+    choices = name_waves(x, heights, math.nan, 0.4)
+    odds = np.log(heights / (1 - heights)) - math.log(0.4 / 0.6)
+    total = sum(odds[one.top, one.wave] for one in choices)
+    total -= 1.5 * sum(a.wave == b.wave == 1 for a, b in itertools.pairwise(choices))
+    assert total == pytest.approx(brute_force(x, heights, 0.4))
+
+
+def test_tops_of_both_maps_in_one_place_are_one():
+    points = np.array([[[10, 5], [50, 5]], [[52, 6], [90, 4]]], float)
+    tops = merged_tops(points, np.array([[0.9, 0.4], [0.8, 0.7]]), 3)
+    assert tops.heights.tolist() == [[0.9, 0], [0.4, 0.8], [0, 0.7]]
+    assert tops.points[1].tolist() == [[50, 5], [52, 6]] and tops.points[2].tolist() == [[90, 4]] * 2
+    assert len(merged_tops(points, np.array([[0.9, 0.4], [0.8, 0.7]]), 1).points) == 4
+    assert merged_tops(np.full((2, 3, 2), np.nan), np.zeros((2, 3)), 3).points.shape == (0, 2, 2)
+
+
+def test_usable_tops_are_inside_and_on_the_side_of_the_flow():
+    places = [(4, 50), (6, 50), (60, 50), (95, 50), (60, 110), (60, 95), (60, 5)]
+    points = np.repeat(np.array(places, float)[:, None], 2, axis=1)
+    heights = np.tile([0.5, 0.1], (len(places), 1))
+    # 25 ms are 5 columns; the baseline is row 100, a row has 2 cm/s; the trace begins at row 10.
+    usable = usable_tops(points, heights, (0, 10, 99, 139), (100.0, 2.0, 0.005))
+    assert usable.tolist() == [False, True, True, False, False, False, False]
+    unknown = usable_tops(points, heights, (0, 10, 99, 139), (math.nan,) * 3)
+    assert unknown.tolist() == [True, True, True, True, True, True, False]

@@ -1,0 +1,54 @@
+import math
+
+import numpy as np
+import pytest
+
+from common.doppler.phantoms.flow import InflowWave
+from common.doppler.slopes import wave_durations_s
+
+SECONDS, CM_S, ZERO = 0.004, 0.5, 200.0
+
+
+def trace(waves, columns=500, noise=0.0):
+    """Bright below the envelope of the waves, with noise; and the positions of their peaks."""
+    times = np.arange(columns) * SECONDS
+    envelope = np.max([wave.envelope_cm_s(times) for wave in waves], axis=0)
+    velocity = (ZERO - np.arange(240)[:, None]) * CM_S
+    image = 1 / (1 + np.exp(np.clip((velocity - envelope) / 1.0, -40, 40))) * (velocity > 0)
+    image += noise * np.random.default_rng(0).normal(size=image.shape)
+    return image, [(wave.time_s / SECONDS, ZERO - wave.velocity_cm_s / CM_S) for wave in waves]
+
+
+def lasting(image, peaks, wave):
+    return wave_durations_s(image, peaks, wave, ZERO, CM_S, SECONDS)
+
+
+@pytest.mark.parametrize("fall_s", [0.12, 0.2, 0.28])
+@pytest.mark.parametrize("step", [0.0, 0.4])
+def test_finds_the_deceleration_time_of_the_slope_above_its_step(fall_s, step):
+    waves = [InflowWave("E", time_s, 80.0, 0.08, fall_s, step) for time_s in (0.3, 1.2)]
+    assert lasting(*trace(waves, noise=0.1), "E") == pytest.approx([fall_s] * 2, abs=0.01)
+
+
+def test_a_trace_upside_down_has_the_same_slopes():
+    image, peaks = trace([InflowWave("E", 0.5, 80.0, 0.08, 0.2)])
+    flipped = [(x, 239 - y) for x, y in peaks]
+    found = wave_durations_s(image[::-1], flipped, "E", 239 - ZERO, CM_S, SECONDS)
+    assert found == pytest.approx(lasting(image, peaks, "E"), abs=1e-6)
+
+
+def test_finds_how_long_an_a_lasts():
+    # The rise is a power of a sine: its straight part meets zero at 0.93 of its length.
+    image, peaks = trace([InflowWave("A", 0.5, 60.0, 0.07, 0.09)], noise=0.1)
+    assert lasting(image, peaks, "A") == pytest.approx([0.93 * 0.07 + 0.09], abs=0.01)
+
+
+def test_a_slope_that_leaves_the_trace_is_not_measured():
+    image, peaks = trace([InflowWave("E", 1.9, 80.0, 0.08, 0.2)])
+    assert math.isnan(lasting(image, peaks, "E")[0])
+
+
+def test_where_no_slope_is_seen_there_is_no_time():
+    rng = np.random.default_rng(1)
+    assert math.isnan(lasting(rng.uniform(size=(240, 500)), [(200.0, 60.0)], "E")[0])
+    assert len(lasting(rng.uniform(size=(240, 500)), [], "A")) == 0
