@@ -136,18 +136,23 @@ def save_state(
     Args:
         network: any module.
         path: file to write, whole or not at all; its folder is made.
-        half: store floating-point tensors in half precision.
+        half: store floating-point tensors in half precision, but for those with numbers beyond its range (65504).
         description: written as JSON of the same name, with the SHA-256 of the weights and a digest of its own.
     """
     state = {key: value.detach().cpu() for key, value in bare_network(network).state_dict().items()}
     if half:
-        state = {key: value.half() if value.is_floating_point() else value for key, value in state.items()}
+        state = {key: _halved(value) for key, value in state.items()}
     with replacing(path) as temporary:
         write_checkpoint(state, temporary, path)
         sha256 = sha256_of(temporary)
         if description is not None:
             write_sealed_json(Path(path).with_suffix(".json"), {**description, "sha256": sha256})
     return sha256
+
+
+def _halved(value: Tensor) -> Tensor:
+    fits = value.is_floating_point() and not (value.half().isinf() & value.isfinite()).any()
+    return value.half() if fits else value
 
 
 def has_start(path: str | os.PathLike[str] | None, model_dir: str | os.PathLike[str] = "") -> bool:

@@ -23,6 +23,13 @@ def test_weights_come_back_exactly(tmp_path):
     assert same(load_weights(network(2), tmp_path / "deep" / "model.pt"), network(1))
 
 
+def test_numbers_beyond_half_precision_stay_as_they_are(tmp_path):
+    wide = nn.BatchNorm1d(2)
+    wide.running_var[:] = torch.tensor([1e6, 0.1])
+    save_state(wide, tmp_path / "half.pt", half=True)
+    assert load_state(tmp_path / "half.pt")["running_var"].tolist() == wide.running_var.tolist()
+
+
 def test_half_precision_halves_the_file_and_comes_back_as_float32_with_whole_counters(tmp_path):
     wide = nn.Sequential(nn.Linear(64, 512), nn.BatchNorm1d(512))
     save_state(wide, tmp_path / "full.pt")
