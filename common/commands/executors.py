@@ -118,7 +118,11 @@ class _OnCluster:
             earlier = getattr(self.submitit, JOBS[self.cluster.kind])(folder, noted.read_text(encoding="utf-8"))
             if not earlier.done(force_check=True):
                 return earlier
-        submitted = executor.submit(_Resumed(os.getpid() if self.cluster.kind == "local" else None), job)
+        try:
+            submitted = executor.submit(_Resumed(os.getpid() if self.cluster.kind == "local" else None), job)
+        except RuntimeError as error:  # the scheduler refuses, or does not answer
+            said = str(error).strip().splitlines()[-1]
+            raise StudyError(f"--cluster {self.cluster.kind}: expected the job to be taken, found {said}") from error
         noted.write_text(submitted.job_id, encoding="utf-8")
         return submitted
 

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -86,7 +87,18 @@ def test_an_option_that_submitit_does_not_have_is_refused(toy, tmp_path):
         end(tmp_path, "cluster", Cluster("local", {"gpus_per_nod": 1}))
 
 
-@pytest.mark.skipif(bool(run("which", "sbatch")), reason="Slurm is installed")
+@pytest.mark.skipif(bool(shutil.which("srun")), reason="Slurm is installed")
+def test_what_the_scheduler_says_against_a_job_is_one_sentence(toy, tmp_path, monkeypatch):
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    for name, text in (("srun", ""), ("sbatch", "echo 'sbatch: error: invalid partition specified: gpus' >&2; exit 1")):
+        (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+        (folder / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(folder), prepend=":")
+    with pytest.raises(StudyError, match=r"expected the job to be taken, found .*invalid partition specified: gpus"):
+        end(tmp_path, "slurm", Cluster("slurm", {"slurm_partition": "gpus"}))
+
+
 def test_slurm_is_asked_for_only_where_there_is_one(toy, tmp_path):
     with pytest.raises(StudyError, match=r"--cluster slurm: .*srun"):
         end(tmp_path, "cluster", Cluster("slurm"))
