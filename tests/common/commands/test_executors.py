@@ -87,7 +87,6 @@ def test_an_option_that_submitit_does_not_have_is_refused(toy, tmp_path):
         end(tmp_path, "cluster", Cluster("local", {"gpus_per_nod": 1}))
 
 
-@pytest.mark.skipif(bool(shutil.which("srun")), reason="Slurm is installed")
 def test_what_the_scheduler_says_against_a_job_is_one_sentence(toy, tmp_path, monkeypatch):
     folder = tmp_path / "bin"
     folder.mkdir()
@@ -99,6 +98,7 @@ def test_what_the_scheduler_says_against_a_job_is_one_sentence(toy, tmp_path, mo
         end(tmp_path, "slurm", Cluster("slurm", {"slurm_partition": "gpus"}))
 
 
+@pytest.mark.skipif(bool(shutil.which("srun")), reason="Slurm is installed")
 def test_slurm_is_asked_for_only_where_there_is_one(toy, tmp_path):
     with pytest.raises(StudyError, match=r"--cluster slurm: .*srun"):
         end(tmp_path, "cluster", Cluster("slurm"))
