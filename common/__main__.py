@@ -30,6 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except _UsageError as error:
         parser.error(str(error))
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on", file=sys.stderr)  # noqa: T201
+        return 130
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -38,6 +41,13 @@ def _parser() -> argparse.ArgumentParser:
     for add in (_simulate, _demo, _weights, _study, _pack, _label):
         add(verbs)
     return parser
+
+
+def _positive(text: str) -> int:
+    """Return a count of at least 1."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a number from 1, found {text}")
+    return int(text)
 
 
 class _UsageError(Exception):
@@ -133,7 +143,7 @@ def _study(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         elif options.partition or options.cluster_option:
             raise _UsageError("--partition and --cluster_option need --cluster")
         return study(
-            options.bundles[0], options.name, options.output, options.dataset_dir, limits, max(1, workers), cluster
+            options.bundles[0], options.name, options.output, options.dataset_dir, limits, workers, cluster
         ).status
 
     parser = _verb(
@@ -151,8 +161,8 @@ def _study(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     parser.add_argument("--arms", nargs="+", default=[], help="rows of the table to run (default: all)")
     parser.add_argument("--folds", nargs="+", type=int, default=[], help="folds to run, from 0 (default: all)")
     parser.add_argument("--seeds", nargs="+", type=int, default=[], help="seeds to run (default: the study's)")
-    parser.add_argument("--max_epochs", type=int, help="upper limit of the epochs of every training")
-    parser.add_argument("--workers", type=int, help="jobs side by side (default: 1; on slurm all that can run)")
+    parser.add_argument("--max_epochs", type=_positive, help="upper limit of the epochs of every training")
+    parser.add_argument("--workers", type=_positive, help="jobs side by side (default: 1; on slurm all that can run)")
     parser.add_argument(
         "--input", action="append", default=[], metavar="NAME=PATH", help="a file that the study asks for"
     )

@@ -3,7 +3,7 @@
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from contextlib import AbstractContextManager, nullcontext
 from multiprocessing import get_context
@@ -69,19 +69,35 @@ class _Workers(ProcessPoolExecutor):
 
 
 def _start_worker(parent: int, threads: int) -> None:
-    """Share the cores, and end when the study is killed: a worker left alone would run on beside the next study."""
+    """Share the cores, and end when the study is killed."""
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))  # read when torch is imported
+    _end_unless(lambda: os.getppid() == parent)
+
+
+def _end_unless(alive: Callable[[], bool]) -> None:
+    """End this process once the study is not alive: a job left alone would run on beside the next study."""
 
     def watch() -> None:
-        while os.getppid() == parent:
+        while alive():
             time.sleep(0.5)
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
 
 
+def _runs(process_id: int) -> bool:
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 class _OnCluster:
-    """Submits to a cluster; a job that a study submitted before it was killed is waited for, not submitted again."""
+    """Submits to a cluster; a job that a study submitted before it was killed is waited for, not submitted again.
+
+    A local job ends with the study that submitted it.
+    """
 
     def __init__(self, cluster: Cluster) -> None:
         try:
@@ -102,15 +118,24 @@ class _OnCluster:
             earlier = getattr(self.submitit, JOBS[self.cluster.kind])(folder, noted.read_text(encoding="utf-8"))
             if not earlier.done(force_check=True):
                 return earlier
-        submitted = executor.submit(_Resumed(), job)
+        submitted = executor.submit(_Resumed(os.getpid() if self.cluster.kind == "local" else None), job)
         noted.write_text(submitted.job_id, encoding="utf-8")
         return submitted
 
 
 class _Resumed:
-    """Runs a job, which goes on from where it was; submitit submits it again where a time limit ends it."""
+    """Runs a job, which goes on from where it was; submitit submits it again where a time limit ends it.
+
+    Args:
+        study: process id of a study that the job ends with; None where the job outlives it.
+    """
+
+    def __init__(self, study: int | None) -> None:
+        self.study = study
 
     def __call__(self, job: Job) -> float:
+        if (study := self.study) is not None:
+            _end_unless(lambda: _runs(study))
         return run_job(job)
 
     def checkpoint(self, job: Job) -> Any:

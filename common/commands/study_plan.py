@@ -40,6 +40,13 @@ class Limits:
     settings: Mapping[str, Any] = field(default_factory=dict)
     inputs: Mapping[str, str] = field(default_factory=dict)
 
+    def in_words(self) -> str:
+        """Return what differs from the whole study; "" if nothing does."""
+        kept = {"arms": self.arms, "folds": self.folds, "seeds": self.seeds}
+        said = [f"{name} {', '.join(map(str, values))}" for name, values in kept.items() if values]
+        said += [f"at most {self.max_epochs} epochs"] if self.max_epochs else []
+        return "; ".join([*said, *(f"{name} = {value}" for name, value in self.settings.items())])
+
 
 class Run(NamedTuple):
     """One arm, fold (None without folds) and seed with its jobs in order."""
@@ -75,6 +82,8 @@ class StudyPlan:
         self.root, self.name, self.folder = shown_root(bundle), name, jobs
         self.content = read_study(bundle, name)
         self.limits = limits
+        if said := limits.in_words():
+            self.content["intro"] += f" Limited run, unlike this description: {said}."
         self.configs = {p.name: p.read_text(encoding="utf-8") for p in sorted((self.root / "configs").glob("*.json"))}
         self.code = _hash(carried_sources("".join(self.configs.values())))
         self.inputs = self._inputs()

@@ -196,6 +196,8 @@ class LoadDopplerd(MapTransform):
             ValueError: if a distance of ticks is not positive.
         """
         super().__init__(keys)
+        if isinstance(frame, bool) or int(frame) != frame:
+            raise ValueError(f"frame: expected a whole number, found {frame}")
         if tick_s <= 0 or (tick_cm_s is not None and tick_cm_s <= 0):
             raise ValueError(f"expected positive tick_cm_s and tick_s, found {tick_cm_s} and {tick_s}")
         self.max_peaks, self.tick_cm_s, self.tick_s, self.frame = max_peaks, tick_cm_s, tick_s, frame
@@ -213,6 +215,8 @@ class LoadDopplerd(MapTransform):
         for key in self.key_iterator(d):
             image = read_doppler(d[key], self.frame)
             box, calibration, sure = self._placed(d, image)
+            uses_ticks = calibration is not None and calibration not in (d.get("calibration"), image.calibration)
+            d["ticks"] = f"{self.tick_cm_s:g} cm/s and {self.tick_s:g} s" if uses_ticks else ""
             if calibration:
                 check_calibration(box, calibration, d[key])
             d[key] = torch.from_numpy(image.pixels)[None]

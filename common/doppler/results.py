@@ -25,6 +25,7 @@ COLUMNS = ("case", *MEANS, "e_waves", "a_waves", "beats_with_both", "remark")
 BEAT_COLUMNS = ("case", "beat", "wave", "x", "y", "velocity_cm_s", "duration_ms", "confidence")
 UNCALIBRATED = "no calibration: positions in pixels, no velocities"
 EMPTY = "no wave found"
+UNTIMED = "no time scale: no deceleration times, durations and heart rate"
 WHOLE = "no strip found in the picture: all of it taken as the trace"
 ECHOCARDIOGRAPHY: dicom.Code = ("40701008", "SCT", "Echocardiography")
 MITRAL_VALVE: dicom.Code = ("91134007", "SCT", "Mitral Valve")
@@ -66,7 +67,15 @@ class DopplerResults(CaseResults):
         beats = pair_beats(e, a, row["seconds_per_px"])
         is_calibrated = row["calibration"][1] == row["calibration"][1]
         means = summarise_beats(beats, row["seconds_per_px"])
-        remarks = ("" if beats else EMPTY, "" if is_calibrated else UNCALIBRATED, _doubt(means), _origin(row["strip"]))
+        is_timed = math.isfinite(row["seconds_per_px"])
+        remarks = (
+            "" if beats else EMPTY,
+            "" if is_calibrated else UNCALIBRATED,
+            "" if is_timed or not is_calibrated else UNTIMED,
+            _doubt(means),
+            _origin(row["strip"]),
+            f"from one long tick to the next {item['ticks']}, as the settings say" if item.get("ticks") else "",
+        )
         remark = "; ".join(filter(None, remarks))
         summary = {**means, "remark": remark}
         unit = "cm/s" if is_calibrated else "px"

@@ -14,8 +14,9 @@ LEAST_CHANGE = 3
 PUBLISHED_SIZE = 112
 # A text on such a frame: this bright, this fraction of the pixels, this fraction of the side away from the sector.
 TEXT_LEVEL, TEXT_FRACTION, TEXT_DISTANCE = 100, 0.002, 0.04
-# The far edge of a sector is an arc around its apex: by so much its distance varies there, or from any other side.
-ARC, NO_ARC = 0.03, 0.05
+# The far edge of a sector is an arc around its apex: its distance varies by so little there; by more, and some times as
+# much, from any other side.
+ARC, NO_ARC, TIMES = 0.03, 0.015, 2.0
 
 
 class SectorCut(NamedTuple):
@@ -109,7 +110,7 @@ def turns_to_upright(mask: NDArray[np.bool_]) -> int:
     """
     spreads = [_far_edge_spread(np.rot90(mask, turns)) for turns in range(4)]
     best = int(np.argmin(spreads))
-    return best if spreads[best] < ARC and spreads[0] > NO_ARC else 0
+    return best if spreads[best] < ARC and spreads[0] > max(NO_ARC, TIMES * spreads[best]) else 0
 
 
 def _far_edge_spread(mask: NDArray[np.bool_]) -> float:

@@ -66,7 +66,8 @@ def structured_report(report: Report, content: dict[str, Any], headers: Sequence
     from highdicom.sr import ComprehensiveSR, MeasurementReport
 
     uid = origin.uid(headers, "report")
-    groups = [*report.groups, *_familiarity(content)]
+    unlike = ["UNLIKE THE TRAINING DATA"] if content.get("unlike_training") else []
+    groups = [group._replace(comments=[*unlike, *group.comments]) for group in [*report.groups, *_familiarity(content)]]
     tree = MeasurementReport(
         observation_context=_observer(origin),
         procedure_reported=_coded(report.procedure),
@@ -88,8 +89,7 @@ def _familiarity(content: dict[str, Any]) -> list[Group]:
     if content.get("familiarity") is None:
         return []
     name = own_code("familiarity", "Percentage of similar cases that are nearer to the training data")
-    said = ["UNLIKE THE TRAINING DATA"] if content.get("unlike_training") else []
-    return [Group("familiarity", [Quantity(name, content["familiarity"], PERCENT)], said)]
+    return [Group("familiarity", [Quantity(name, content["familiarity"], PERCENT)])]
 
 
 def _observer(origin: Origin) -> Any:

@@ -2,13 +2,19 @@
 
 import csv
 import json
+import signal
+import subprocess
+import sys
 import threading
+import time
 
 import pytest
+from filelock import FileLock
 
 from common.commands.executors import Cluster
 from common.commands.study import study
 from common.commands.study_plan import Limits
+from common.data.output import LOCK
 from common.errors import StudyError
 from tests.bundles.harness import REPOSITORY
 from tests.common.commands.slurm import missing, run, slurm, wait_for
@@ -48,6 +54,31 @@ def test_the_local_executor_gives_the_table_of_this_process_and_the_cause_of_a_f
     status, _ = end(tmp_path, "cluster", Cluster("local"), **limits)
     assert status == 1
     assert "FAILED, list index out of range; see " in capsys.readouterr().out
+
+
+ALONE = """
+import sys
+from pathlib import Path
+from common.commands import executors, study, study_file, study_plan
+folder = Path(sys.argv[1])
+study_file.installed_bundles_folder = lambda: folder / "bundles"
+limits = study_plan.Limits(arms=["good"], folds=[0], settings={"wait_s": 600})
+study.study("toy", "table", folder / "killed", folder / "cohort", limits, 1, executors.Cluster("local"))
+"""
+
+
+@pytest.mark.slow
+def test_a_local_job_ends_when_its_study_is_killed_and_the_next_run_finishes_it(toy, tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", ALONE, str(tmp_path)], cwd=REPOSITORY)
+    while not (waiting := list(tmp_path.glob("killed/toy/jobs/training-*/output/waited"))):
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    with FileLock(waiting[0].parents[1] / LOCK, timeout=30):  # the job held it, for ten minutes more
+        pass
+    status, _ = end(tmp_path, "killed", Cluster("local"), arms=["good"], folds=[0], settings={"wait_s": 600})
+    assert status == 0
 
 
 def test_an_option_that_submitit_does_not_have_is_refused(toy, tmp_path):
