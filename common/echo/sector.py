@@ -16,7 +16,7 @@ PUBLISHED_SIZE = 112
 TEXT_LEVEL, TEXT_FRACTION, TEXT_DISTANCE = 100, 0.002, 0.04
 # The far edge of a sector is an arc around its apex: its distance varies by so little there; by more, and some times as
 # much, from any other side.
-ARC, NO_ARC, TIMES = 0.03, 0.015, 2.0
+ARC, NO_ARC, TIMES = 0.03, 0.035, 2.0
 
 
 class SectorCut(NamedTuple):
