@@ -95,6 +95,7 @@ def test_the_report_of_an_ef_is_its_json(echo):
         assert found[group, EF, derivation] == (content[name], "%")
     assert found[group, "clips", None] == (3, "1")
     assert found["echo_coreecho familiarity", "familiarity", None] == (content["familiarity"], "%")
+    assert texts(report).count("UNLIKE THE TRAINING DATA") == 2 * content["unlike_training"], "beside the EF too"
     assert [f"NOT PLAUSIBLE: {reason}" in texts(report) for reason in content["reasons"]].count(False) == 0
 
 

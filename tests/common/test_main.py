@@ -40,3 +40,20 @@ def test_a_value_that_the_phantom_refuses_ends_in_one_sentence(tmp_path):
 def test_settings_that_are_no_pairs_are_refused(tmp_path):
     with pytest.raises(SystemExit, match="--name value"):
         main(["simulate", "cmr_hf_classify", str(tmp_path), "--cases"])
+
+
+@pytest.mark.parametrize("option", ["--max_epochs", "--workers"])
+@pytest.mark.parametrize("value", ["0", "-1", "two"])
+def test_counts_below_one_are_refused(option, value, capsys):
+    with pytest.raises(SystemExit):
+        main(["study", "hie_ladp_seg", "claim", "--output", "x", f"{option}={value}"])
+    assert f"expected a number from 1, found {value}" in capsys.readouterr().err
+
+
+def test_an_interrupted_command_ends_with_one_line(monkeypatch, capsys):
+    def interrupted(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("common.commands.study.study", interrupted)
+    assert main(["study", "hie_ladp_seg", "claim", "--output", "x"]) == 130
+    assert capsys.readouterr().err == "stopped; the same command goes on\n"

@@ -188,6 +188,16 @@ def test_max_epochs_is_an_upper_limit_and_other_settings_are_as_typed(toy, tmp_p
     assert epochs("val_interval", max_epochs=3) == [3, 3], "each training has a validation, which keeps its model"
 
 
+def test_a_limited_study_says_so_in_its_table_and_in_the_terminal(run, tmp_path, capsys):
+    run(seeds=[0], max_epochs=7)
+    said = "Limited run, unlike this description: seeds 0; at most 7 epochs."
+    assert said in capsys.readouterr().out
+    (table,) = tmp_path.rglob("table.md")
+    assert said in table.read_text()
+    run()
+    assert "Limited run" not in capsys.readouterr().out
+
+
 def test_a_stage_by_shipped_weights_takes_them_as_they_are_and_is_left_out_without(toy, tmp_path):
     stages = {**STUDY["stages"], "look": {"run_id": "inferring", "configs": ["train.json"], "shipped": True}}
     arms = {"shipped": {"stages": ["look"]}, **STUDY["arms"]}

@@ -199,6 +199,7 @@ def test_the_strip_of_a_whole_screen_is_found_and_measured_where_the_ticks_are_k
     layout = screen.layout
     Image.fromarray(screen.pixels).save(tmp_path / "a.png")
     d = LoadDopplerd("image", tick_cm_s=screen.tick_cm_s)({"image": tmp_path / "a.png"})
+    assert d["ticks"] == f"{screen.tick_cm_s:g} cm/s and 1 s", "what was taken for granted"
     left, top, right, bottom = d["box"].tolist()
     assert (left, right) == pytest.approx((layout.left, layout.left + layout.width - 1), abs=2)
     assert abs(bottom - (layout.top + layout.height - 1)) <= 3 and top < layout.baseline_row
