@@ -147,7 +147,11 @@ def _reason_against(path: Path) -> str:
     if path.suffix.lower() in SUFFIXES:
         return ""
     try:
-        return "" if is_dicom(path) else f"neither DICOM nor a picture ({', '.join(PICTURE_SUFFIXES)})"
+        return (
+            ""
+            if is_dicom(path)
+            else f"neither DICOM, picture nor video ({', '.join((*PICTURE_SUFFIXES, *VIDEO_SUFFIXES))})"
+        )
     except OSError as error:
         return f"cannot be opened ({error.strerror})"
 

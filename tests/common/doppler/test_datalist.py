@@ -169,13 +169,13 @@ def test_dicom_without_preamble_and_suffix_is_an_image(tmp_path):
 
 
 def test_what_is_neither_dicom_nor_picture_is_named_once_with_the_reason(folder, caplog):
-    for name in ("clip.mp4", "more/scan.gif", "notes.txt", ".DS_Store", "more/._1.png", "Thumbs.db"):
+    for name in ("clip.mkv", "more/scan.gif", "notes.txt", ".DS_Store", "more/._1.png", "Thumbs.db"):
         (folder / name).write_bytes(b"x" * 200)
     items = doppler_cases(folder)
     assert len(items) == 13
-    for name in ("clip.mp4", "more/scan.gif", "notes.txt"):
+    for name in ("clip.mkv", "more/scan.gif", "notes.txt"):
         (message,) = [text for text in caplog.messages if name in text]
-        assert "not used" in message and "neither DICOM nor a picture" in message
+        assert "not used" in message and "neither DICOM, picture nor video" in message
     assert not [text for text in caplog.messages if ".DS_Store" in text or "._1" in text or "Thumbs" in text]
 
 
