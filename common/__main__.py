@@ -31,7 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except _UsageError as error:
         parser.error(str(error))
     except KeyboardInterrupt:
-        print("stopped; the same command goes on", file=sys.stderr)  # noqa: T201
+        goes_on = "; the same command goes on" if options.verb in ("demo", "weights", "study") else ""
+        print(f"stopped{goes_on}", file=sys.stderr)  # noqa: T201
         return 130
 
 
@@ -45,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _positive(text: str) -> int:
     """Return a count of at least 1."""
-    if not text.isdigit() or int(text) < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a number from 1, found {text}")
     return int(text)
 

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import expit, logit
 
-from ..errors import NoDataError, UnusableFileError
+from ..errors import NoDataError
+from ..evaluation.calibration import stored_line
 from ..evaluation.rows import Row, RowCollector
-from ..files import read_sealed_json, write_sealed_json
+from ..files import write_sealed_json
 from ..training.processes import is_main_process
 from ..training.weights import sha256_of
 from . import scores
@@ -161,20 +160,8 @@ def load_calibration(path: str | os.PathLike[str], weights: str | os.PathLike[st
     Raises:
         UnusableFileError: if the file is damaged or holds something else.
     """
-    if not Path(path).is_file():
-        _LOG.warning("%s: no calibration: probabilities are the network's own; %s", path, _REMEDY)
-        return None
-    content = read_sealed_json(path, "a calibration as JSON", _REMEDY)
-    stored = content if isinstance(content, dict) else {}
-    line = [stored.get(name) for name in Calibration._fields]
-    scale, offset = (value if isinstance(value, int | float) else math.nan for value in line)
-    if not (math.isfinite(scale) and math.isfinite(offset) and scale > 0):
-        raise UnusableFileError(f"{path}: expected scale and offset of a calibration, found {line}; {_REMEDY}")
-    model = stored.get("model_sha256")
-    if model and weights is not None and Path(weights).is_file() and model != sha256_of(weights):
-        _LOG.warning("%s: of other weights than %s, not used; %s", path, weights, _REMEDY)
-        return None
-    return Calibration(scale, offset)
+    line = stored_line(path, weights, "probabilities are the network's own", _REMEDY)
+    return Calibration(*line) if line else None
 
 
 def _logit(probability: ArrayLike) -> NDArray[np.float64]:

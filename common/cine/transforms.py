@@ -119,7 +119,7 @@ class RandSwingd(MapTransform, RandomizableTransform):
     """Moves and turns slices (C, H, W, T) as a whole on a closed path during the beat.
 
     A heart swings in the chest by millimetres with each beat, whatever its ejection fraction. The path is two harmonics
-    of the beat, drawn anew each time; edges are repeated outwards.
+    of the beat, other ones each time; edges are repeated outwards.
 
     Args:
         keys: slices to move.

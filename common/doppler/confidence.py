@@ -1,17 +1,16 @@
 """The probability that a found wave is right, from the margin of its name; learned on images that did not train."""
 
 import logging
-import math
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NamedTuple
 
 from scipy.special import expit, logit
 
-from ..errors import NoDataError, UnusableFileError
+from ..errors import NoDataError
+from ..evaluation.calibration import stored_line
 from ..evaluation.rows import RowCollector
-from ..files import read_sealed_json, write_sealed_json
+from ..files import write_sealed_json
 from ..training.processes import is_main_process
 from ..training.weights import sha256_of
 from .rows import PeakRow, doppler_row, peak_rows
@@ -90,17 +89,4 @@ def load_confidence(path: str | os.PathLike[str], weights: str | os.PathLike[str
     Raises:
         UnusableFileError: if the file is damaged or holds something else.
     """
-    if not Path(path).is_file():
-        _LOG.warning("%s: no calibration: confidences are no probabilities; %s", path, _REMEDY)
-        return Confidence()
-    content = read_sealed_json(path, "a calibration as JSON", _REMEDY)
-    stored = content if isinstance(content, dict) else {}
-    line = [stored.get(name) for name in Confidence._fields]
-    scale, offset = (value if isinstance(value, int | float) else math.nan for value in line)
-    if not (math.isfinite(scale) and math.isfinite(offset) and scale > 0):
-        raise UnusableFileError(f"{path}: expected scale and offset of a calibration, found {line}; {_REMEDY}")
-    model = stored.get("model_sha256")
-    if model and weights is not None and Path(weights).is_file() and model != sha256_of(weights):
-        _LOG.warning("%s: of other weights than %s, not used; %s", path, weights, _REMEDY)
-        return Confidence()
-    return Confidence(scale, offset)
+    return Confidence(*(stored_line(path, weights, "confidences are no probabilities", _REMEDY) or ()))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import fft, ifft
-from scipy.ndimage import gaussian_filter, label, maximum_filter, median_filter, minimum_filter
+from scipy.ndimage import correlate1d, gaussian_filter, label, maximum_filter, median_filter, minimum_filter
 
 from .levelling import Speckle
 from .ncc import spread
@@ -216,7 +216,5 @@ def _blocks(values: NDArray, count: int, block: int) -> NDArray:
 def _windowed(values: NDArray) -> NDArray:
     """Return the sum over a window of blocks and columns, those that lie in the frame."""
     for axis, width in enumerate(_WINDOW):
-        sides = [(width // 2, width // 2) if axis == k else (0, 0) for k in (0, 1)]
-        wide, count = np.pad(values, sides), values.shape[axis]
-        values = sum(wide.take(range(k, k + count), axis) for k in range(1, width)) + wide.take(range(count), axis)
+        values = correlate1d(values, np.ones(width, np.float32), axis, mode="constant")
     return values

@@ -21,8 +21,6 @@ LEAST_QUALITY = 0.6
 _RELATED = 0.1
 # Fraction of samples at one extreme value from which on a frame counts as saturated.
 _SATURATED = 0.005
-
-
 # Samples in a row that are equal only where there is no signal, or too much of it.
 _CONSTANT_SAMPLES = 5
 
