@@ -8,8 +8,6 @@ import csv
 import resource
 import shutil
 import struct
-import subprocess
-import time
 from pathlib import Path
 
 import numpy as np
@@ -31,17 +29,24 @@ from tests.bundles.attack_tables import HALVES, LEADING_OUT, NAMES, NO_NUMBERS, 
 from tests.bundles.attacks import (
     SEED,
     Tally,
+    attack,
     broken_files,
+    chain,
     contents,
     damages,
     difference,
+    explode,
     infer,
     judge,
+    judge_names,
+    kill_a_run,
+    loaded,
+    put,
     show,
     tables,
     unclear,
 )
-from tests.bundles.harness import BUNDLES, command, environment, root, workflow
+from tests.bundles.harness import BUNDLES, command, root
 
 pytestmark = [pytest.mark.attack, pytest.mark.filterwarnings("ignore")]  # libraries warn of the damage made here
 
@@ -102,34 +107,6 @@ def screens(tmp_path_factory):
     simulate_doppler(folder / "dicom", 1, seed=3)
     simulate_doppler(folder / "png", 1, seed=3, form="png")
     return folder
-
-
-def attack(tally, tmp_path, bundle, place, content, checksum=True, seed=1, whole="whole", **settings):
-    """Run one inference over the whole file and its damaged copies, which `place` writes under their names."""
-    data, alone = tmp_path / "data", tmp_path / "alone"
-    place(alone, whole, content)
-    place(data, whole, content)
-    trials = []
-    for name, damaged in damages(content, seed):
-        place(data, name, damaged)
-        trials.append(name)
-    expected = plain(infer(bundle, alone, tmp_path / "expected", **settings)[0])
-    before = contents(data)
-    predictions, failed = map(plain, infer(bundle, data, tmp_path / "output", **settings))
-    assert contents(data) == before, "the input has changed"
-    assert {path.name for path in tmp_path.iterdir()} == {"data", "alone", "expected", "output"}
-    judge(tally, trials, whole, expected[whole], predictions, failed, checksum)
-    tally.check()
-
-
-def plain(rows):
-    """Return rows by the name of the trial, where a case is named by its folder too."""
-    return {case.removesuffix("_pair"): row for case, row in rows.items()}
-
-
-def put(path, content):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
 
 
 @pytest.mark.parametrize("which", [0, 1], ids=["adc", "zmap"])
@@ -208,29 +185,6 @@ def test_doppler_dicom(tally, tmp_path, screens):
         put(folder / f"{name}.dcm", content)
 
     attack(tally, tmp_path, "doppler_keypoint", place, source.read_bytes(), checksum=False)
-
-
-def named(name):
-    """Return a name as the tables show it."""
-    shown = name.encode("utf-8", "backslashreplace").decode()
-    return f"'{shown}" if shown.startswith(("=", "+", "-", "@", "\t", "\r")) else shown
-
-
-def judge_names(tally, names, output, rows, failed, expected, parent):
-    """Count each name: the result of the plain one, or refused with the remedy."""
-    for name in names:
-        row, reason = rows.get(named(name)), failed.get(named(name), {}).get("reason")
-        if row is None:
-            tally.count(ascii(name), True, "" if reason and "rename it" in reason else f"no result: {reason}")
-        else:
-            tally.count(ascii(name), False, difference(row, expected))
-    tally.check()
-    assert len(rows) + len(failed) == len(names), "a name has given two cases"
-    for suffix in (".json", ".png"):
-        assert len(list(output.glob(f"*{suffix}"))) == len(rows), "two names have one file"
-    for row in (output / "predictions.csv").read_text().splitlines():
-        assert not row.startswith(("=", "+", "-", "@")), f"a spreadsheet would take {row} for a formula"
-    assert {path.name for path in parent.iterdir()} <= {"data", "output"}, "something was written beside the output"
 
 
 @pytest.mark.parametrize(
@@ -341,18 +295,6 @@ def bounded():
     assert grown < 1, f"memory grew by {grown:.1f} GB"
 
 
-def explode(tally, tmp_path, bundle, bombs, place, whole, **settings):
-    """Run one inference over the file `whole` (name, content) and the bombs: only it has a result."""
-    for name, content in {**bombs, whole[0]: whole[1]}.items():
-        place(tmp_path / "data", name, content)
-    found, failed = infer(bundle, tmp_path / "data", tmp_path / "output", **settings)
-    assert set(found) == {"whole"}
-    for name in bombs:
-        reason = failed.get(name.split(".")[0], {}).get("reason")
-        tally.count(name, True, unclear(reason, name) if reason else "neither result nor reason")
-    tally.check()
-
-
 def put_in(folder, name, content):
     put(folder / name, content)
 
@@ -425,22 +367,6 @@ def test_weights(tally, tmp_path, bundle, name):
     tally.check()
 
 
-def chain(error):
-    while error is not None:
-        yield str(error)
-        error = error.__cause__ or error.__context__
-
-
-def loaded(bundle, models):
-    """Return the tensors, settings and threshold that an inference takes from a folder of weights."""
-    flow = workflow(bundle, ["inference.json"], "inferring", "infer", model_dir=str(models))
-    flow.initialize()
-    flow.parser.get_parsed_content("load")
-    threshold = flow.parser.get_parsed_content("decision").threshold if bundle == "hie_ladp_seg" else None
-    network = flow.parser.get_parsed_content("network_def")
-    return network.state_dict(), flow.parser.get_parsed_content("trained"), threshold
-
-
 @pytest.mark.parametrize("bundle", BUNDLES)
 def test_kills(bundle, tally, tmp_path, originals):
     """A killed inference leaves whole files only, and the next run in its folder has every case."""
@@ -463,23 +389,3 @@ def test_kills(bundle, tally, tmp_path, originals):
         is_held = not (broken or wrong or failed)
         tally.count(number, False, "" if is_held else f"after {len(rows)} cases: {broken}, {wrong}, {failed}")
     tally.check()
-
-
-def kill_a_run(words, folder, table, seconds):
-    """Start a run, and kill it that long after it has begun its table."""
-    old = file_number(table)
-    process = subprocess.Popen(
-        words, cwd=folder, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    while process.poll() is None and file_number(table) in (None, old):
-        time.sleep(0.01)
-    time.sleep(seconds)
-    process.kill()
-    process.wait()
-
-
-def file_number(path):
-    try:
-        return path.stat().st_ino
-    except FileNotFoundError:  # also between the results of an earlier run that are put away and the new ones
-        return None

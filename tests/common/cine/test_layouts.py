@@ -4,40 +4,16 @@ import logging
 import shutil
 from pathlib import Path
 
-import nibabel
 import numpy as np
 import pytest
 
 from common.cine import cine_cases, cine_datalist, read_cine
 from common.errors import UnusableFileError
+from tests.common.cine.layout_files import any_folder, by_case, mask, save, voxels
 from tests.dicom_frames import OBLIQUE, write_stack
 
 DATA = Path(__file__).parents[2] / "data" / "sunnybrook_sample"
 REAL = Path(__file__).resolve().parents[3] / "../shared/data/sunnybrook"
-
-
-def by_case(items):
-    found = {}
-    for item in items:
-        found.setdefault(item["case"], []).append(item["slice_number"])
-    return found
-
-
-def save(path, voxels):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    nibabel.save(nibabel.Nifti1Image(voxels, np.diag([1.5, 1.5, 8, 1])), path)
-
-
-def voxels(frames=4):
-    return np.random.default_rng(0).integers(0, 500, (6, 6, 3, frames)).astype(np.int16)
-
-
-def mask(label, count):
-    """Count voxels of the cavity in slice 1, with the other two labels elsewhere."""
-    image = np.zeros((6, 6, 3), np.uint8)
-    image.reshape(36, 3)[:count, 1] = label
-    image[5, :, :] = [[other] * 3 for other in [k for k in (1, 2, 3) if k != label] * 3]
-    return image
 
 
 def write_acdc(folder, name="patient001", systolic=5):
@@ -175,38 +151,6 @@ def test_real_patients_read_whole_with_the_distance_along_the_normal(case, slice
     assert [found.frames.shape for found in cine.slices] == [(20, 256, 256)] * slices and cine.skipped == []
     origins = np.array([found.affine[:3, 3] for found in cine.slices])
     assert np.linalg.norm(np.diff(origins, axis=0), axis=1) == pytest.approx(gap, abs=0.01)
-
-
-def any_folder(root):
-    write_stack(root / "anna" / "deep", slices=2)
-    save(root / "bert.nii.gz", voxels())
-    save(root / "carl" / "cine.nii.gz", voxels())
-
-
-def test_folder_of_dicom_and_nifti_patients_with_labels_csv(tmp_path, caplog):
-    any_folder(tmp_path)
-    (tmp_path / "labels.csv").write_text("patient_id,ef\nanna,35\nbert,61.5\nghost,20\n")
-    with caplog.at_level(logging.WARNING):
-        items = cine_datalist(tmp_path, "all")
-    assert by_case(items) == {"anna": [0, 1], "bert": [0, 1, 2]}
-    assert {item["case"]: (item["label"], item["ef"]) for item in items} == {"anna": (1, 35.0), "bert": (0, 61.5)}
-    assert "labels of 1 patients that are not there: ghost" in caplog.text
-    assert "1 patients without a label: carl" in caplog.text
-
-
-def test_labels_csv_may_give_the_class(tmp_path):
-    any_folder(tmp_path)
-    (tmp_path / "labels.csv").write_text("patient_id,label\nanna,1\nbert,HFpEF\n")
-    assert {item["case"]: item["label"] for item in cine_datalist(tmp_path, "all")} == {"anna": 1, "bert": 0}
-
-
-@pytest.mark.parametrize("cell", ["300", "high"])
-def test_unusable_label_is_logged_by_name(tmp_path, caplog, cell):
-    any_folder(tmp_path)
-    (tmp_path / "labels.csv").write_text(f"patient_id,ef\nanna,{cell}\nbert,50\n")
-    with caplog.at_level(logging.WARNING):
-        assert set(by_case(cine_datalist(tmp_path, "all"))) == {"bert"}
-    assert "row of anna is not usable" in caplog.text
 
 
 def test_cases_of_any_folder_single_patient_and_single_file(tmp_path):
@@ -374,44 +318,6 @@ def test_linked_patient_folders_are_followed(tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "anna").symlink_to(tmp_path / "store" / "x")
     assert [case["case"] for case in cine_cases(tmp_path / "data")] == ["anna"]
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        "patient_id;ef\nanna;35,5\nbert;61,5\n;\n".encode("latin-1"),
-        "patient_id\tef\nanna\t35.5\nbert\t61.5\n".encode("utf-16"),
-        b"\xef\xbb\xbfpatient_id,ef,\nanna,35.5,\nbert,61.5,\n",
-    ],
-    ids=["semicolon and comma", "UTF-16 and tab", "byte order mark"],
-)
-def test_labels_are_read_as_people_save_them(tmp_path, content):
-    any_folder(tmp_path)
-    (tmp_path / "labels.csv").write_bytes(content)
-    assert {item["case"]: item["ef"] for item in cine_datalist(tmp_path, "all")} == {"anna": 35.5, "bert": 61.5}
-
-
-@pytest.mark.parametrize("cell", ["nan", "0.35", "-5", "inf"])
-def test_fractions_and_what_is_no_number_are_no_ejection_fraction(tmp_path, caplog, cell):
-    any_folder(tmp_path)
-    (tmp_path / "labels.csv").write_text(f"patient_id,ef\nanna,{cell}\nbert,50\n")
-    with caplog.at_level(logging.WARNING):
-        assert set(by_case(cine_datalist(tmp_path, "all"))) == {"bert"}
-    assert "row of anna is not usable: expected ef in percent as a number from 1 to 100" in caplog.text
-
-
-def test_a_class_may_be_written_as_a_float_and_another_one_is_named(tmp_path, caplog):
-    any_folder(tmp_path)
-    (tmp_path / "labels.csv").write_text("patient_id,label\nanna,1.0\nbert,0.0\ncarl,2\n")
-    assert {item["case"]: item["label"] for item in cine_datalist(tmp_path, "all")} == {"anna": 1, "bert": 0}
-    assert "row of carl is not usable: expected the label 1 (HFrEF) or 0 (HFpEF), found '2'" in caplog.text
-
-
-def test_rows_of_one_patient_that_differ_are_refused(tmp_path):
-    any_folder(tmp_path)
-    (tmp_path / "labels.csv").write_text("patient_id,ef\nanna,35\nanna,65\n")
-    with pytest.raises(UnusableFileError, match="expected one row for each patient, found several that differ"):
-        cine_datalist(tmp_path, "all")
 
 
 def test_masks_on_another_grid_give_no_ejection_fraction(tmp_path, caplog):
