@@ -15,7 +15,7 @@ from ..data.dicom import is_dicom
 from ..data.ultrasound_dicom import read_ultrasound
 from ..errors import UnusableFileError
 from .frames import FrameSource, on_even_time, source_of
-from .sector import PUBLISHED_SIZE, TISSUE, find_sector, sector_mask, tissue_region, turns_to_upright
+from .sector import PUBLISHED_SIZE, TISSUE, find_sector, tissue_region, turns_to_upright
 from .sequence import VOLUME_SUFFIXES, open_sequence
 from .video import open_video
 
@@ -57,12 +57,14 @@ def open_ultrasound_cine(
         return cine
     height, width = cine.read([0]).shape[1:3]
     region = tissue_region(regions, height, width)
+    mask = None
     if not (trust_size and height == width <= PUBLISHED_SIZE):
-        cine = _cut(cine, region, (height, width))
+        cine, mask = _cut(cine, region, (height, width))
     if region is None and regions:
         cine = cine.noting(["the file's regions are not whole, not 2D or not within the picture: not used"])
-    cine = _with_square_pixels(cine, region, path)
-    return cine if trust_size else _upright(cine)
+    aspect = _aspect(cine, region)
+    cine = _with_square_pixels(cine, aspect, path)
+    return cine if mask is None else _upright(cine, mask, aspect)
 
 
 def is_ultrasound_cine(path: Path) -> bool:
@@ -96,12 +98,13 @@ def _dicom(path: str | os.PathLike[str]) -> tuple[FrameSource, Sequence[Any]]:
     return cine.noting(image.notes, timing.doubts), image.regions
 
 
-def _cut(cine: FrameSource, region: Any, shape: tuple[int, int]) -> FrameSource:
-    """Return the cine cut to its sector, unless it is already."""
+def _cut(cine: FrameSource, region: Any, shape: tuple[int, int]) -> tuple[FrameSource, NDArray[np.bool_]]:
+    """Return the cine cut to its sector, unless it is already, and where in its frames the sector is."""
     height, width = shape
-    cut = find_sector(_some_frames(cine), region)
+    spread = np.linspace(0, cine.frame_count - 1, min(cine.frame_count, LOOKED_AT)).round().astype(int)
+    cut, mask = find_sector(cine.read(sorted(set(spread.tolist()))), region)
     if cut is None:
-        return cine
+        return cine, mask
     notes = [f"cut to the sector: rows {cut.top} to {cut.bottom - 1}, columns {cut.left} to {cut.right - 1}"]
     notes[0] += f" of {height} x {width}, counted from 0; black outside it"
     share = float(cut.mask.sum()) / (height * width)
@@ -112,17 +115,13 @@ def _cut(cine: FrameSource, region: Any, shape: tuple[int, int]) -> FrameSource:
     def read(indices: Sequence[int]) -> NDArray[np.uint8]:
         return cut.apply(cine.read(indices))
 
-    return replace(cine, read=read).noting(notes, doubts)
+    return replace(cine, read=read).noting(notes, doubts), mask
 
 
-def _some_frames(cine: FrameSource) -> NDArray[np.uint8]:
-    spread = np.linspace(0, cine.frame_count - 1, min(cine.frame_count, LOOKED_AT)).round().astype(int)
-    return cine.read(sorted(set(spread.tolist())))
-
-
-def _upright(cine: FrameSource) -> FrameSource:
-    """Return the cine with the sector's apex at the top."""
-    turns = turns_to_upright(sector_mask(_some_frames(cine)))
+def _upright(cine: FrameSource, mask: NDArray[np.bool_], aspect: float) -> FrameSource:
+    """Return the cine with the apex of its sector at the top; `mask` is the sector before pixels were made square."""
+    columns = (np.arange(max(1, round(mask.shape[1] * aspect))) / aspect).astype(int).clip(max=mask.shape[1] - 1)
+    turns = turns_to_upright(mask[:, columns])
     if not turns:
         return cine
 
@@ -136,11 +135,15 @@ def _upright(cine: FrameSource) -> FrameSource:
     return replace(cine, read=read).noting([note], [note])
 
 
-def _with_square_pixels(cine: FrameSource, region: Any, path: str | os.PathLike[str]) -> FrameSource:
-    """Return the cine with its frames stretched along x until pixels are as wide as high; the region outranks them."""
-    aspect = cine.pixel_aspect
+def _aspect(cine: FrameSource, region: Any) -> float:
+    """Return the width of a pixel over its height; the region outranks the cine."""
     if region is not None and {region.units_x, region.units_y} == {CENTIMETRES} and region.delta_x and region.delta_y:
-        aspect = abs(region.delta_x / region.delta_y)
+        return float(abs(region.delta_x / region.delta_y))
+    return cine.pixel_aspect
+
+
+def _with_square_pixels(cine: FrameSource, aspect: float, path: str | os.PathLike[str]) -> FrameSource:
+    """Return the cine with its frames stretched along x until pixels are as wide as high."""
     if abs(aspect - 1) <= SQUARE:
         return cine
     if not 1 / MOST_ASPECT <= aspect <= MOST_ASPECT:

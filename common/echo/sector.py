@@ -38,10 +38,11 @@ class SectorCut(NamedTuple):
         return frames[:, self.top : self.bottom, self.left : self.right] * self.mask[None, :, :, None]
 
 
-def find_sector(frames: NDArray[np.uint8], region: Any = None) -> SectorCut | None:
-    """Return where the sector is; None if nothing moves, or if the frames are cut to it already.
+def find_sector(frames: NDArray[np.uint8], region: Any = None) -> tuple[SectorCut | None, NDArray[np.bool_]]:
+    """Return how frames are cut to the sector, and where it is in them then (H, W).
 
-    Cut already are square frames of EchoNet's size or less without a text beside the sector.
+    Nothing is cut if nothing moves, or if the frames are cut already: square ones of EchoNet's size or less without a
+    text beside the sector.
 
     Args:
         frames: (T, H, W, 3), RGB, spread over the cine.
@@ -55,11 +56,12 @@ def find_sector(frames: NDArray[np.uint8], region: Any = None) -> SectorCut | No
     mask[rows, columns] = sector_mask(frames[:, rows, columns])
     published = height == width <= PUBLISHED_SIZE
     if not mask.any() or (published and not _has_text(frames, mask)):
-        return None
+        return None, mask
     rows_in, columns_in = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     top, bottom = int(rows_in[0]), int(rows_in[-1]) + 1
     left, right = int(columns_in[0]), int(columns_in[-1]) + 1
-    return SectorCut(top, bottom, left, right, mask[top:bottom, left:right])
+    cut = SectorCut(top, bottom, left, right, mask[top:bottom, left:right])
+    return cut, cut.mask
 
 
 def tissue_region(regions: Sequence[Any], height: int, width: int) -> Any | None:
