@@ -57,3 +57,6 @@ def test_an_interrupted_command_ends_with_one_line(monkeypatch, capsys):
     monkeypatch.setattr("common.commands.study.study", interrupted)
     assert main(["study", "hie_ladp_seg", "claim", "--output", "x"]) == 130
     assert capsys.readouterr().err == "stopped; the same command goes on\n"
+    monkeypatch.setattr("common.commands.simulate.simulate", interrupted)
+    assert main(["simulate", "hie_ladp_seg", "x"]) == 130
+    assert capsys.readouterr().err == "stopped\n"
