@@ -1,6 +1,6 @@
 """The demos as a newcomer runs them: in time, with the scores that each bundle promises, and quick the second time."""
 
-import time
+import re
 
 import pytest
 import torch
@@ -42,7 +42,7 @@ def scores(folder):
 
 
 @pytest.mark.parametrize("bundle", BUNDLES)
-def test_demo_ends_with_a_report_keeps_its_promise_and_is_quick_again(bundle, tmp_path, capsys):
+def test_demo_ends_with_a_report_keeps_its_promise_and_repeats_no_step(bundle, tmp_path, capsys):
     assert main(["demo", bundle, "--output", str(tmp_path)]) == 0
     report = tmp_path / bundle / "demo" / "report.html"
     text = report.read_text()
@@ -53,7 +53,5 @@ def test_demo_ends_with_a_report_keeps_its_promise_and_is_quick_again(bundle, tm
         assert found[method, metric] >= promised
     for smaller, larger in BELOW.get(bundle, []):
         assert found[smaller] < found[larger]
-    began = time.perf_counter()
     assert main(["demo", bundle, "--output", str(tmp_path)]) == 0
-    assert "done already" in capsys.readouterr().out
-    assert time.perf_counter() - began < 30
+    assert re.search(r"(\d+) jobs, \1 done already", capsys.readouterr().out), "a step has run again"
