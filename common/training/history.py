@@ -125,6 +125,8 @@ def draw_history(path: str | os.PathLike[str], parts: Mapping[str, Sequence[Mapp
 
 
 def _draw_metric(axes: Any, name: str, parts: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    from matplotlib.ticker import LogFormatter
+
     before = 0
     values: list[float] = []
     for title, rows in parts.items():
@@ -134,6 +136,8 @@ def _draw_metric(axes: Any, name: str, parts: Mapping[str, Sequence[Mapping[str,
         values += known.values()
     wide = 0 < _WIDE_RATIO * min(values, default=0) < max(values, default=0)
     axes.set(xlabel="epoch", title=name.replace("_", " "), yscale="log" if wide else "linear")
+    if wide:  # the scale's own numbers are formulas, which figures do not set
+        axes.yaxis.set(major_formatter=LogFormatter(), minor_formatter=LogFormatter(minor_thresholds=(2, 0.5)))
     axes.grid(alpha=0.3)
 
 

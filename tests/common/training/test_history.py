@@ -2,6 +2,7 @@ import pytest
 import torch
 from ignite.engine import Engine, Events
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from torch import nn
 
 from common.files import read_csv
@@ -75,6 +76,19 @@ def test_values_that_differ_widely_are_drawn_on_a_logarithmic_axis(tmp_path, mon
     monkeypatch.setattr(Axes, "set", lambda self, **settings: chosen.append(settings["yscale"]))
     draw_history(tmp_path / "curves.png", {"all": [{"epoch": k, "loss": loss} for k, loss in enumerate(losses, 1)]})
     assert chosen == [scale]
+
+
+@pytest.mark.parametrize("losses", [(7, 0.1), (0.06, 0.0005), (2000, 3)])
+def test_numbers_of_a_logarithmic_axis_are_no_formulas(tmp_path, monkeypatch, losses):
+    shown, save = [], Figure.savefig
+
+    def saved(self, *args, **settings):
+        save(self, *args, **settings)
+        shown.extend(label.get_text() for axes in self.axes for label in axes.get_yticklabels(which="both"))
+
+    monkeypatch.setattr(Figure, "savefig", saved)
+    draw_history(tmp_path / "curves.png", {"all": [{"epoch": k, "loss": loss} for k, loss in enumerate(losses, 1)]})
+    assert [float(text.replace("\N{MINUS SIGN}", "-")) for text in shown if text]
 
 
 def test_takes_the_losses_of_decollated_output(tmp_path):
