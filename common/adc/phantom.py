@@ -50,12 +50,14 @@ def simulate_neonatal_adc(
             lesions in the patterns of the disease, an imperfect atlas, skull stripping and acquisition.
 
     Raises:
-        ValueError: for another style, if there is no case to write, or the volume is smaller than the brain.
+        ValueError: for another style, if there is no case to write, or no volume that holds the brain.
     """
     if style not in STYLES:
         raise ValueError(f"style: expected {' or '.join(STYLES)}, found {style!r}")
+    if len(size) != 3 or len(spacing_mm) != 3:
+        raise ValueError(f"size, spacing_mm: expected three numbers each, found {size} and {spacing_mm}")
     extent = np.asarray(size) * np.asarray(spacing_mm)
-    if cases < 1 or (extent < 2 * BRAIN_HALF_AXES_MM).any():
+    if cases < 1 or not (extent >= 2 * BRAIN_HALF_AXES_MM).all():
         raise ValueError(
             f"expected a case or more and a volume over {2 * BRAIN_HALF_AXES_MM} mm, found {cases} and {extent} mm"
         )

@@ -111,7 +111,9 @@ def _anatomy(space: _Space, position: Volume) -> tuple[NDArray[np.int8], Mask]:
     labels[cerebrum & ~csf] = TISSUES.index("white")
     surface = distance_transform_edt(~(csf & ~horns & ~third) & (brain | csf), sampling=space.spacing)
     thickness = CORTEX_MM * (1 + 0.15 * space.smooth(10.0))
-    labels[cerebrum & ~csf & (surface < thickness) & (depth < SULCUS_MM + 6) & (radius > 0.45)] = 1
+    labels[cerebrum & ~csf & (surface < thickness) & (depth < SULCUS_MM + 6) & (radius > 0.45)] = TISSUES.index(
+        "cortex"
+    )
     thalamus = _ellipsoid(side - 9, y - 7, z - 1, (7.5, 11, 8.5)) < 1
     lentiform = _ellipsoid(side - 20 + 0.12 * y, y + 3, z, (6, 13, 8)) < 1
     caudate = _ellipsoid(side - 9.5, y + 18, z - 4, (3.6, 8, 7)) < 1
@@ -164,7 +166,7 @@ def _near_total(space: _Space, position: Volume, labels: NDArray[np.int8]) -> Vo
 
 
 def _foci(space: _Space, position: Volume, labels: NDArray[np.int8]) -> Volume:
-    places = np.argwhere(np.isin(labels, (0, 1, 2, 4)))
+    places = np.argwhere(np.isin(labels, [TISSUES.index(name) for name in ("white", "cortex", "deep", "compact")]))
     nearest = np.full(space.size, np.inf)
     for place in places[space.random.integers(0, len(places), space.random.integers(1, 6))]:
         away = position - position[(slice(None), *place)][:, None, None, None]

@@ -66,3 +66,12 @@ def test_maps_and_label_share_an_oblique_grid(tmp_path):
 def test_refuses_a_volume_smaller_than_the_brain(tmp_path):
     with pytest.raises(ValueError, match="a case or more and a volume over"):
         simulate_neonatal_adc(tmp_path, cases=1, size=(32, 32, 8), spacing_mm=(2, 2, 10))
+
+
+@pytest.mark.parametrize(
+    ("size", "spacing_mm", "found"), [((40, 40), (3, 3), "three numbers"), ((40, 44, 8), (float("nan"), 3, 12), "nan")]
+)
+def test_refuses_what_is_no_volume(tmp_path, size, spacing_mm, found):
+    with pytest.raises(ValueError, match=found):
+        simulate_neonatal_adc(tmp_path / "data", cases=1, size=size, spacing_mm=spacing_mm)
+    assert not (tmp_path / "data").exists()
