@@ -210,7 +210,9 @@ class StudyPlan:
         layers = [self.content.get("settings", {}), own, arm.get("settings", {}), self.limits.settings]
         if spec.get("shipped"):
             layers = [own]
-        layers += [{"seed": seed, "method": MODEL}, {} if fold is None else {"fold": fold}]
+        layers += [{"seed": seed}, {} if fold is None else {"fold": fold}]
+        if spec["run_id"] == SCORING:  # an inference may call something else a method
+            layers.append({"method": MODEL})
         if spec["run_id"] not in WITHOUT_TRAINING:
             layers.append({"resume": "auto"})
         merged: dict[str, Any] = {"dataset_dir": f"{{{DATA}}}"}

@@ -6,6 +6,7 @@ import re
 import pytest
 
 from common.commands.study_file import read_study, study_names
+from common.commands.study_plan import Limits, StudyPlan
 from tests.bundles.harness import BUNDLES, root
 
 TABLES = {
@@ -117,3 +118,14 @@ def test_a_demo_begins_with_an_inference_by_the_shipped_weights_on_cases_of_thei
     held_out = read_study(bundle, "weights")["data"]["held_out"]
     cases = study["data"][first["overrides"]["dataset_dir"].strip("{}")]
     assert {**cases, "cases": held_out["cases"], "seed": held_out["seed"]} == held_out
+
+
+@pytest.mark.parametrize("bundle", BUNDLES)
+def test_an_inference_keeps_its_own_method_and_an_evaluation_is_named_model(bundle, tmp_path):
+    """The method of elasto_flow's inference is a setting of another kind."""
+    jobs = StudyPlan(bundle, "demo", tmp_path, None, Limits()).jobs()
+    methods = {
+        run_id: {job.overrides.get("method") for job in jobs if job.run_id == run_id}
+        for run_id in ("inferring", "evaluating")
+    }
+    assert methods == {"inferring": {None}, "evaluating": {"model"}}
