@@ -109,6 +109,11 @@ class CaseResults(ABC):
         }
         write_json(self.file(case, ".json"), content)
 
+    def read_json(self, case: str) -> dict[str, Any]:
+        """Return the content of `CASE.json`, from whatever run or process it is."""
+        content: dict[str, Any] = json.loads((self.output.folder / f"{safe_name(case)}.json").read_text("utf-8"))
+        return content
+
     def caption(self, case: str, text: str) -> str:
         """Return the heading of the case's figure: `text`, and a line that says so if it is unlike the training."""
         if self.familiarity is None or not self._familiar(case).get("unlike_training"):
@@ -151,7 +156,7 @@ class CaseResults(ABC):
 
     def _is_finished(self, case: str, row: Mapping[str, Any]) -> bool:
         try:
-            content = json.loads((self.output.folder / f"{safe_name(case)}.json").read_text(encoding="utf-8"))
+            content = self.read_json(case)
         except (OSError, ValueError):
             return False
         whole = set(row) == {"case", *self.columns} and None not in row.values()
