@@ -6,6 +6,7 @@ import pytest
 
 from common.commands.pack import pack
 from tests.bundles import harness
+from tests.bundles.label_server import Server, label_python
 
 
 @pytest.fixture
@@ -77,3 +78,27 @@ def unpacked_bundles(packed, tmp_path_factory):
         with zipfile.ZipFile(packed(bundle)) as archive:
             archive.extractall(folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def python(request):
+    """The Python of the label servers."""
+    return label_python(request.config.cache.mkdir("label"))
+
+
+@pytest.fixture(scope="module")
+def serve(python, tmp_path_factory):
+    """Starts a label server with a folder `state` of its own, until the module ends."""
+    started = []
+
+    def start(studies, bundles, *options, **variables):
+        state = tmp_path_factory.mktemp("state")
+        words = ["-m", "common", "label", "--studies", str(studies), "--bundles", str(bundles), "--state", str(state)]
+        words += [*options, "--port", "{port}"]
+        started.append(Server(python, words, tmp_path_factory.mktemp("server"), **variables))
+        started[-1].state = state
+        return started[-1]
+
+    yield start
+    for server in started:
+        server.stop()

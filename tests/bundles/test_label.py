@@ -8,7 +8,6 @@ import subprocess
 import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +16,7 @@ import SimpleITK as sitk
 from common.commands.pack import pack
 from common.label.served import ServedBundle
 from tests.bundles.harness import BUNDLES
-from tests.bundles.label_server import TOKEN, Server, environment, form, label_python
+from tests.bundles.label_server import TOKEN, Server, environment, form
 from tests.bundles.studies import studies, with_weights
 
 pytestmark = [pytest.mark.label, pytest.mark.timeout(1800)]
@@ -44,11 +43,6 @@ mask, values = client.infer(model, case, {})
 client.save_label(case, mask)
 print(json.dumps({"case": case, "mask": mask, "values": values, "models": list(client.info()["models"])}))
 """
-
-
-@pytest.fixture(scope="module")
-def python(request):
-    return label_python(request.config.cache.mkdir("label"))
 
 
 @pytest.fixture(scope="module")
@@ -82,13 +76,8 @@ def images(phantom, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def server(python, bundles, images, tmp_path_factory):
-    words = ["-m", "common", "label", "--studies", str(images[LEARNS].parent), "--bundles", str(bundles)]
-    words += ["--state", str(tmp_path_factory.mktemp("state")), "--writable"]
-    running = Server(python, [*words, "--port", "{port}"], tmp_path_factory.mktemp("server"))
-    running.state = Path(words[-2])
-    yield running
-    running.stop()
+def server(serve, bundles, images):
+    return serve(images[LEARNS].parent, bundles, "--writable")
 
 
 def image_id(path):

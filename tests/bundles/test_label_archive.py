@@ -12,7 +12,7 @@ from common.bundle import installed_bundles_folder
 from common.label.served import ServedBundle
 from tests.bundles.archive import Archive
 from tests.bundles.harness import root, simulate
-from tests.bundles.label_server import Server, form, label_python
+from tests.bundles.label_server import form
 from tests.bundles.test_dicom_segmentation import brain  # noqa: F401
 from tests.bundles.test_label import assert_close, assert_same_image
 from tests.dicom_cases import IDENTITIES, PATIENT, assert_valid, write_cine, write_echo, write_maps
@@ -56,13 +56,8 @@ def archive(sources, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def server(archive, request, tmp_path_factory):
-    python = label_python(request.config.cache.mkdir("label"))
-    words = ["-m", "common", "label", "--studies", archive.url, "--bundles", str(installed_bundles_folder())]
-    words += ["--models", ",".join(MODELS), "--state", str(tmp_path_factory.mktemp("state")), "--writable"]
-    running = Server(python, [*words, "--port", "{port}"], tmp_path_factory.mktemp("server"))
-    yield running
-    running.stop()
+def server(archive, serve):
+    return serve(archive.url, installed_bundles_folder(), "--models", ",".join(MODELS), "--writable")
 
 
 def test_the_series_of_the_archive_are_the_studies(server):

@@ -16,17 +16,12 @@ import pytest
 from tests.bundles import label_attacks
 from tests.bundles.harness import BUNDLES
 from tests.bundles.label_attacks import BOMBS, JSON, LEARNS
-from tests.bundles.label_server import TOKEN, Server, form, label_python
+from tests.bundles.label_server import TOKEN, form
 from tests.bundles.studies import studies, with_weights
 
 pytestmark = [pytest.mark.label, pytest.mark.timeout(1800)]
 
 UPLOAD_MIB = 8
-
-
-@pytest.fixture(scope="module")
-def python(request):
-    return label_python(request.config.cache.mkdir("label"))
 
 
 @pytest.fixture(scope="module")
@@ -45,17 +40,10 @@ def place(phantom, trained, tmp_path_factory):
     return folder
 
 
-def started(python, place, folder, *words, **variables):
-    common = ["-m", "common", "label", "--studies", str(place / "studies"), "--bundles", str(place / "bundles")]
-    return Server(python, [*common, "--port", "{port}", *words], folder, **variables)
-
-
 @pytest.fixture(scope="module")
-def server(python, place, tmp_path_factory):
+def server(serve, place):
     limits = ["--writable", "--max-upload-mib", str(UPLOAD_MIB), "--max-seconds", "60", "--max-memory-gib", "6"]
-    running = started(python, place, tmp_path_factory.mktemp("server"), *limits)
-    yield running
-    running.stop()
+    return serve(place / "studies", place / "bundles", *limits)
 
 
 def tree(place):
@@ -269,20 +257,18 @@ def established(server, connection):
 
 
 @pytest.fixture(scope="module")
-def realm(python, place, tmp_path_factory):
+def realm(python, serve, place):
     """A read-only server on all addresses, whose users a realm signs for."""
     finished = subprocess.run([python, "-c", SIGN], capture_output=True, text=True, check=True)
     tokens = json.loads(finished.stdout)
     keycloak = http.server.ThreadingHTTPServer(("127.0.0.1", 0), type("Own", (Realm,), {"public_key": tokens["key"]}))
     threading.Thread(target=keycloak.serve_forever, daemon=True).start()
     address = f"http://127.0.0.1:{keycloak.server_port}/realms/x"
-    state = tmp_path_factory.mktemp("realm_state")
-    words = ["--host", "0.0.0.0", "--state", str(state), "--models", LEARNS, "--allow-origin", "https://label.hospital"]
+    words = ["--host", "0.0.0.0", "--models", LEARNS, "--allow-origin", "https://label.hospital"]
     variables = {"MONAI_LABEL_AUTH_ENABLE": "true", "MONAI_LABEL_AUTH_REALM_URI": address}
-    running = started(python, place, tmp_path_factory.mktemp("realm"), *words, **variables)
+    running = serve(place / "studies", place / "bundles", *words, **variables)
     running.tokens = tokens
     yield running
-    running.stop()
     keycloak.shutdown()
     keycloak.server_close()
 

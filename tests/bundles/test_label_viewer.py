@@ -11,7 +11,7 @@ from PIL import Image
 from common.bundle import installed_bundles_folder
 from tests.bundles.archive import Archive
 from tests.bundles.browser import Browser
-from tests.bundles.label_server import TOKEN, Server, label_python
+from tests.bundles.label_server import TOKEN
 from tests.bundles.test_dicom_segmentation import brain  # noqa: F401
 from tests.common.data.test_dicom_volume import oblique
 from tests.dicom_cases import NUMBER, write_maps
@@ -40,13 +40,8 @@ def archive(brain, tmp_path_factory):  # noqa: F811
 
 
 @pytest.fixture(scope="module")
-def server(archive, request, tmp_path_factory):
-    python = label_python(request.config.cache.mkdir("label"))
-    words = ["-m", "common", "label", "--studies", archive.url, "--bundles", str(installed_bundles_folder())]
-    words += ["--models", BUNDLE, "--state", str(tmp_path_factory.mktemp("state")), "--viewer", "--port", "{port}"]
-    running = Server(python, words, tmp_path_factory.mktemp("server"))
-    yield running
-    running.stop()
+def server(archive, serve):
+    return serve(archive.url, installed_bundles_folder(), "--models", BUNDLE, "--viewer")
 
 
 @pytest.fixture
