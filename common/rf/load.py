@@ -59,8 +59,8 @@ class LoadRfPaird(Transform):
         post = self._frame(data["post"], after, data.get("post_frame", 1 if after is before else 0))
         if pre.shape != post.shape:
             raise UnusableFileError(
-                f"{data['post']}: expected a frame of {pre.shape[0]} samples x {pre.shape[1]} lines as in "
-                f"{data['pre']}, found {post.shape[0]} x {post.shape[1]}"
+                f"{data['post']}: expected two frames of one size, found {post.shape[0]} samples x {post.shape[1]} "
+                f"lines, and {pre.shape[0]} x {pre.shape[1]} in {data['pre']}; one of them belongs to another recording"
             )
         if np.array_equal(pre, post):
             raise UnusableFileError(

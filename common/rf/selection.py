@@ -1,6 +1,7 @@
 """Of a sequence of frames the pairs worth measuring: enough strain, not too much, and frames that match."""
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -101,14 +102,24 @@ def _usable(
             continue
         for end in group:
             try:
-                frame = check_frame(path, held[end[1]], end[1])
-                size = next(iter(frames.values()), frame).shape
-                if frame.shape != size:
-                    raise UnusableFileError(f"{path}: expected a frame of {size} as the first, found {frame.shape}")
-                frames[end] = frame
+                frames[end] = check_frame(path, held[end[1]], end[1])
             except UnusableFileError as error:
                 faults[end] = str(error)
-    return frames, faults
+    return _of_one_size(frames, faults)
+
+
+def _of_one_size(
+    frames: dict[tuple[str, int], NDArray], faults: dict[tuple[str, int], str]
+) -> tuple[dict[tuple[str, int], NDArray], dict[tuple[str, int], str]]:
+    """Return the frames of the size that most of them have, and the others among the faults."""
+    sizes = {end: "{} samples x {} lines".format(*frame.shape) for end, frame in frames.items()}
+    usual = max(Counter(sizes.values()).items(), key=lambda counted: counted[1], default=("", 0))[0]
+    others = {
+        end: f"{end[0]}: expected a frame of {usual}, as most of the sequence are, found {size}"
+        for end, size in sizes.items()
+        if size != usual
+    }
+    return {end: frame for end, frame in frames.items() if end not in others}, {**faults, **others}
 
 
 def measure_pairs(frames: Sequence[NDArray]) -> Iterator[MeasuredPair]:

@@ -84,7 +84,7 @@ def test_settings_reach_the_reader(tmp_path):
 
 def test_frames_of_different_size_are_refused(tmp_path, sequence):
     np.save(tmp_path / "b.npy", FRAMES[:, :80])
-    with pytest.raises(UnusableFileError, match=r"90 samples x 9 lines.*found 80 x 9"):
+    with pytest.raises(UnusableFileError, match=r"b\.npy.*one size, found 80 samples x 9 lines, and 90 x 9 in"):
         LoadRfPaird()({**sequence, "post": str(tmp_path / "b.npy")})
 
 

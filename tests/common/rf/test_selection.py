@@ -82,6 +82,23 @@ def test_of_a_sequence_the_best_pairs_are_listed_with_the_reasons_of_the_others(
     assert "constant" in rows["s_1_5"]["reason"] and "expected an RF file" in rows["s_2_6"]["reason"]
 
 
+@pytest.mark.parametrize("odd", [1, 3])
+def test_a_frame_of_another_size_is_left_out_wherever_it_stands(tmp_path, odd):
+    frames = compressed([0, 0.5, 1.0])
+    frames.insert(odd - 1, frames[0][:-100])
+    for number, frame in enumerate(frames, 1):
+        np.save(tmp_path / f"frame{number}.npy", frame)
+    output = OutputFolder(tmp_path / "out")
+    output.open()
+    items = rf_pairs(tmp_path, "best", output=output)
+    assert len(items) == 2 and not [item for item in items if f"frame{odd}.npy" in item["pre"] + item["post"]]
+    rows = [
+        row for row in read_csv(tmp_path / "out" / "selection.csv") if f"frame{odd}.npy" in row["pre"] + row["post"]
+    ]
+    said = f"frame{odd}.npy: expected a frame of 600 samples x 32 lines, as most of the sequence are, found 500 samples"
+    assert len(rows) == 3 and all(said in row["reason"] for row in rows)
+
+
 def test_two_frames_are_a_pair_whatever_they_show(tmp_path):
     np.save(tmp_path / "a.npy", np.random.default_rng(0).normal(size=(2, 90, 9)))
     assert [item["case"] for item in rf_pairs(tmp_path, "best")] == ["a"]
