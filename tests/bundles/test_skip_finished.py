@@ -84,6 +84,14 @@ def test_other_settings_and_other_cases_under_an_anonymous_name_are_done_again(t
     assert all(third[f"{name}.json"] != second[f"{name}.json"] for name in moved)
 
 
+@each_bundle
+def test_workers_read_the_cases_and_the_files_are_the_same(bundle, trained, phantom, tmp_path):
+    models = trained(bundle) / "models"
+    alone = infer(bundle, phantom(bundle), tmp_path / "alone", models, batch_size=1)
+    helped = infer(bundle, phantom(bundle), tmp_path / "helped", models, batch_size=1, num_workers=2)
+    assert_same_results(alone, helped)
+
+
 @pytest.mark.slow
 def test_two_processes_share_the_cases_and_write_what_one_does(trained, phantom, tmp_path):
     bundle = "hie_ladp_seg"
