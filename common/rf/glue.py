@@ -43,7 +43,7 @@ class GlueSettings:
     """
 
     axial_periods: float = 5.0
-    lateral_beams: float = 1.5
+    lateral_beams: float = 1.25
     lateral_fraction: float = 0.2
     weights: tuple[float, float, float, float] | None = None
     linearisations: int = 2
