@@ -151,7 +151,7 @@ def _no_half(path: Path, name: str, arrays: Mapping[str, StoredArray]) -> str:
 
 
 def _by_name(arrays: Mapping[str, StoredArray], names: Sequence[str]) -> tuple[str, ...] | None:
-    """Return the arrays of these names, or the only ones whose last part, inside structures, is that name or pattern."""
+    """Return the arrays of these names, or the only ones whose last part inside structures is that name or pattern."""
     found = []
     for name in names:
         inner = [key for key in arrays if key == name] or [key for key in arrays if key.split(".")[-1] == name]

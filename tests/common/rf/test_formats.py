@@ -403,7 +403,7 @@ def test_all_frames_that_are_numbered_are_a_sequence(tmp_path):
 
 def test_numbers_do_not_choose_between_frames_and_something_else(tmp_path):
     savemat(tmp_path / "a.mat", {"frame1": FRAMES[0], "frame2": FRAMES[1], "image": FRAMES[0]})
-    with pytest.raises(UnusableFileError, match="several arrays.*frame1,frame2"):
+    with pytest.raises(UnusableFileError, match=r"several arrays.*frame1,frame2"):
         read_rf(tmp_path / "a.mat")
 
 
