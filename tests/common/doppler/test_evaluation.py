@@ -180,7 +180,10 @@ def test_inference_writes_beats_means_and_ratio(tmp_path):
     assert content["unit"] == "cm/s" and content["weights"] == "model.pt" and content["remark"] == ""
     (prediction,) = rows_of(tmp_path / "predictions.csv")
     assert prediction["case"] == "a" and prediction["beats_with_both"] == "2"
-    assert len(rows_of(tmp_path / "beats.csv")) == 4
+    beats = rows_of(tmp_path / "beats.csv")
+    assert [(row["case"], row["beat"], row["wave"]) for row in beats] == [("a", n, w) for n in "12" for w in "EA"]
+    assert [float(row["velocity_cm_s"]) for row in beats] == pytest.approx([39.6, 26.8, 36.4, 23.6])
+    assert [row["duration_ms"] for row in beats] == [""] * 4, "not seen"
     assert (tmp_path / "a.png").stat().st_size > 10000
 
 
