@@ -199,9 +199,9 @@ def draw_beats(rng: np.random.Generator, duration_s: float, more: np.random.Gene
     """Return random beats as patients of an echo laboratory have them, from before the screen to after it.
 
     E 45 to 190 cm/s, E/A 0.6 to 2.3, deceleration time 110 to 300 ms; breathing changes E by up to a sixth to either
-    side; fibrillation has no A; in fast hearts A sits on the slope of E; some have an L wave or flow in diastasis. With `more`, a second source of
-    chance, systole, relaxation and the time from A to the R peak differ between patients as widely as in life, some
-    beats come early, and some relax with a small wave of flow before E.
+    side; fibrillation has no A; in fast hearts A sits on the slope of E; some have an L wave or flow in diastasis.
+    With `more`, a second source of chance, systole, relaxation and the time from A to the R peak differ between
+    patients as widely as in life, some beats come early, and some relax with a small wave of flow before E.
     """
     habits = _draw_habits(more) if more else Habits()
     rhythm = str(rng.choice(RHYTHMS, p=(0.72, 0.14, 0.14)))
@@ -231,7 +231,12 @@ def draw_beats(rng: np.random.Generator, duration_s: float, more: np.random.Gene
         if has_l and beat_s > 0.8:
             waves.append(InflowWave("L", e.time_s + 0.9 * fall_s + 0.1, 0.22 * e_cm_s, 0.08, 0.14, 0.0, closed_s))
         a = InflowWave(
-            "A", r_s - rng.uniform(0.05, 0.07) - habits.lead_s, a_cm_s * rng.normal(1, 0.05), a_rise_s, a_fall_s, rounding=a_top
+            "A",
+            r_s - rng.uniform(0.05, 0.07) - habits.lead_s,
+            a_cm_s * rng.normal(1, 0.05),
+            a_rise_s,
+            a_fall_s,
+            rounding=a_top,
         )
         # Where one covers the other's top, nobody could measure two: such waves are one, an E.
         if rhythm != "fibrillation" and _is_apart(e, a) and _is_apart(a, e):
