@@ -54,7 +54,7 @@ def read_doppler(path: str | os.PathLike[str], frame: int = -1) -> DopplerImage:
 
     Args:
         path: DICOM file, a picture (PNG, JPEG, BMP, TIFF) or a video (AVI, MP4).
-        frame: of several frames another than the last; pictures have one.
+        frame: of several frames another than the last; a file of one frame has that one, whatever the number.
 
     Raises:
         UnusableFileError: if the file is damaged or no ultrasound image; as :class:`CalibrationError` if its
@@ -65,6 +65,7 @@ def read_doppler(path: str | os.PathLike[str], frame: int = -1) -> DopplerImage:
         height, width = pixels.shape
         return DopplerImage(pixels, (0, 0, width - 1, height - 1), None)
     image = read_ultrasound(path)
+    frame = frame if len(image.frames) > 1 else -1
     if not -len(image.frames) <= frame < len(image.frames):
         raise UnusableFileError(f"{path}: expected a frame {frame}, found {len(image.frames)}; choose another --frame.")
     chosen = image.frames[frame].astype(np.float32) / 255
@@ -168,7 +169,8 @@ class LoadDopplerd(MapTransform):
 
     Box and calibration in the item (from labels.csv) go before the file's own. In a picture without a box the strip is
     looked for; `strip` says how sure it is: 1 where it is given, 0 where none was found and the whole picture is taken
-    as the trace. Without a calibration it is NaN, and results stay in pixels. Peaks of the item become (2, K, 2), E
+    as the trace. Without a calibration it is NaN, and results stay in pixels. `ticks` (2,) are the distances of the
+    screen's long ticks in cm/s and s where they made the calibration, else NaN. Peaks of the item become (2, K, 2), E
     before A, x before y, their durations in seconds (2, K), NaN where a wave has fewer.
     """
 
@@ -216,7 +218,7 @@ class LoadDopplerd(MapTransform):
             image = read_doppler(d[key], self.frame)
             box, calibration, sure = self._placed(d, image)
             uses_ticks = calibration is not None and calibration not in (d.get("calibration"), image.calibration)
-            d["ticks"] = f"{self.tick_cm_s:g} cm/s and {self.tick_s:g} s" if uses_ticks else ""
+            d["ticks"] = torch.tensor((self.tick_cm_s, self.tick_s) if uses_ticks else (math.nan,) * 2)
             if calibration:
                 check_calibration(box, calibration, d[key])
             d[key] = torch.from_numpy(image.pixels)[None]
