@@ -221,9 +221,37 @@ def test_the_strip_of_a_whole_screen_is_found_and_measured_where_the_ticks_are_k
 def test_a_found_strip_is_never_as_sure_as_a_given_one(tmp_path, monkeypatch):
     Image.fromarray(np.zeros((40, 60), np.uint8)).save(tmp_path / "a.png")
     strip = Strip((3, 4, 50, 33), 20.0, 5.0, 10.0, confidence=1.0)
-    monkeypatch.setattr("common.doppler.reader.find_strip", lambda pixels: strip)
+    monkeypatch.setattr("common.doppler.reader.find_strips", lambda pixels: [strip])
     assert float(LoadDopplerd("image")({"image": tmp_path / "a.png"})["strip"]) < 1
     assert float(LoadDopplerd("image")({"image": tmp_path / "a.png", "box": (3, 4, 50, 33)})["strip"]) == 1
+
+
+TWO = [Strip((40, 110, 339, 259), 200.0, 30.0, 100.0, 0.9), Strip((40, 410, 339, 559), 500.0, 30.0, 100.0, 0.8)]
+
+
+@pytest.fixture
+def two_strips(tmp_path, monkeypatch):
+    Image.fromarray(np.zeros((600, 400), np.uint8)).save(tmp_path / "a.png")
+    monkeypatch.setattr("common.doppler.reader.find_strips", lambda pixels: TWO)
+    return tmp_path / "a.png"
+
+
+def test_a_picture_of_two_strips_is_refused_with_the_corners_of_both(two_strips):
+    with pytest.raises(CalibrationError, match=r"a\.png: .* found 2, .* 40,110,339,259 and 40,410,339,559; crop"):
+        LoadDopplerd("image", tick_cm_s=20.0)({"image": two_strips})
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"box": (40, 410, 339, 559)},
+        {"calibration": DopplerCalibration(500.0, 0.7, 0.01)},
+        {"peaks": {"E": [(100.0, 450.0)], "A": []}},
+    ],
+    ids=["corners", "baseline", "peaks"],
+)
+def test_of_two_strips_the_one_that_labels_csv_speaks_of_is_taken(two_strips, entry):
+    assert LoadDopplerd("image")({"image": two_strips, **entry})["box"].tolist() == [40, 410, 339, 559]
 
 
 def test_without_the_distance_of_ticks_a_found_strip_has_no_calibration(tmp_path):
