@@ -13,8 +13,9 @@ from ..evaluation.case_results import CaseResults
 from ..evaluation.familiarity import FamiliarityCheck
 from ..evaluation.rows import Row
 from ..files import write_csv
-from .beats import SURE, Beat, Peak, pair_beats, summarise_beats
+from .beats import SURE, Beat, Peak, pair_beats, summarise_beats, sure_beats
 from .figures import draw_trace
+from .plausibility import doubt
 from .rows import doppler_row
 
 MEANS = (
@@ -39,8 +40,6 @@ HEART_RATE: dicom.Code = ("8867-4", "LN", "Heart rate")
 MILLISECONDS: dicom.Code = ("ms", "UCUM", "millisecond")
 PER_MINUTE: dicom.Code = ("{H.B.}/min", "UCUM", "heart beats per minute")
 E_WAVES, A_WAVES = (dicom.own_code(f"{wave.lower()}_waves", f"Number of {wave} waves") for wave in "EA")
-# A stenotic valve lets blood pass at 2.5 m/s; continuous wave Doppler of 3 m/s is another jet.
-LEAST_CM_S, MOST_CM_S = 15.0, 250.0
 
 
 class DopplerResults(CaseResults):
@@ -73,7 +72,7 @@ class DopplerResults(CaseResults):
             "" if beats else EMPTY,
             "" if is_calibrated else UNCALIBRATED,
             "" if is_timed or not is_calibrated else UNTIMED,
-            _doubt(means),
+            doubt(means, sure_beats(beats)),
             f"waves in no mean, confidence below {SURE:g}: {means['doubtful_waves']}"
             if means["doubtful_waves"]
             else "",
@@ -132,13 +131,6 @@ def _times(
         dicom.Quantity(DECELERATION, deceleration_ms, MILLISECONDS, derivation),
         dicom.Quantity(A_DURATION, duration_ms, MILLISECONDS, derivation),
     ]
-
-
-def _doubt(means: dict[str, Any]) -> str:
-    """Return in words which mean velocity is none of mitral inflow; empty if none is."""
-    named = [(wave, means[f"{wave.lower()}_mean_cm_s"]) for wave in ("E", "A")]
-    strange = [f"{wave} {speed:.0f} cm/s" for wave, speed in named if speed and not LEAST_CM_S <= speed <= MOST_CM_S]
-    return f"unlike mitral inflow: {', '.join(strange)}" if strange else ""
 
 
 def _left_out(waves: int) -> str:
