@@ -12,7 +12,7 @@ from tests.bundles.harness import BUNDLES, root
 
 TABLES = {
     "cmr_hf_classify": {"table1", "table2", "table3", "real_claim"},
-    "doppler_keypoint": {"table1"},
+    "doppler_keypoint": {"table1", "cart_claim"},
     "echo_coreecho": {"table1", "table2", "table3", "table4", "table5"},
     "elasto_flow": {"figure5"},
     "hie_ladp_seg": {"table1", "table2"},
