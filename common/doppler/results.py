@@ -72,12 +72,12 @@ class DopplerResults(CaseResults):
             "" if beats else EMPTY,
             "" if is_calibrated else UNCALIBRATED,
             "" if is_timed or not is_calibrated else UNTIMED,
-            _doubt(means),
             _origin(row["strip"]),
             f"from one long tick to the next {item['ticks']}, as the settings say" if item.get("ticks") else "",
         )
         remark = "; ".join(filter(None, remarks))
         summary = {**means, "remark": remark}
+        self.doubt(case, [_doubt(means)])
         unit = "cm/s" if is_calibrated else "px"
         self.write_json(case, {**summary, "unit": unit, "beats": [_beat(beat) for beat in beats]})
         title = self.caption(case, _caption(case, summary, remark))
