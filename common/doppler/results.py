@@ -67,7 +67,6 @@ class DopplerResults(CaseResults):
             "" if beats else EMPTY,
             "" if is_calibrated else UNCALIBRATED,
             "" if is_timed or not is_calibrated else UNTIMED,
-            doubt(means, sure_beats(beats)),
             f"waves in no mean, confidence below {SURE:g}: {means['doubtful_waves']}"
             if means["doubtful_waves"]
             else "",
@@ -76,6 +75,7 @@ class DopplerResults(CaseResults):
         )
         remark = "; ".join(filter(None, remarks))
         summary = {**means, "remark": remark}
+        self.doubt(case, [doubt(means, sure_beats(beats))])
         unit = "cm/s" if is_calibrated else "px"
         self.write_json(case, {**summary, "unit": unit, "beats": [_beat(beat) for beat in beats]})
         title = self.caption(case, _caption(case, summary, remark))

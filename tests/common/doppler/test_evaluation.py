@@ -207,11 +207,11 @@ def test_it_is_said_where_the_trace_comes_from(tmp_path, strip, remark):
     assert found.startswith(remark) and bool(found) == bool(remark)
 
 
-@pytest.mark.parametrize(("cm_s_per_px", "remark"), [(0.8, ""), (6.5, "unlike mitral inflow: E 322 cm/s")])
-def test_velocities_that_no_mitral_inflow_has_are_said_to_be_none(tmp_path, cm_s_per_px, remark):
+@pytest.mark.parametrize(("cm_s_per_px", "doubts"), [(0.8, []), (6.5, ["unlike mitral inflow: E 322 cm/s"])])
+def test_velocities_that_no_mitral_inflow_has_are_said_to_be_none(tmp_path, cm_s_per_px, doubts):
     # The peak is 49.5 rows above the baseline.
     results(tmp_path, unlabelled("a", [[10.0, 20.0]], [], calibration=(390.0, cm_s_per_px, 0.005)))
-    assert json.loads((tmp_path / "a.json").read_text())["remark"] == remark
+    assert json.loads((tmp_path / "a.json").read_text())["doubts"] == doubts
 
 
 def test_the_distance_of_the_screens_ticks_is_said(tmp_path):
