@@ -13,20 +13,22 @@ from ..evaluation.case_results import CaseResults
 from ..evaluation.familiarity import FamiliarityCheck
 from ..evaluation.rows import Row
 from ..files import write_csv
-from .beats import Beat, Peak, pair_beats, summarise_beats
+from .beats import SURE, Beat, Peak, pair_beats, summarise_beats, sure_beats
 from .figures import draw_trace
+from .plausibility import doubt
 from .rows import doppler_row
 
 MEANS = (
     "e_mean_cm_s", "e_sd_cm_s", "a_mean_cm_s", "a_sd_cm_s", "e_to_a", "deceleration_ms", "deceleration_sd_ms",
     "a_duration_ms", "a_duration_sd_ms", "heart_rate_bpm",
 )  # fmt: skip
-COLUMNS = ("case", *MEANS, "e_waves", "a_waves", "beats_with_both", "remark")
+COLUMNS = ("case", *MEANS, "e_waves", "a_waves", "beats_with_both", "doubtful_waves", "remark")
 BEAT_COLUMNS = ("case", "beat", "wave", "x", "y", "velocity_cm_s", "duration_ms", "confidence")
 UNCALIBRATED = "no calibration: positions in pixels, no velocities"
 EMPTY = "no wave found"
 UNTIMED = "no time scale: no deceleration times, durations and heart rate"
 WHOLE = "no strip found in the picture: all of it taken as the trace"
+NO_TICKS = (math.nan, math.nan)
 ECHOCARDIOGRAPHY: dicom.Code = ("40701008", "SCT", "Echocardiography")
 MITRAL_VALVE: dicom.Code = ("91134007", "SCT", "Mitral Valve")
 E_VELOCITY: dicom.Code = ("18037-2", "LN", "Mitral Valve E-Wave Peak Velocity")
@@ -38,8 +40,6 @@ HEART_RATE: dicom.Code = ("8867-4", "LN", "Heart rate")
 MILLISECONDS: dicom.Code = ("ms", "UCUM", "millisecond")
 PER_MINUTE: dicom.Code = ("{H.B.}/min", "UCUM", "heart beats per minute")
 E_WAVES, A_WAVES = (dicom.own_code(f"{wave.lower()}_waves", f"Number of {wave} waves") for wave in "EA")
-# A stenotic valve lets blood pass at 2.5 m/s; continuous wave Doppler of 3 m/s is another jet.
-LEAST_CM_S, MOST_CM_S = 15.0, 250.0
 
 
 class DopplerResults(CaseResults):
@@ -57,7 +57,7 @@ class DopplerResults(CaseResults):
     def write_case(self, case: str, parts: list[Any]) -> Row:
         """Write JSON and figure of one image and return its row."""
         ((item, result),) = parts
-        row = doppler_row(item, result)
+        row = {**doppler_row(item, result), "ticks": tuple(map(float, item.get("ticks", NO_TICKS)))}
         e, a = ([Peak(*peak) for peak in row["predicted"][wave]] for wave in ("E", "A"))
         beats = pair_beats(e, a, row["seconds_per_px"])
         is_calibrated = row["calibration"][1] == row["calibration"][1]
@@ -67,12 +67,15 @@ class DopplerResults(CaseResults):
             "" if beats else EMPTY,
             "" if is_calibrated else UNCALIBRATED,
             "" if is_timed or not is_calibrated else UNTIMED,
-            _doubt(means),
+            f"waves in no mean, confidence below {SURE:g}: {means['doubtful_waves']}"
+            if means["doubtful_waves"]
+            else "",
             _origin(row["strip"]),
-            f"from one long tick to the next {item['ticks']}, as the settings say" if item.get("ticks") else "",
+            _ticks(*row["ticks"]),
         )
         remark = "; ".join(filter(None, remarks))
         summary = {**means, "remark": remark}
+        self.doubt(case, [doubt(means, sure_beats(beats))])
         unit = "cm/s" if is_calibrated else "px"
         self.write_json(case, {**summary, "unit": unit, "beats": [_beat(beat) for beat in beats]})
         title = self.caption(case, _caption(case, summary, remark))
@@ -90,10 +93,13 @@ class DopplerResults(CaseResults):
         ]
         groups = [dicom.Group("mean", means, [content["remark"]] if content["remark"] else [])]
         for number, beat in enumerate(content["beats"], 1):
-            e, a = ((beat[wave] or {}).get("velocity_cm_s") for wave in "EA")
+            sure = [wave if wave and wave["confidence"] >= SURE else {} for wave in (beat["E"], beat["A"])]
+            e, a = (wave.get("velocity_cm_s") for wave in sure)
             if e is not None or a is not None:
-                times = ((beat[wave] or {}).get("duration_ms") for wave in "EA")
-                groups.append(dicom.Group(f"beat {number}", [*_velocities(e, a, beat["e_to_a"]), *_times(*times)]))
+                times = (wave.get("duration_ms") for wave in sure)
+                groups.append(
+                    dicom.Group(f"beat {number}", [*_velocities(e, a, e / a if e and a else None), *_times(*times)])
+                )
         return dicom.Report(ECHOCARDIOGRAPHY, MITRAL_VALVE, groups)
 
     def _finish(self, engine: Engine) -> None:
@@ -122,11 +128,14 @@ def _times(
     ]
 
 
-def _doubt(means: dict[str, Any]) -> str:
-    """Return in words which mean velocity is none of mitral inflow; empty if none is."""
-    named = [(wave, means[f"{wave.lower()}_mean_cm_s"]) for wave in ("E", "A")]
-    strange = [f"{wave} {speed:.0f} cm/s" for wave, speed in named if speed and not LEAST_CM_S <= speed <= MOST_CM_S]
-    return f"unlike mitral inflow: {', '.join(strange)}" if strange else ""
+def _left_out(waves: int) -> str:
+    return f"waves in no mean, confidence below {SURE:g}: {waves}" if waves else ""
+
+
+def _ticks(cm_s: float, seconds: float) -> str:
+    if not math.isfinite(cm_s):
+        return ""
+    return f"from one long tick to the next {cm_s:g} cm/s and {seconds:g} s, as the settings say"
 
 
 def _origin(strip: float) -> str:

@@ -71,6 +71,6 @@ def test_a_folder_of_dicom_files_gives_results_of_the_same_form(trained, tmp_pat
     flow.run()
     rows = read_csv(tmp_path / "output" / "predictions.csv")
     columns = ["case", "probability_HFrEF", "call", "ef_percent", "slices", "skipped_slices", "spread_over_slices"]
-    assert list(rows[0]) == [*columns, "familiarity", "unlike_training"]
+    assert list(rows[0]) == [*columns, "familiarity", "unlike_training", "doubts"]
     assert len(rows) == 3
     assert all(0 <= float(row["probability_HFrEF"]) <= 1 for row in rows)

@@ -81,7 +81,7 @@ def test_nothing_of_a_finished_case_is_kept_but_its_row(tmp_path):
 def test_a_json_says_what_made_it_and_what_it_is_not_for(tmp_path):
     run(Sums(FailureLog(tmp_path)), [("a", 1)])
     content = json.loads((tmp_path / "a.json").read_text())
-    assert content == {"case": "a", "value": 1, "weights": "model.pt", "note": NOTE}
+    assert content == {"case": "a", "value": 1, "doubts": [], "weights": "model.pt", "note": NOTE}
 
 
 PARTS = [("a", 1, 0), ("a", 2, 0), ("a", 4, 3), ("b", 8, 0), ("b", 16, 2), ("c", 32, 1)]
