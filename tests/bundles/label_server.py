@@ -74,8 +74,9 @@ class Server:
             env = environment() | self.variables
             self.process = subprocess.Popen(words, cwd=self.folder, env=env, stdout=log, stderr=log)
         while not self.answers():
-            late = time.monotonic() - began > STARTED_WITHIN_S
-            assert self.process.poll() is None and not late, self.log()
+            if self.process.poll() is not None or time.monotonic() - began > STARTED_WITHIN_S:
+                self.stop()
+                raise AssertionError(self.log())
             time.sleep(0.2)
         self.started_in_s = time.monotonic() - began
 
