@@ -209,7 +209,7 @@ class CaseResults(ABC):
     def _finish(self, engine: Engine) -> None:
         for case in sorted(set(self._parts) - {row["case"] for row in self.failures.failures()}):
             self.failures.add(case, f"expected all parts of the case, found {len(self._parts[case])} before the end")
-        self._parts, self._scores = {}, {}
+        self._parts, self._scores, self._doubts = {}, {}, {}
         if self.familiarity:
             self.familiarity.stop()
         self.rows = {row["case"]: row for row in gather_rows(list(self.rows.values()))}
