@@ -38,8 +38,9 @@ class RowwiseSequential(nn.Sequential):
 
 def goes_by_rows(image: Tensor) -> bool:
     """Return whether `image` is on a CPU and nobody asks for a gradient or a graph."""
-    exact = image.dtype in (torch.float32, torch.bfloat16)
-    return exact and image.device.type == "cpu" and not torch.is_grad_enabled() and not torch.jit.is_tracing()
+    usual = image.dtype in (torch.float32, torch.bfloat16) and image.device.type == "cpu"
+    graph = torch.is_grad_enabled() or torch.jit.is_tracing() or torch.compiler.is_compiling()
+    return usual and not graph
 
 
 def row_precision() -> torch.dtype:
