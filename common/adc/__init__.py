@@ -34,6 +34,8 @@ from .scores import dice_score as dice_score
 from .scores import lesion_size as lesion_size
 from .scores import lesion_size_class as lesion_size_class
 from .slice_size import FitSliced as FitSliced
+from .slice_size import FitVoxelsd as FitVoxelsd
+from .slice_size import VoxelFit as VoxelFit
 from .slice_size import fit_slices as fit_slices
 from .slice_size import unfit_slices as unfit_slices
 from .slices import SliceDataset as SliceDataset

@@ -9,7 +9,7 @@ from monai.inferers import Inferer
 from torch import Tensor
 
 from ..training.precision import PrecisionInferer
-from .slice_size import fit_slices, unfit_slices
+from .slice_size import VoxelFit, fit_slices, unfit_slices
 from .slices import brain_slices
 
 # Axes of (N, C, H, W) that are flipped, one entry a view: the flips of the paper's training.
@@ -27,6 +27,8 @@ class FlippedSliceInferer(Inferer):
         batch_size: slices, flips counted, that pass the network at once; bounds the memory.
         flips: whether to average over the flips; else the slices pass as they are.
         background: value outside the brain after normalisation.
+        voxel_mm: size of the voxels that the weights know, along the axes: slices are resampled to such pixels, and
+            their probabilities back. None lets each slice fill `slice_size`, whatever its pixels are.
         precision: "bfloat16" is quicker, with fewer digits; see :class:`common.training.PrecisionInferer`.
 
     References:
@@ -40,6 +42,7 @@ class FlippedSliceInferer(Inferer):
         flips: bool = True,
         background: float = -6.0,
         precision: str = "float32",
+        voxel_mm: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
         if batch_size < 1:
@@ -47,6 +50,7 @@ class FlippedSliceInferer(Inferer):
         self.slice_size, self.batch_size = tuple(slice_size), batch_size
         self.views = FLIPS if flips else FLIPS[:1]
         self.background, self.answer = background, PrecisionInferer(precision)
+        self.voxel_mm = voxel_mm
 
     def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
         """Return probabilities (B, K, H, W, D) of volumes (B, C, H, W, D) for a network that gives K logits.
@@ -56,11 +60,25 @@ class FlippedSliceInferer(Inferer):
         """
         if inputs.ndim != 5:
             raise ValueError(f"inputs: expected volumes (B, C, H, W, D), found shape {tuple(inputs.shape)}")
-        bare = inputs.as_tensor() if isinstance(inputs, MetaTensor) else inputs
-        result = torch.stack([self._volume(volume, network, *args, **kwargs) for volume in bare])
+        result = torch.stack([self._volume(volume, network, *args, **kwargs) for volume in inputs])
         return _with_place_of(inputs, result)
 
-    def _volume(self, plain: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
+    def seen(self, volume: Tensor) -> Tensor:
+        """Return a volume (C, H, W, D) as the network sees it."""
+        return (
+            VoxelFit(volume, self.voxel_mm, self.slice_size, self.background).fit(volume) if self.voxel_mm else volume
+        )
+
+    def _volume(self, volume: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
+        plain = volume.as_tensor() if isinstance(volume, MetaTensor) else volume
+        if self.voxel_mm:
+            way = VoxelFit(volume, self.voxel_mm, self.slice_size, self.background)
+            probability = way.back(self._by_slices(way.fit(volume), network, *args, **kwargs))
+        else:
+            probability = self._by_slices(plain, network, *args, **kwargs)
+        return probability * (plain != self.background).any(dim=0)
+
+    def _by_slices(self, plain: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
         slices = plain.permute(3, 0, 1, 2)
         chosen = brain_slices(plain, self.background).tolist() or [0]
         per_batch = max(self.batch_size // len(self.views), 1)
@@ -71,11 +89,12 @@ class FlippedSliceInferer(Inferer):
         computed = torch.cat(parts)
         probability = computed.new_zeros(len(slices), *computed.shape[1:])
         probability[chosen] = computed
-        return probability.permute(1, 2, 3, 0) * (plain != self.background).any(dim=0)
+        return probability.permute(1, 2, 3, 0)
 
     def _slices(self, slices: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
         """Return the mean probability (N, K, h, w) over the flips of slices (N, C, H, W), flips in one batch."""
-        fitted = fit_slices(slices, self.slice_size, self.background)
+        size = slices.shape[2:] if self.voxel_mm else self.slice_size
+        fitted = fit_slices(slices, size, self.background)
         views = torch.cat([fitted.flip(axes) for axes in self.views]).contiguous(memory_format=torch.channels_last)
         logits = torch.cat([self.answer(part, network, *args, **kwargs) for part in views.split(self.batch_size)])
         probabilities = torch.sigmoid(logits).chunk(len(self.views))

@@ -1,6 +1,6 @@
 """Results of a segmentation of lesions: masks and probabilities on the input's grid, figures, a table."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,8 @@ BRAIN: dicom.Code = ("12738006", "SCT", "Brain")
 VOLUME: dicom.Code = ("118565006", "SCT", "Volume")
 MILLILITRES: dicom.Code = ("ml", "UCUM", "Milliliter")
 OF_BRAIN = dicom.own_code("percent_of_brain", "Volume of the lesion as a percentage of the brain's")
+# Voxels this many times longer than those that the weights know show less, thinner slices are noisier.
+MOST_TIMES = 2.0
 _SUFFIXES = (".nii.gz", ".nii", ".mha", ".mhd", ".nrrd")
 
 
@@ -39,6 +41,7 @@ class LesionResults(CaseResults):
         decision: transform that made the mask; its `threshold` is written down.
         weights: which weights made the result.
         familiarity: see :class:`common.evaluation.CaseResults`.
+        voxel_mm: size of the voxels that the weights know, along the axes of `maps`; None where any fill the slices.
     """
 
     def __init__(
@@ -47,9 +50,10 @@ class LesionResults(CaseResults):
         decision: Any = None,
         weights: Any = "",
         familiarity: FamiliarityCheck | None = None,
+        voxel_mm: Sequence[float] | None = None,
     ) -> None:
         super().__init__(failures, COLUMNS, weights, familiarity)
-        self.decision = decision
+        self.decision, self.voxel_mm = decision, voxel_mm
 
     def write_case(self, case: str, parts: list[Any]) -> Row:
         """Write mask, probability, JSON and figure of one case and return its row."""
@@ -66,6 +70,7 @@ class LesionResults(CaseResults):
             "percent_of_brain": round(size.percent_of_brain, 4),
             "mask": files["lesion"].name,
         }
+        self.doubt(case, [_other_voxels(item["maps"], self.voxel_mm)])
         threshold = getattr(self.decision, "threshold", None)
         self.write_json(case, {**row, "probability": files["probability"].name, "threshold": threshold})
         found = f"lesion {size.volume_ml:.2f} ml, {size.percent_of_brain:.2f} % of the brain"
@@ -97,10 +102,25 @@ class LesionResults(CaseResults):
         return made
 
     def _draw(self, case: str, item: Any, result: Any, title: str) -> None:
-        spacing = np.linalg.norm(np.asarray(item["maps"].affine)[:3, :3], axis=0)
+        spacing = _spacing_mm(item["maps"])
         contours = {"predicted lesion": (_plain(result["shown"]) > 0, "tab:red")}
         aspect = float(spacing[1] / spacing[0])
         draw_lesion_montage(self.file(case, ".png"), _plain(item["maps"]), contours, title, aspect)
+
+
+def _spacing_mm(maps: Any) -> NDArray:
+    return np.asarray(np.linalg.norm(np.asarray(maps.affine)[:3, :3], axis=0))
+
+
+def _other_voxels(maps: Any, voxel_mm: Sequence[float] | None) -> str:
+    """Return in words that the pixels are too coarse, or the slices too thick or thin for the weights; or nothing."""
+    if voxel_mm is None:
+        return ""
+    times = _spacing_mm(maps) / np.asarray(voxel_mm)
+    if times.max() <= MOST_TIMES and times[2] >= 1 / MOST_TIMES:
+        return ""
+    found, known = (" x ".join(f"{mm:.3g}" for mm in sizes) for sizes in (_spacing_mm(maps), voxel_mm))
+    return f"voxels of {found} mm differ from those of the weights, {known} mm, by more than a factor of {MOST_TIMES:g}"
 
 
 def _plain(value: Any) -> NDArray:

@@ -1,12 +1,16 @@
-"""Slices in a network's size and back: one pair of functions for training and inference."""
+"""Slices and volumes in a network's size and back: the same for training and inference."""
 
 from collections.abc import Hashable, Mapping, Sequence
 
+import torch
 from monai.config import KeysCollection
+from monai.data import MetaTensor
 from monai.transforms import MapTransform
 from monai.utils.enums import TransformBackends
 from torch import Tensor
 from torch.nn import functional
+
+_STRIDE = 32  # the sides of what TernausNet takes are multiples of it
 
 
 def fit_slices(slices: Tensor, size: Sequence[int], background: float = 0.0, nearest: bool = False) -> Tensor:
@@ -67,6 +71,114 @@ class FitSliced(MapTransform):
         for key in (key for key in self.label_keys if key in d):
             d[key] = fit_slices(d[key][None].float(), self.size, nearest=True)[0]
         return d
+
+
+class VoxelFit:
+    """The way of the slices of a volume (C, H, W, D) to pixels of another size and a network's slice size, and back.
+
+    Finer pixels are averaged, coarser ones interpolated; the slices' thickness stays. Slices that are smaller then are
+    centred on `background`, larger ones cut around the brain; a brain that is larger gets slices of the next multiple
+    of 32.
+
+    Args:
+        volume: whose size, voxels and brain count.
+        voxel_mm: size of a voxel to reach; of the three axes the first two count.
+        size: height and width to reach.
+        background: value outside the brain.
+
+    Raises:
+        ValueError: if the volume does not know the size of its voxels.
+    """
+
+    def __init__(self, volume: Tensor, voxel_mm: Sequence[float], size: Sequence[int], background: float) -> None:
+        if not isinstance(volume, MetaTensor):
+            raise ValueError("volume: expected one with an affine, for the size of its voxels, found a plain tensor")
+        spacing = torch.linalg.norm(volume.affine.double()[:3, :2], dim=0).tolist()
+        self.shape, self.background = tuple(volume.shape[1:3]), background
+        self.scaled = tuple(
+            max(round(n * mm / to), 1) for n, mm, to in zip(self.shape, spacing, voxel_mm[:2], strict=True)
+        )
+        brain = (volume.as_tensor() != background).any(dim=0)
+        self.margins = [
+            _margins(brain.movedim(axis, 0).flatten(1).any(dim=1), self.scaled[axis], size[axis]) for axis in (0, 1)
+        ]
+
+    def fit(self, volume: Tensor, nearest: bool = False) -> Tensor:
+        """Return a volume (C, H, W, D) that fills this one's grid, in the network's size (C, h, w, D).
+
+        Args:
+            volume: the volume itself, or its annotation.
+            nearest: whether voxels are picked (annotations; outside is 0), not interpolated linearly.
+        """
+        plain = volume.as_tensor() if isinstance(volume, MetaTensor) else volume
+        (top, bottom), (left, right) = self.margins
+        scaled = _resampled(plain, self.scaled, nearest)
+        return functional.pad(scaled, (0, 0, left, right, top, bottom), value=0.0 if nearest else self.background)
+
+    def back(self, fitted: Tensor) -> Tensor:
+        """Return a result (K, h, w, D) for the fitted volume on this one's grid (K, H, W, D)."""
+        (top, bottom), (left, right) = self.margins
+        return _resampled(functional.pad(fitted, (0, 0, -left, -right, -top, -bottom)), self.shape, nearest=False)
+
+
+class FitVoxelsd(MapTransform):
+    """Brings volumes (C, H, W, D) to pixels and slices of a network's size (:class:`VoxelFit`), annotations with them.
+
+    Args:
+        keys: one image.
+        voxel_mm: size of a voxel; None leaves volumes as they are.
+        size: height and width of the slices.
+        label_keys: annotations; those that an item lacks are passed over.
+        background: value outside the brain.
+        allow_missing_keys: whether the image may be missing.
+    """
+
+    backend = [TransformBackends.TORCH]  # noqa: RUF012 (MONAI declares it as an instance's)
+
+    def __init__(
+        self,
+        keys: KeysCollection,
+        voxel_mm: Sequence[float] | None,
+        size: Sequence[int] = (256, 256),
+        label_keys: Sequence[str] = ("label",),
+        background: float = -6.0,
+        allow_missing_keys: bool = False,
+    ) -> None:
+        super().__init__(keys, allow_missing_keys)
+        self.voxel_mm, self.size, self.label_keys, self.background = voxel_mm, size, label_keys, background
+
+    def __call__(self, data: Mapping[Hashable, Tensor]) -> dict[Hashable, Tensor]:
+        """Resample the entries under `keys` and `label_keys`; the input mapping is left as it was."""
+        d = dict(data)
+        if self.voxel_mm is None:
+            return d
+        for key in self.key_iterator(d):
+            way = VoxelFit(d[key], self.voxel_mm, self.size, self.background)
+            d[key] = way.fit(d[key])
+            d |= {label: way.fit(d[label].float(), nearest=True) for label in self.label_keys if label in d}
+        return d
+
+
+def _margins(brain: Tensor, scaled: int, size: int) -> tuple[int, int]:
+    """Return how many pixels are added (cut, where negative) before and after `scaled` ones to make `size` or more.
+
+    Args:
+        brain: (n,), where along the axis the brain lies.
+        scaled: the axis' pixels after resampling.
+        size: of the network.
+    """
+    inside = torch.nonzero(brain)[:, 0].tolist() or [0, len(brain) - 1]
+    low, high = inside[0] * scaled / len(brain), (inside[-1] + 1) * scaled / len(brain)
+    if high - low > size:
+        size = -(-int(high - low + 1) // _STRIDE) * _STRIDE
+    middle = round((low + high - size) / 2)
+    before = (size - scaled) // 2 if scaled <= size else -min(max(middle, 0), scaled - size)
+    return before, size - scaled - before
+
+
+def _resampled(volume: Tensor, shape: tuple[int, ...], nearest: bool) -> Tensor:
+    """Return a volume (C, H, W, D) with slices of `shape`, of the same extent."""
+    return _resized(volume.permute(3, 0, 1, 2), shape, nearest).permute(1, 2, 3, 0)
 
 
 def _inner_size(shape: Sequence[int], size: Sequence[int]) -> tuple[int, int]:

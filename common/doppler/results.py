@@ -53,11 +53,6 @@ class DopplerResults(CaseResults):
 
     def __init__(self, failures: FailureLog, weights: Any = "", familiarity: FamiliarityCheck | None = None) -> None:
         super().__init__(failures, COLUMNS, weights, familiarity)
-        self.peaks: list[Row] = []
-
-    def _start(self, engine: Engine) -> None:
-        super()._start(engine)
-        self.peaks = []
 
     def write_case(self, case: str, parts: list[Any]) -> Row:
         """Write JSON and figure of one image and return its row."""
@@ -72,7 +67,6 @@ class DopplerResults(CaseResults):
             "" if beats else EMPTY,
             "" if is_calibrated else UNCALIBRATED,
             "" if is_timed or not is_calibrated else UNTIMED,
-            doubt(means, sure_beats(beats)),
             f"waves in no mean, confidence below {SURE:g}: {means['doubtful_waves']}"
             if means["doubtful_waves"]
             else "",
@@ -81,11 +75,11 @@ class DopplerResults(CaseResults):
         )
         remark = "; ".join(filter(None, remarks))
         summary = {**means, "remark": remark}
+        self.doubt(case, [doubt(means, sure_beats(beats))])
         unit = "cm/s" if is_calibrated else "px"
         self.write_json(case, {**summary, "unit": unit, "beats": [_beat(beat) for beat in beats]})
         title = self.caption(case, _caption(case, summary, remark))
         draw_trace(self.file(case, ".png"), _cropped(item), beats, row, title)
-        self.peaks += _peak_rows(case, beats)
         return summary
 
     def report(self, content: Mapping[str, Any]) -> dicom.Report:
@@ -110,8 +104,9 @@ class DopplerResults(CaseResults):
 
     def _finish(self, engine: Engine) -> None:
         super()._finish(engine)
-        rows = sorted(self.peaks, key=lambda row: (row["case"], row["beat"]))
-        write_csv(self.output.file("beats.csv"), rows, BEAT_COLUMNS)
+        if not self.failures.rank:  # from the JSON files: other processes and an earlier run wrote some of them
+            rows = [row for case in sorted(self.rows) for row in _peak_rows(self.read_json(case))]
+            write_csv(self.output.file("beats.csv"), rows, BEAT_COLUMNS)
 
 
 def _velocities(
@@ -161,21 +156,19 @@ def _peak(peak: Peak) -> dict[str, Any]:
     return {**values, "duration_ms": duration_ms if math.isfinite(duration_ms) else None}
 
 
-def _peak_rows(case: str, beats: list[Beat]) -> list[Row]:
+def _peak_rows(content: Mapping[str, Any]) -> list[Row]:
+    """Return one row a peak of the case with this JSON."""
+    digits = {"x": 2, "y": 2, "velocity_cm_s": 2, "duration_ms": 1, "confidence": 3}
     return [
         {
-            "case": case,
+            "case": content["case"],
             "beat": number,
             "wave": wave,
-            "x": round(peak.x, 2),
-            "y": round(peak.y, 2),
-            "velocity_cm_s": round(peak.velocity_cm_s, 2),
-            "duration_ms": round(1000 * peak.duration_s, 1),
-            "confidence": round(peak.confidence, 3),
+            **{name: None if peak[name] is None else round(peak[name], places) for name, places in digits.items()},
         }
-        for number, beat in enumerate(beats, 1)
-        for wave, peak in (("E", beat.e), ("A", beat.a))
-        if peak
+        for number, beat in enumerate(content["beats"], 1)
+        for wave in "EA"
+        if (peak := beat[wave])
     ]
 
 

@@ -15,7 +15,7 @@ from .evaluation import ejection_fraction_row
 from .figures import draw_clip
 from .scores import EF_BANDS
 
-COLUMNS = ("case", "ef_percent", "spread", "lowest", "highest", "band", "clips_disagree", "plausible", "reasons")
+COLUMNS = ("case", "ef_percent", "spread", "lowest", "highest", "band", "clips_disagree")
 ECHOCARDIOGRAPHY: dicom.Code = ("40701008", "SCT", "Echocardiography")
 LEFT_VENTRICLE: dicom.Code = ("87878005", "SCT", "Left Ventricle")
 EJECTION_FRACTION: dicom.Code = ("18043-0", "LN", "Left Ventricular Ejection Fraction by US")
@@ -52,10 +52,9 @@ class EjectionFractionResults(CaseResults):
         if not np.isfinite(ef):
             raise ValueError(f"expected a finite EF, found {ef}; check the weights and the video")
         done = json.loads(item["input"]) if "input" in item else {}
-        reasons = list(done.pop("doubts", []))
+        self.doubt(case, done.pop("doubts", []))
         low, high = PLAUSIBLE_EF_PERCENT
-        if not low <= ef <= high:
-            reasons.append(f"an EF of {ef:.1f} % is outside {low:g} to {high:g} %")
+        self.doubt(case, [] if low <= ef <= high else [f"an EF of {ef:.1f} % is outside {low:g} to {high:g} %"])
         video = {
             "ef_percent": round(ef, 2),
             "spread": round(row["spread"], 2),
@@ -63,14 +62,12 @@ class EjectionFractionResults(CaseResults):
             "highest": max(clips),
             "band": band_of(ef),
             "clips_disagree": max(clips) - min(clips) > self.disagreement,
-            "plausible": not reasons,
         }
-        self.write_json(case, {**video, "reasons": reasons, "clips": clips, "input": done})
+        self.write_json(case, {**video, "clips": clips, "input": done})
         warning = ", CLIPS DISAGREE" if video["clips_disagree"] else ""
-        warning += "" if video["plausible"] else "\nNOT PLAUSIBLE: " + "; ".join(reasons)
         title = f"{case}: EF {ef:.0f} % ({min(clips):.0f} to {max(clips):.0f} over {len(clips)} clips){warning}"
         draw_clip(self.file(case, ".png"), torch.as_tensor(item["image"][0]).cpu(), self.caption(case, title))
-        return {**video, "reasons": "; ".join(reasons)}
+        return video
 
     def report(self, content: Mapping[str, Any]) -> dicom.Report:
         """Return the EF with its spread over the clips."""
@@ -82,7 +79,6 @@ class EjectionFractionResults(CaseResults):
         ]
         quantities.append(dicom.Quantity(CLIPS, len(content["clips"]), dicom.NO_UNIT))
         said = ["CLIPS DISAGREE"] if content["clips_disagree"] else []
-        said += [f"NOT PLAUSIBLE: {reason}" for reason in content["reasons"]]
         return dicom.Report(ECHOCARDIOGRAPHY, LEFT_VENTRICLE, [dicom.Group("ejection fraction", quantities, said)])
 
 

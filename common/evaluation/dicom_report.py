@@ -59,15 +59,15 @@ def structured_report(report: Report, content: dict[str, Any], headers: Sequence
 
     Args:
         report: the method's own measurements.
-        content: the case's JSON, of which the familiarity is taken.
+        content: the case's JSON, of which familiarity and doubts are taken.
         headers: of the source instances, all of one study.
         origin: what made the results.
     """
     from highdicom.sr import ComprehensiveSR, MeasurementReport
 
     uid = origin.uid(headers, "report")
-    unlike = ["UNLIKE THE TRAINING DATA"] if content.get("unlike_training") else []
-    groups = [group._replace(comments=[*unlike, *group.comments]) for group in [*report.groups, *_familiarity(content)]]
+    doubts = [f"DOUBTFUL: {reason}" for reason in content.get("doubts", [])]
+    groups = [group._replace(comments=[*doubts, *group.comments]) for group in [*report.groups, *_familiarity(content)]]
     tree = MeasurementReport(
         observation_context=_observer(origin),
         procedure_reported=_coded(report.procedure),

@@ -177,10 +177,16 @@ class FamiliarityCheck:
     Args:
         network: the network in use.
         weights: file of its weights; the familiarity lies beside it.
+        seen: what the inferer makes of an image before the network; None if nothing.
     """
 
-    def __init__(self, network: nn.Module, weights: str | os.PathLike[str]) -> None:
-        self.network, self.weights = network, weights
+    def __init__(
+        self,
+        network: nn.Module,
+        weights: str | os.PathLike[str],
+        seen: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        self.network, self.weights, self.seen = network, weights, seen
         self.known: Familiarity | None = None
         self._tap: FeatureTap | None = None
 
@@ -207,7 +213,7 @@ class FamiliarityCheck:
         features = self._tap.take(len(images)) if self._tap else None
         if self.known is None or features is None:
             return [None] * len(images)
-        statistics = [image_statistics(image) for image in images]
+        statistics = [image_statistics(self.seen(image) if self.seen else image) for image in images]
         return [
             float(self.known.score([own[None], *(layer[[place]] for layer in features)]))
             for place, own in enumerate(statistics)
@@ -225,6 +231,7 @@ class FitFamiliarity:
         held_out: datalist of others of the same kind.
         transform: from a case to what the network gets, without anything random.
         inferer: passes a batch through the network.
+        seen: what the inferer makes of an image before the network; None if nothing.
         device: where to compute.
     """
 
@@ -237,11 +244,12 @@ class FitFamiliarity:
         held_out: Sequence[Any],
         transform: Callable[..., Any],
         inferer: Callable[..., Any],
+        seen: Callable[[Tensor], Tensor] | None = None,
         device: torch.device | str = "cpu",
     ) -> None:
         self.network, self.model, self.layers = network, model, layers
         self.training, self.held_out = training, held_out
-        self.transform, self.inferer, self.device = transform, inferer, device
+        self.transform, self.inferer, self.seen, self.device = transform, inferer, seen, device
 
     def fit(self, required: bool = False) -> None:
         """Fit and write; in several processes the first one does. With too few cases nothing is written.
@@ -282,7 +290,8 @@ class FitFamiliarity:
             features = tap.take(1)
             if features is None:
                 raise ValueError(f"layers: expected modules that the network runs, found {list(self.layers)}")
-            vectors.append([image_statistics(batch["image"][0])[None], *features])
+            image = batch["image"][0]
+            vectors.append([image_statistics(self.seen(image) if self.seen else image)[None], *features])
         return [torch.cat(parts) for parts in zip(*vectors, strict=True)]
 
 

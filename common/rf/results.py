@@ -91,8 +91,9 @@ class ElastographyResults(CaseResults):
             **(_network_figures(strains["network"], result) if "network" in strains else {}),
             "remark": strain_remark(pre, post, answer),
         }
+        self.doubt(case, [row["remark"]])
         self.write_json(case, row)
-        self._draw(case, b_mode(pre[0]).numpy(), strains, row["remark"], spacing)
+        self._draw(case, b_mode(pre[0]).numpy(), strains, spacing)
         return row
 
     def _draw(
@@ -100,7 +101,6 @@ class ElastographyResults(CaseResults):
         case: str,
         background: NDArray,
         strains: Mapping[str, TrustedStrain],
-        remark: str,
         spacing: tuple[float, float],
     ) -> None:
         height, width = background.shape
@@ -108,7 +108,7 @@ class ElastographyResults(CaseResults):
         columns = 2 + len(strains)
         inches = float(np.clip(4.5 * extent[1] / extent[2], 1.0, 4.0)) + 1.2
         limits = colour_limits([next(iter(strains.values())).strain])
-        title = self.caption(case, f"{case}: {remark or 'frames agree'}")
+        title = self.caption(case, case)
         with figure(self.file(case, ".png"), inches * columns, 5.2, title) as made:
             axes = made.subplots(1, columns, squeeze=False)[0]
             shown = axes[0].imshow(background, cmap="gray", vmin=-50, vmax=0, extent=extent)

@@ -190,3 +190,44 @@ def test_arms_of_the_papers_tables_run_by_settings_alone(arm, phantom, tmp_path)
     flow.initialize()
     flow.run()
     assert list((tmp_path / "models").glob("*.pt"))
+
+
+def write_brain(folder, name, voxel_mm, extent_mm):
+    """A brain of 60 x 80 x 48 mm with a lesion of 24 x 32 x 24 mm, as NIfTI of two channels."""
+    shape = [round(mm / voxel) for mm, voxel in zip(extent_mm, voxel_mm, strict=True)]
+    axes = [(np.arange(n) - (n - 1) / 2) * mm for n, mm in zip(shape, voxel_mm, strict=True)]
+    x, y, z = np.meshgrid(*axes, indexing="ij")
+    brain = (x / 30) ** 2 + (y / 40) ** 2 + (z / 24) ** 2 < 1
+    lesion = ((x - 6) / 12) ** 2 + ((y + 8) / 16) ** 2 + (z / 12) ** 2 < 1
+    adc = np.where(brain, np.where(lesion, 2000.0, 900.0), 0)
+    folder.mkdir(exist_ok=True)
+    image = nibabel.Nifti1Image(
+        np.stack([adc, np.where(brain, 1.0, 0)], -1).astype(np.float32), np.diag([*voxel_mm, 1])
+    )
+    nibabel.save(image, folder / f"{name}.nii.gz")
+
+
+def test_one_brain_has_one_volume_whatever_its_voxels_and_field_of_view(tmp_path):
+    brains = {
+        "fine": ((1.0, 1.0, 1.0), (128, 128, 60)),
+        "middle": ((1.5, 1.5, 1.5), (90, 99, 60)),
+        "coarse": ((2.0, 2.0, 2.0), (240, 200, 60)),
+        "known": ((0.94, 0.94, 4.0), (120.32, 120.32, 64)),
+    }
+    for name, (voxel_mm, extent_mm) in brains.items():
+        write_brain(tmp_path / "data", name, voxel_mm, extent_mm)
+    settings = {
+        "network_def": copying_model(tmp_path / "models"),
+        "slice_size": [128, 128],
+        "voxel_mm": [0.94, 0.94, 4.0],
+    }
+    folders = {"dataset_dir": "data", "model_dir": "models", "output_dir": "out"}
+    infer(settings | {key: str(tmp_path / name) for key, name in folders.items()})
+    rows = {row["case"]: row for row in read_csv(tmp_path / "out" / "predictions.csv")}
+    exact_ml = 4 / 3 * np.pi * 12 * 16 * 12 / 1000
+    for name, (voxel_mm, _) in brains.items():
+        assert float(rows[name]["lesion_ml"]) == pytest.approx(exact_ml, rel=0.03), name
+        mask, source = (nibabel.load(tmp_path / part) for part in (f"out/{name}_lesion.nii.gz", f"data/{name}.nii.gz"))
+        assert mask.shape == source.shape[:3] and np.allclose(mask.affine, source.affine)
+        assert bool(rows[name]["doubts"]) == (voxel_mm[2] < 2 or voxel_mm[0] > 1.88), rows[name]["doubts"]
+    assert "voxels of 2 x 2 x 2 mm differ from those of the weights, 0.94 x 0.94 x 4 mm" in rows["coarse"]["doubts"]

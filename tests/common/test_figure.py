@@ -34,7 +34,7 @@ def test_a_size_that_a_claim_in_a_file_asks_for_is_bounded(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "words", ["UNLIKE THE TRAINING DATA", "farther from it than 99.9 % of similar cases", "x" * 90]
+    "words", ["DOUBTFUL: unlike the training data", "farther from it than 99.9 % of similar cases", "x" * 90]
 )
 def test_a_title_wider_than_the_figure_is_whole(tmp_path, words):
     title = " ".join([words] * 3)

@@ -180,7 +180,10 @@ def test_inference_writes_beats_means_and_ratio(tmp_path):
     assert content["unit"] == "cm/s" and content["weights"] == "model.pt" and content["remark"] == ""
     (prediction,) = rows_of(tmp_path / "predictions.csv")
     assert prediction["case"] == "a" and prediction["beats_with_both"] == "2"
-    assert len(rows_of(tmp_path / "beats.csv")) == 4
+    beats = rows_of(tmp_path / "beats.csv")
+    assert [(row["case"], row["beat"], row["wave"]) for row in beats] == [("a", n, w) for n in "12" for w in "EA"]
+    assert [float(row["velocity_cm_s"]) for row in beats] == pytest.approx([39.6, 26.8, 36.4, 23.6])
+    assert [row["duration_ms"] for row in beats] == [""] * 4, "not seen"
     assert (tmp_path / "a.png").stat().st_size > 10000
 
 
@@ -204,11 +207,11 @@ def test_it_is_said_where_the_trace_comes_from(tmp_path, strip, remark):
     assert found.startswith(remark) and bool(found) == bool(remark)
 
 
-@pytest.mark.parametrize(("cm_s_per_px", "remark"), [(0.8, ""), (6.5, "unlike mitral inflow: E 322 cm/s")])
-def test_velocities_that_no_mitral_inflow_has_are_said_to_be_none(tmp_path, cm_s_per_px, remark):
+@pytest.mark.parametrize(("cm_s_per_px", "doubts"), [(0.8, []), (6.5, ["unlike mitral inflow: E 322 cm/s"])])
+def test_velocities_that_no_mitral_inflow_has_are_said_to_be_none(tmp_path, cm_s_per_px, doubts):
     # The peak is 49.5 rows above the baseline.
     results(tmp_path, unlabelled("a", [[10.0, 20.0]], [], calibration=(390.0, cm_s_per_px, 0.005)))
-    assert json.loads((tmp_path / "a.json").read_text())["remark"] == remark
+    assert json.loads((tmp_path / "a.json").read_text())["doubts"] == doubts
 
 
 def test_the_distance_of_the_screens_ticks_is_said(tmp_path):

@@ -106,14 +106,15 @@ def test_writes_each_video_with_its_spread_and_a_flag(tmp_path):
     second = json.loads((tmp_path / "v1.json").read_text())
     assert (second["ef_percent"], second["band"], second["clips_disagree"]) == (37.5, "reduced", True)
     rows = read_csv(tmp_path / "predictions.csv")
-    assert [(row["case"], row["plausible"]) for row in rows] == [("v0", "True"), ("v1", "True")]
+    assert [(row["case"], row["doubts"]) for row in rows] == [("v0", ""), ("v1", "")]
     assert handler.failures.failures()[0]["reason"].startswith("expected a finite EF, found nan")
-    assert (tmp_path / "v1.png").is_file() and not (tmp_path / "v2.json").exists()
+    assert (tmp_path / "v1.png").is_file() and not (tmp_path / "v2.png").exists()
+    assert "ef_percent" not in (tmp_path / "v2.json").read_text()
 
 
 def test_says_when_no_heart_ejects_so_much(tmp_path):
     run_over(EjectionFractionResults(FailureLog(tmp_path)), Given([97.0, 99.0]), cases(1))
-    assert json.loads((tmp_path / "v0.json").read_text())["plausible"] is False
+    assert json.loads((tmp_path / "v0.json").read_text())["doubts"] == ["an EF of 98.0 % is outside 5 to 90 %"]
 
 
 def test_shows_no_frames_that_only_fill_a_short_videos_clip():

@@ -138,8 +138,10 @@ def test_every_result_says_how_familiar_its_image_is(model, tmp_path, caplog):
     for name in ("bright", "flat"):
         assert rows[name]["unlike_training"] == "True" and float(rows[name]["familiarity"]) > 99.9
         assert contents[name]["unlike_training"] is True
-        marked = "the mean\nUNLIKE THE TRAINING DATA: farther from it than 99.9 % of similar cases"
-        assert contents[name]["text"] == marked
+        doubt = "unlike the training data, farther from it than 99.9 % of similar cases"
+        assert (contents[name]["doubts"], rows[name]["doubts"]) == ([doubt], doubt)
+        assert contents[name]["text"] == f"the mean\nDOUBTFUL: {doubt}"
+    assert (contents["usual"]["doubts"], rows["usual"]["doubts"]) == ([], "")
     assert contents["usual"]["text"] == "the mean"
     assert "unlike the training data: 2 of 3 cases (bright, flat)" in caplog.text
     assert not any(module._forward_hooks for module in network.modules())

@@ -111,6 +111,7 @@ def test_table_has_displacement_and_velocity(folder, tmp_path):
     assert float(row["mean_axial_velocity_mm_s"]) == pytest.approx(axial / 0.02, abs=1e-3)
     assert row["remark"] == "" and failures == []
     result = json.loads((tmp_path / f"{item['case']}.json").read_text())
+    assert (result.pop("doubts"), row["doubts"]) == ([], "")
     assert {key: str(value) for key, value in result.items() if key in row} == {k: row[k] for k in row if k in result}
     assert result["method"] == row["method"] == "network"
     assert "not a medical device" in result["note"]
@@ -120,7 +121,7 @@ def test_frames_without_overlap_are_marked(folder, tmp_path):
     item, other = pair(folder, 0), pair(folder, 1)
     mixed = {**item, "post": other["post"]}
     (row,), _ = write(tmp_path, [mixed], [exact(item)])
-    assert "do not match" in row["remark"]
+    assert "do not match" in row["remark"] and row["doubts"] == row["remark"]
     assert float(row["median_correlation"]) < 0.5
     good = quality_map(item["pre"], item["post"], exact(item))
     assert np.median(good) > 0.9 > 0.5 > np.median(quality_map(mixed["pre"], mixed["post"], exact(item)))
