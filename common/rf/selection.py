@@ -105,21 +105,14 @@ def _usable(
                 frames[end] = check_frame(path, held[end[1]], end[1])
             except UnusableFileError as error:
                 faults[end] = str(error)
-    return _of_one_size(frames, faults)
-
-
-def _of_one_size(
-    frames: dict[tuple[str, int], NDArray], faults: dict[tuple[str, int], str]
-) -> tuple[dict[tuple[str, int], NDArray], dict[tuple[str, int], str]]:
-    """Return the frames of the size that most of them have, and the others among the faults."""
-    sizes = {end: "{} samples x {} lines".format(*frame.shape) for end, frame in frames.items()}
-    usual = max(Counter(sizes.values()).items(), key=lambda counted: counted[1], default=("", 0))[0]
-    others = {
-        end: f"{end[0]}: expected a frame of {usual}, as most of the sequence are, found {size}"
-        for end, size in sizes.items()
-        if size != usual
-    }
-    return {end: frame for end, frame in frames.items() if end not in others}, {**faults, **others}
+    sizes = Counter(frame.shape for frame in frames.values())
+    for end, frame in list(frames.items()):
+        usual = sizes.most_common(1)[0][0]
+        if frame.shape != usual:
+            expected, found = (f"{shape[0]} x {shape[1]}" for shape in (usual, frame.shape))
+            faults[end] = f"{end[0]}: expected a frame of {expected} as most, found {found}"
+            del frames[end]
+    return frames, faults
 
 
 def measure_pairs(frames: Sequence[NDArray]) -> Iterator[MeasuredPair]:

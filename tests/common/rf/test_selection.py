@@ -95,7 +95,7 @@ def test_a_frame_of_another_size_is_left_out_wherever_it_stands(tmp_path, odd):
     rows = [
         row for row in read_csv(tmp_path / "out" / "selection.csv") if f"frame{odd}.npy" in row["pre"] + row["post"]
     ]
-    said = f"frame{odd}.npy: expected a frame of 600 samples x 32 lines, as most of the sequence are, found 500 samples"
+    said = f"frame{odd}.npy: expected a frame of 600 x 32 as most, found 500 x 32"
     assert len(rows) == 3 and all(said in row["reason"] for row in rows)
 
 
@@ -124,3 +124,14 @@ def test_a_folder_that_is_not_there_is_said_not_to_be(tmp_path):
     for pairs in ("consecutive", "best"):
         with pytest.raises(NoDataError, match=r"lost: .*found no such folder or file"):
             rf_pairs(tmp_path / "lost", pairs)
+
+
+def test_the_size_that_most_frames_have_counts_not_that_of_the_first(tmp_path):
+    (tmp_path / "s").mkdir()
+    for number, frame in enumerate([compressed([0])[0][:300], *compressed([0, 0.5, 1.0])], 1):
+        np.save(tmp_path / "s" / f"frame{number}.npy", frame)
+    output = OutputFolder(tmp_path / "out")
+    output.open()
+    assert [item["case"] for item in rf_pairs(tmp_path / "s", "best", output=output)] == ["s_2_4", "s_3_4"]
+    rows = {row["case"]: row for row in read_csv(tmp_path / "out" / "selection.csv")}
+    assert "frame1.npy: expected a frame of 600 x 32 as most" in rows["s_1_2"]["reason"]
