@@ -24,7 +24,7 @@ from ..errors import NoDataError, UnusableFileError
 from ..files import replacing
 from ..training.processes import bare_network, is_main_process
 from ..training.weights import load_weights, read_checkpoint, sha256_of, write_checkpoint
-from .features import FeatureTap, image_statistics
+from .features import STATISTICS, FeatureTap, image_statistics
 
 logger = logging.getLogger(__name__)
 
@@ -136,7 +136,12 @@ class Familiarity(NamedTuple):
     def save(self, path: str | os.PathLike[str], model_sha256: str) -> None:
         """Write plain tensors and words to `path`, with the SHA-256 of the weights that they belong to."""
         gaussians = [one._asdict() for one in self.gaussians]
-        content = {**self._asdict(), "gaussians": gaussians, "model_sha256": model_sha256}
+        content = {
+            **self._asdict(),
+            "gaussians": gaussians,
+            "model_sha256": model_sha256,
+            "statistics": STATISTICS,
+        }
         with replacing(path) as temporary:
             write_checkpoint(content, temporary, path)
 
@@ -152,7 +157,7 @@ class Familiarity(NamedTuple):
             return None
         try:
             content = read_checkpoint(path)
-            model_sha256 = content.pop("model_sha256")
+            model_sha256, statistics = content.pop("model_sha256"), content.pop("statistics", 1)
             found = cls(**{**content, "gaussians": [Gaussian(**one) for one in content["gaussians"]]})
             found.percentile(float(found.score([one.mean[None] for one in found.gaussians])))
         except Exception as error:
@@ -160,6 +165,9 @@ class Familiarity(NamedTuple):
                 f"{path}: expected the familiarity of {Path(weights).name}, found a damaged file; run `describing` "
                 "(train.json) or remove it"
             ) from error
+        if statistics != STATISTICS:
+            logger.warning(f"{path} is of another version of this package: run `describing` (train.json) to renew it")
+            return None
         if model_sha256 != sha256_of(weights):
             logger.warning(f"{path} belongs to other weights than {weights}: run `describing` (train.json) to renew it")
             return None

@@ -170,6 +170,13 @@ def test_the_fit_of_other_weights_is_not_used(model, tmp_path, caplog):
     assert "belongs to other weights" in caplog.text
 
 
+def test_a_fit_of_other_statistics_is_not_used(model, caplog, monkeypatch):
+    path, _ = model()
+    monkeypatch.setattr("common.evaluation.familiarity.STATISTICS", 99)
+    assert Familiarity.load(familiarity_file(path), path) is None
+    assert "model.familiarity.pt is of another version of this package: run `describing`" in caplog.text
+
+
 def test_a_damaged_fit_is_named(model):
     path, _ = model()
     file = familiarity_file(path)
