@@ -17,8 +17,8 @@ from ..bundle import command_line, run_bundle
 from ..data.output import LOCK, held
 from ..files import write_json
 
-SCORING = "evaluating"
-WITHOUT_TRAINING = (SCORING, "inferring")  # run ids that leave the models as they are
+SCORING = ("evaluating", "transferring")  # run ids that end with a table of figures
+WITHOUT_TRAINING = ("evaluating", "inferring")  # run ids that leave the models as they are
 _TEXTS = {".csv", ".tsv", ".txt", ".cfg", ".json", ".xlsx"}  # read whole: an edit need not change their size
 _POLL_SECONDS = 0.05
 Outcome = float | BaseException | None

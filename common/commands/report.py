@@ -119,7 +119,7 @@ def _interval(figure: Interval) -> str:
 def _shown(plan: StudyPlan) -> list[Job]:
     """Return the jobs whose pictures are shown: what inferred, and the first that was scored."""
     jobs = [job for job in plan.jobs() if job.record.is_file()]
-    scored = [job for job in jobs if job.run_id == SCORING]
+    scored = [job for job in jobs if job.run_id in SCORING]
     return [job for job in jobs if job.run_id == "inferring" or job in scored[:1]]
 
 

@@ -100,7 +100,7 @@ def _run(plan: StudyPlan, workers: int, cluster: Cluster | None) -> list[Job]:
 
 def _score(plan: StudyPlan, job: Job) -> str:
     """Return the first figure of what a job has scored."""
-    table = read_evaluation(job.output) if job.run_id == SCORING else {}
+    table = read_evaluation(job.output) if job.run_id in SCORING else {}
     for heading, metric in plan.content["metrics"].items():
         row = table.get((MODEL, metric))
         if row and row["value"] is not None:

@@ -59,7 +59,7 @@ class Run(NamedTuple):
     @property
     def scored(self) -> Job | None:
         """The job whose table has the figures of this run; None where nothing is scored, or not yet."""
-        last = next((job for job in reversed(self.jobs) if job.run_id == SCORING), None)
+        last = next((job for job in reversed(self.jobs) if job.run_id in SCORING), None)
         return last if last and last.record.is_file() else None
 
 
@@ -211,7 +211,7 @@ class StudyPlan:
         if spec.get("shipped"):
             layers = [own]
         layers += [{"seed": seed}, {} if fold is None else {"fold": fold}]
-        if spec["run_id"] == SCORING:  # an inference may call something else a method
+        if spec["run_id"] == "evaluating":  # an inference may call something else a method
             layers.append({"method": MODEL})
         if spec["run_id"] not in WITHOUT_TRAINING:
             layers.append({"resume": "auto"})

@@ -31,7 +31,7 @@ def study_rows(folder: Path, content: Content, runs: Sequence[Run]) -> Rows:
         runs: those of the arms that were to run.
     """
     scored = [run for run in runs if run.scored]
-    ends = {run.arm for run in runs if any(job.run_id == SCORING for job in run.jobs)}
+    ends = {run.arm for run in runs if any(job.run_id in SCORING for job in run.jobs)}
     figures = {
         arm: _figures(folder, content, scored, arm) for arm in dict.fromkeys(run.arm for run in runs if run.arm in ends)
     }

@@ -7,12 +7,14 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 from tqdm import tqdm
 
 from .jobs import Job
 
 _EVERY_SECONDS = 0.5
+_TOLD_EVERY_SECONDS = 60.0
 _TAIL_BYTES = 2000
 _BAR = re.compile(r"(?:\[(\d+)/(\d+)\]: )?(?:\[\d+/\d+\] +)?(\d+)%\|")  # epochs, where there are some, and percent
 
@@ -38,20 +40,18 @@ def fraction_done(log: Path) -> float:
 
 @contextmanager
 def progress(watched: Mapping[str, Job], name: Callable[[Job], str]) -> Iterator[None]:
-    """Show a bar for the first of the jobs in `watched`, where the output is a terminal.
+    """Show a bar for the first of the jobs in `watched`; where there is no terminal, say once a minute how far it is.
 
-    The bar goes to the terminal itself, as a job in this process sends all that it prints to its log.
+    This goes past `sys.stdout` and `sys.stderr`, as a job in this process sends all that it prints to its log.
 
     Args:
         watched: key -> job of those that are under way.
         name: what a person calls a job.
     """
-    if not sys.stderr.isatty():
-        yield
-        return
+    show, descriptor = (_draw, 2) if sys.stderr.isatty() else (_tell, 1)
     ended = threading.Event()
-    with os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding="utf-8") as terminal:
-        thread = threading.Thread(target=_draw, args=(terminal, watched, name, ended), daemon=True)
+    with os.fdopen(os.dup(descriptor), "w", encoding="utf-8") as output:
+        thread = threading.Thread(target=show, args=(output, watched, name, ended), daemon=True)
         thread.start()
         try:
             yield
@@ -60,7 +60,15 @@ def progress(watched: Mapping[str, Job], name: Callable[[Job], str]) -> Iterator
             thread.join()
 
 
-def _draw(terminal: object, watched: Mapping[str, Job], name: Callable[[Job], str], ended: threading.Event) -> None:
+def _tell(output: TextIO, watched: Mapping[str, Job], name: Callable[[Job], str], ended: threading.Event) -> None:
+    while not ended.wait(_TOLD_EVERY_SECONDS):
+        jobs = list(watched.values())
+        if jobs:
+            others = f", {len(jobs) - 1} more beside it" if jobs[1:] else ""
+            print(f"   {name(jobs[0])}: {fraction_done(jobs[0].log):.0%}{others}", file=output, flush=True)
+
+
+def _draw(terminal: TextIO, watched: Mapping[str, Job], name: Callable[[Job], str], ended: threading.Event) -> None:
     bar, shown = None, ""
     while not ended.wait(_EVERY_SECONDS):
         job = next(iter(list(watched.values())), None)

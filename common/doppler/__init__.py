@@ -59,6 +59,7 @@ from .scores import peak_tolerance as peak_tolerance
 from .scores import wave_agreement as wave_agreement
 from .strip import Strip as Strip
 from .strip import find_strip as find_strip
+from .strip import find_strips as find_strips
 from .views import RandGaind as RandGaind
 from .views import RandTraceAffined as RandTraceAffined
 from .views import TwoViewsd as TwoViewsd

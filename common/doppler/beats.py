@@ -9,6 +9,8 @@ import numpy as np
 LONGEST_GAP_S = 1.2
 LONGEST_GAP_BEATS = 0.9
 LONGEST_INTERVAL = 1.5
+# A wave that is more likely wrong than right in position or name is listed, and counts in no mean.
+SURE = 0.5
 
 
 class Peak(NamedTuple):
@@ -61,15 +63,17 @@ def pair_beats(e_peaks: Sequence[Peak], a_peaks: Sequence[Peak], seconds_per_px:
 def summarise_beats(beats: Sequence[Beat], seconds_per_px: float = math.nan) -> dict[str, Any]:
     """Return what goes into a report: means of E and A in cm/s over their beats, E/A, and how many beats they rest on.
 
+    Waves with a confidence below 0.5 count in none of these; `doubtful_waves` is their number.
     E/A is the mean E over the mean A of the beats that have both. Deceleration time and duration of A are means in ms
     over the beats that show them; `_sd` is the spread of each over the beats (n - 1). What cannot be had is None.
     """
-    e_peaks, a_peaks = [beat.e for beat in beats if beat.e], [beat.a for beat in beats if beat.a]
+    sure = sure_beats(beats)
+    e_peaks, a_peaks = [beat.e for beat in sure if beat.e], [beat.a for beat in sure if beat.a]
     e, a = ([peak.velocity_cm_s for peak in peaks] for peaks in (e_peaks, a_peaks))
     decelerations, durations = (
         [1000 * peak.duration_s for peak in peaks if math.isfinite(peak.duration_s)] for peaks in (e_peaks, a_peaks)
     )
-    both = [(beat.e.velocity_cm_s, beat.a.velocity_cm_s) for beat in beats if beat.e and beat.a]
+    both = [(beat.e.velocity_cm_s, beat.a.velocity_cm_s) for beat in sure if beat.e and beat.a]
     mean_e, mean_a = (_mean([pair[index] for pair in both]) for index in range(2))
     return {
         "e_mean_cm_s": _known(_mean(e)),
@@ -78,6 +82,7 @@ def summarise_beats(beats: Sequence[Beat], seconds_per_px: float = math.nan) -> 
         "e_waves": len(e),
         "a_waves": len(a),
         "beats_with_both": len(both),
+        "doubtful_waves": sum(bool(wave) for beat in beats for wave in beat) - len(e) - len(a),
         "e_sd_cm_s": _known(_spread(e)),
         "a_sd_cm_s": _known(_spread(a)),
         "deceleration_ms": _known(_mean(decelerations)),
@@ -86,6 +91,12 @@ def summarise_beats(beats: Sequence[Beat], seconds_per_px: float = math.nan) -> 
         "a_duration_sd_ms": _known(_spread(durations)),
         "heart_rate_bpm": _known(heart_rate_bpm([peak.x for peak in e_peaks], seconds_per_px)),
     }
+
+
+def sure_beats(beats: Sequence[Beat]) -> list[Beat]:
+    """Return the beats with those waves alone whose confidence is at least 0.5."""
+    kept = [Beat(*(wave if wave and wave.confidence >= SURE else None for wave in beat)) for beat in beats]
+    return [beat for beat in kept if beat.e or beat.a]
 
 
 def heart_rate_bpm(e_columns: Sequence[float], seconds_per_px: float) -> float:

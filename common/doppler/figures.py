@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..figure import figure
-from .beats import Beat, Peak
+from .beats import SURE, Beat, Peak
 from .rows import WAVES, PeakRow
 
 COLOURS = {"E": "#ff9d3c", "A": "#4fc3f7"}
@@ -61,11 +61,14 @@ def draw_trace(
 ) -> None:
     """Write a trace with its peaks marked, velocities beside them, and axes in cm/s and s where they are known.
 
+    Where the screen's own ticks made the scale, the axes have theirs, so that the numbers can be compared. A wave with
+    a confidence below 0.5, which counts in no mean, has a question mark.
+
     Args:
         path: file to write.
         trace: (H, W) brightness in [0, 1] of the cropped trace, resampled to any size; no other part of the screen.
         beats: in image pixels.
-        row: `box` in image pixels and `calibration`.
+        row: `box` in image pixels, `calibration`, and maybe `ticks`: cm/s and s from one of the screen to the next.
         caption: heading, with the means.
     """
     with figure(path, 9, 4.2, caption) as made:
@@ -75,6 +78,7 @@ def draw_trace(
 def _plot_trace(axes: Any, trace: NDArray, beats: Sequence[Beat], row: Mapping[str, Any]) -> None:
     left, top, right, bottom = row["box"]
     zero, cm_s_per_px, seconds_per_px = row["calibration"]
+    own = row.get("ticks", (math.nan, math.nan))
     edges = (left - 0.5, right + 0.5, bottom + 0.5, top - 0.5)
     axes.imshow(trace, cmap="gray", vmin=0, vmax=1, extent=edges, aspect="auto", interpolation="bilinear")
     for wave, peaks in (("E", [b.e for b in beats if b.e]), ("A", [b.a for b in beats if b.a])):
@@ -82,26 +86,34 @@ def _plot_trace(axes: Any, trace: NDArray, beats: Sequence[Beat], row: Mapping[s
             _mark(axes, wave, peak, zero, (peak.x - left) / (right - left))
     if math.isfinite(cm_s_per_px):
         axes.axhline(zero, color="#6fb3e0", linewidth=0.8)
-        ticks = _round_ticks((zero - bottom) * cm_s_per_px, (zero - top) * cm_s_per_px, most=12)
+        ticks = _ticks((zero - bottom) * cm_s_per_px, (zero - top) * cm_s_per_px, own[0], most=12)
         axes.set_yticks([zero - v / cm_s_per_px for v in ticks], [f"{v:g}" for v in ticks])
     axes.set_ylabel("cm/s" if math.isfinite(cm_s_per_px) else "image row (no calibration)")
     if math.isfinite(seconds_per_px):
-        seconds = _round_ticks(0, (right - left) * seconds_per_px, most=10)
+        seconds = _ticks(0, (right - left) * seconds_per_px, own[1], most=10)
         axes.set_xticks([left + s / seconds_per_px for s in seconds], [f"{s:g}" for s in seconds])
     axes.set_xlabel("s" if math.isfinite(seconds_per_px) else "image column")
+    axes.tick_params(axis="y", right=True, labelright=True)
     axes.set(xlim=edges[:2], ylim=edges[2:])
 
 
 def _mark(axes: Any, wave: str, peak: Peak, zero: float, position: float) -> None:
     axes.plot(peak.x, peak.y, "+", color=COLOURS[wave], markersize=11, markeredgewidth=1.8)
     known = math.isfinite(peak.velocity_cm_s)
-    text = f"{wave} {peak.velocity_cm_s:.0f}" if known else wave
+    text = (f"{wave} {peak.velocity_cm_s:.0f}" if known else wave) + ("" if peak.confidence >= SURE else "?")
     below = known and peak.y > zero
     side = "left" if position < 0.03 else "right" if position > 0.97 else "center"
     axes.annotate(
         text, (peak.x, peak.y), xytext=(0, -12 if below else 7), textcoords="offset points", ha=side,
         color=COLOURS[wave], fontsize=8, alpha=0.5 + 0.5 * peak.confidence,
     )  # fmt: skip
+
+
+def _ticks(low: float, high: float, own: float, most: int) -> list[float]:
+    """Return all multiples of the screen's own distance of ticks, or round ones where it has none or too many."""
+    if not math.isfinite(own) or (high - low) / own > 2 * most:
+        return _round_ticks(low, high, most)
+    return [own * number for number in range(math.ceil(low / own), math.floor(high / own) + 1)]
 
 
 def _round_ticks(low: float, high: float, most: int) -> list[float]:

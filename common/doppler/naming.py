@@ -9,9 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 # Seconds from one wave to the next, by their names, at heart rates of 45 to 120: shortest and longest usual ones. From
-# A to the next E systole passes, which varies little. Between two A an E is missing.
+# A to the next E systole passes, which varies little.
 INTERVALS = {"EA": (0.1, 0.75), "AE": (0.42, 0.68), "EE": (0.6, 1.4), "AA": (0.6, 1.4)}
-PENALTY = {"EA": 0.0, "AE": 0.0, "EE": 0.0, "AA": 1.5}
+# A heart in sinus rhythm has an A in each beat, one in fibrillation has none: between two E of the first an A is
+# missing, and between two A an E.
+SINUS = {"EA": 0.0, "AE": 0.0, "EE": 1.0, "AA": 1.5}
+FIBRILLATION = {"EE": 0.0}
 # Others cost half the square of the logarithm's distance in these units, at most: too short an interval is none, in a
 # long one waves may have been missed.
 UNIT, SHORT_COSTS, LONG_COSTS = 0.15, 8.0, 2.0
@@ -70,8 +73,9 @@ def name_waves(x: NDArray, heights: NDArray, seconds_per_px: float, threshold: f
     """Return the most likely waves among tops, each E, A or none, in order of time.
 
     A height counts as the log odds of being a wave, less those of the `threshold`; what two neighbours of one trace
-    cannot be, by the time between them, is penalised. The sum is maximised by dynamic programming. The margin of a
-    choice is how much the sum loses if just this top must be something else.
+    cannot be, by the time between them, is penalised. The sum is maximised by dynamic programming, once over E and A of
+    sinus rhythm, once over the E of fibrillation alone; the larger one counts. The margin of a choice is how much the
+    sum loses if just this top must be something else.
 
     Args:
         x: (N, 2) columns as E and as A, in order of time.
@@ -81,14 +85,16 @@ def name_waves(x: NDArray, heights: NDArray, seconds_per_px: float, threshold: f
     """
     gains = _log_odds(heights) - float(_log_odds(threshold))
     gaps_s = (x[None, :, None, :] - x[:, None, :, None]) * seconds_per_px
-    _, first_look = _best(gains, _steps(gaps_s, INTERVALS))
-    steps = _steps(gaps_s, _own_intervals(gaps_s, first_look))
-    total, chosen = _best(gains, steps)
+    readings = [(gains, _steps_in(gains, gaps_s, SINUS))]
+    only_e = np.where([True, False], gains, -math.inf)
+    readings.append((only_e, _steps_in(only_e, gaps_s, FIBRILLATION)))
+    total, chosen = max((_best(*reading) for reading in readings), key=lambda one: one[0])
     choices = []
     for index, wave in chosen:
-        without = gains.copy()
+        without = np.zeros(gains.shape)
         without[index, wave] = -math.inf
-        choices.append(Choice(index, wave, total - _best(without, steps)[0]))
+        rest = max(_best(gains + without, steps)[0] for gains, steps in readings)
+        choices.append(Choice(index, wave, total - rest))
     return choices
 
 
@@ -97,12 +103,21 @@ def _log_odds(height: float | NDArray) -> NDArray[np.float64]:
     return np.asarray(np.log(clipped / (1 - clipped)))
 
 
-def _steps(gaps_s: NDArray, intervals: Mapping[str, tuple[float, float]]) -> NDArray[np.float64]:
+def _steps_in(gains: NDArray, gaps_s: NDArray, rhythm: Mapping[str, float]) -> NDArray[np.float64]:
+    """Return (N, N, 2, 2) penalties of a rhythm, with intervals of the trace where a first look finds enough."""
+    _, first_look = _best(gains, _steps(gaps_s, INTERVALS, rhythm))
+    return _steps(gaps_s, _own_intervals(gaps_s, first_look), rhythm)
+
+
+def _steps(
+    gaps_s: NDArray, intervals: Mapping[str, tuple[float, float]], rhythm: Mapping[str, float]
+) -> NDArray[np.float64]:
     """Return (N, N, 2, 2) penalties, at most 0, for a wave at one top and the next wave at another."""
     steps = np.zeros(gaps_s.shape)
-    for pair, (shortest_s, longest_s) in intervals.items():
+    for pair, penalty in rhythm.items():
+        shortest_s, longest_s = intervals[pair]
         at = (..., "EA".index(pair[0]), "EA".index(pair[1]))
-        steps[at] = -PENALTY[pair]
+        steps[at] = -penalty
         if np.isfinite(gaps_s).all():
             gaps = np.maximum(gaps_s[at], 1e-3)
             short, long = (np.log(np.maximum(ratio, 1)) / UNIT for ratio in (shortest_s / gaps, gaps / longest_s))

@@ -19,9 +19,16 @@ from torch import Tensor
 from ..data.integrity import check_kind
 from ..data.ultrasound_dicom import read_ultrasound, read_ultrasound_header
 from ..errors import UnusableFileError
-from .calibration import Box, DopplerCalibration, check_calibration, check_screen_size, spectral_calibration
+from .calibration import (
+    Box,
+    CalibrationError,
+    DopplerCalibration,
+    check_calibration,
+    check_screen_size,
+    spectral_calibration,
+)
 from .labels import WAVES
-from .strip import SURE, find_strip
+from .strip import find_strips
 from .video import VIDEO_SUFFIXES, read_video_frame, video_size
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
@@ -54,7 +61,7 @@ def read_doppler(path: str | os.PathLike[str], frame: int = -1) -> DopplerImage:
 
     Args:
         path: DICOM file, a picture (PNG, JPEG, BMP, TIFF) or a video (AVI, MP4).
-        frame: of several frames another than the last; pictures have one.
+        frame: of several frames another than the last; a file of one frame has that one, whatever the number.
 
     Raises:
         UnusableFileError: if the file is damaged or no ultrasound image; as :class:`CalibrationError` if its
@@ -65,6 +72,7 @@ def read_doppler(path: str | os.PathLike[str], frame: int = -1) -> DopplerImage:
         height, width = pixels.shape
         return DopplerImage(pixels, (0, 0, width - 1, height - 1), None)
     image = read_ultrasound(path)
+    frame = frame if len(image.frames) > 1 else -1
     if not -len(image.frames) <= frame < len(image.frames):
         raise UnusableFileError(f"{path}: expected a frame {frame}, found {len(image.frames)}; choose another --frame.")
     chosen = image.frames[frame].astype(np.float32) / 255
@@ -168,7 +176,8 @@ class LoadDopplerd(MapTransform):
 
     Box and calibration in the item (from labels.csv) go before the file's own. In a picture without a box the strip is
     looked for; `strip` says how sure it is: 1 where it is given, 0 where none was found and the whole picture is taken
-    as the trace. Without a calibration it is NaN, and results stay in pixels. Peaks of the item become (2, K, 2), E
+    as the trace. Without a calibration it is NaN, and results stay in pixels. `ticks` (2,) are the distances of the
+    screen's long ticks in cm/s and s where they made the calibration, else NaN. Peaks of the item become (2, K, 2), E
     before A, x before y, their durations in seconds (2, K), NaN where a wave has fewer.
     """
 
@@ -206,7 +215,8 @@ class LoadDopplerd(MapTransform):
         """Return the item with tensors; the input mapping is left as it was.
 
         Raises:
-            UnusableFileError: if the file cannot be used, or the item names a problem.
+            UnusableFileError: if the file cannot be used, or the item names a problem; as :class:`CalibrationError` if
+                a picture shows two strips and nothing in the item says which to measure.
             ValueError: if a wave has more than K peaks.
         """
         d = dict(data)
@@ -214,9 +224,9 @@ class LoadDopplerd(MapTransform):
             raise UnusableFileError(d["problem"])
         for key in self.key_iterator(d):
             image = read_doppler(d[key], self.frame)
-            box, calibration, sure = self._placed(d, image)
+            box, calibration, sure = self._placed(d, image, d[key])
             uses_ticks = calibration is not None and calibration not in (d.get("calibration"), image.calibration)
-            d["ticks"] = f"{self.tick_cm_s:g} cm/s and {self.tick_s:g} s" if uses_ticks else ""
+            d["ticks"] = torch.tensor((self.tick_cm_s, self.tick_s) if uses_ticks else (math.nan,) * 2)
             if calibration:
                 check_calibration(box, calibration, d[key])
             d[key] = torch.from_numpy(image.pixels)[None]
@@ -231,23 +241,31 @@ class LoadDopplerd(MapTransform):
         return d
 
     def _placed(
-        self, item: Mapping[Hashable, Any], image: DopplerImage
+        self, item: Mapping[Hashable, Any], image: DopplerImage, path: str | os.PathLike[str]
     ) -> tuple[Box, DopplerCalibration | None, float]:
-        """Return box, calibration and how sure the box is."""
+        """Return box, calibration and how sure the box is; labelled peaks and baseline lie in it."""
         calibration = item.get("calibration") or image.calibration
         if "box" in item or image.calibration:
             return item.get("box") or image.box, calibration, 1.0
-        strip = find_strip(image.pixels)
         points = [point for wave in (item.get("peaks") or {}).values() for point in wave]
-        if strip is None or strip.confidence < SURE or not all(_is_inside(point, strip.box) for point in points):
+        points += [(math.nan, calibration.baseline_row)] if calibration else []
+        strips = [one for one in find_strips(image.pixels) if not any(_is_outside(point, one.box) for point in points)]
+        if len(strips) > 1:
+            corners = " and ".join(",".join(map(str, strip.box)) for strip in strips)
+            raise CalibrationError(
+                f"{path}: expected one spectral strip in the picture, found {len(strips)}, at x0,y0,x1,y1 {corners}; "
+                "crop the picture to one, or write the corners of the one to measure into labels.csv."
+            )
+        if not strips:
             return image.box, calibration, 0.0
+        strip = strips[0]
         if calibration is None and self.tick_cm_s:
             calibration = strip.calibration(self.tick_cm_s, self.tick_s)
         return strip.box, calibration, min(strip.confidence, MOST_SURE)
 
 
-def _is_inside(point: tuple[float, float], box: Box) -> bool:
-    return box[0] <= point[0] <= box[2] and box[1] <= point[1] <= box[3]
+def _is_outside(point: tuple[float, float], box: Box) -> bool:
+    return point[0] < box[0] or point[0] > box[2] or point[1] < box[1] or point[1] > box[3]
 
 
 def stacked_peaks(peaks: Mapping[str, Any], max_peaks: int) -> Tensor:

@@ -13,20 +13,22 @@ from ..evaluation.case_results import CaseResults
 from ..evaluation.familiarity import FamiliarityCheck
 from ..evaluation.rows import Row
 from ..files import write_csv
-from .beats import Beat, Peak, pair_beats, summarise_beats
+from .beats import SURE, Beat, Peak, pair_beats, summarise_beats, sure_beats
 from .figures import draw_trace
+from .plausibility import doubt
 from .rows import doppler_row
 
 MEANS = (
     "e_mean_cm_s", "e_sd_cm_s", "a_mean_cm_s", "a_sd_cm_s", "e_to_a", "deceleration_ms", "deceleration_sd_ms",
     "a_duration_ms", "a_duration_sd_ms", "heart_rate_bpm",
 )  # fmt: skip
-COLUMNS = ("case", *MEANS, "e_waves", "a_waves", "beats_with_both", "remark")
+COLUMNS = ("case", *MEANS, "e_waves", "a_waves", "beats_with_both", "doubtful_waves", "remark")
 BEAT_COLUMNS = ("case", "beat", "wave", "x", "y", "velocity_cm_s", "duration_ms", "confidence")
 UNCALIBRATED = "no calibration: positions in pixels, no velocities"
 EMPTY = "no wave found"
 UNTIMED = "no time scale: no deceleration times, durations and heart rate"
 WHOLE = "no strip found in the picture: all of it taken as the trace"
+NO_TICKS = (math.nan, math.nan)
 ECHOCARDIOGRAPHY: dicom.Code = ("40701008", "SCT", "Echocardiography")
 MITRAL_VALVE: dicom.Code = ("91134007", "SCT", "Mitral Valve")
 E_VELOCITY: dicom.Code = ("18037-2", "LN", "Mitral Valve E-Wave Peak Velocity")
@@ -38,8 +40,6 @@ HEART_RATE: dicom.Code = ("8867-4", "LN", "Heart rate")
 MILLISECONDS: dicom.Code = ("ms", "UCUM", "millisecond")
 PER_MINUTE: dicom.Code = ("{H.B.}/min", "UCUM", "heart beats per minute")
 E_WAVES, A_WAVES = (dicom.own_code(f"{wave.lower()}_waves", f"Number of {wave} waves") for wave in "EA")
-# A stenotic valve lets blood pass at 2.5 m/s; continuous wave Doppler of 3 m/s is another jet.
-LEAST_CM_S, MOST_CM_S = 15.0, 250.0
 
 
 class DopplerResults(CaseResults):
@@ -53,16 +53,11 @@ class DopplerResults(CaseResults):
 
     def __init__(self, failures: FailureLog, weights: Any = "", familiarity: FamiliarityCheck | None = None) -> None:
         super().__init__(failures, COLUMNS, weights, familiarity)
-        self.peaks: list[Row] = []
-
-    def _start(self, engine: Engine) -> None:
-        super()._start(engine)
-        self.peaks = []
 
     def write_case(self, case: str, parts: list[Any]) -> Row:
         """Write JSON and figure of one image and return its row."""
         ((item, result),) = parts
-        row = doppler_row(item, result)
+        row = {**doppler_row(item, result), "ticks": tuple(map(float, item.get("ticks", NO_TICKS)))}
         e, a = ([Peak(*peak) for peak in row["predicted"][wave]] for wave in ("E", "A"))
         beats = pair_beats(e, a, row["seconds_per_px"])
         is_calibrated = row["calibration"][1] == row["calibration"][1]
@@ -72,17 +67,19 @@ class DopplerResults(CaseResults):
             "" if beats else EMPTY,
             "" if is_calibrated else UNCALIBRATED,
             "" if is_timed or not is_calibrated else UNTIMED,
+            f"waves in no mean, confidence below {SURE:g}: {means['doubtful_waves']}"
+            if means["doubtful_waves"]
+            else "",
             _origin(row["strip"]),
-            f"from one long tick to the next {item['ticks']}, as the settings say" if item.get("ticks") else "",
+            _ticks(*row["ticks"]),
         )
         remark = "; ".join(filter(None, remarks))
         summary = {**means, "remark": remark}
-        self.doubt(case, [_doubt(means)])
+        self.doubt(case, [doubt(means, sure_beats(beats))])
         unit = "cm/s" if is_calibrated else "px"
         self.write_json(case, {**summary, "unit": unit, "beats": [_beat(beat) for beat in beats]})
         title = self.caption(case, _caption(case, summary, remark))
         draw_trace(self.file(case, ".png"), _cropped(item), beats, row, title)
-        self.peaks += _peak_rows(case, beats)
         return summary
 
     def report(self, content: Mapping[str, Any]) -> dicom.Report:
@@ -96,16 +93,20 @@ class DopplerResults(CaseResults):
         ]
         groups = [dicom.Group("mean", means, [content["remark"]] if content["remark"] else [])]
         for number, beat in enumerate(content["beats"], 1):
-            e, a = ((beat[wave] or {}).get("velocity_cm_s") for wave in "EA")
+            sure = [wave if wave and wave["confidence"] >= SURE else {} for wave in (beat["E"], beat["A"])]
+            e, a = (wave.get("velocity_cm_s") for wave in sure)
             if e is not None or a is not None:
-                times = ((beat[wave] or {}).get("duration_ms") for wave in "EA")
-                groups.append(dicom.Group(f"beat {number}", [*_velocities(e, a, beat["e_to_a"]), *_times(*times)]))
+                times = (wave.get("duration_ms") for wave in sure)
+                groups.append(
+                    dicom.Group(f"beat {number}", [*_velocities(e, a, e / a if e and a else None), *_times(*times)])
+                )
         return dicom.Report(ECHOCARDIOGRAPHY, MITRAL_VALVE, groups)
 
     def _finish(self, engine: Engine) -> None:
         super()._finish(engine)
-        rows = sorted(self.peaks, key=lambda row: (row["case"], row["beat"]))
-        write_csv(self.output.file("beats.csv"), rows, BEAT_COLUMNS)
+        if not self.failures.rank:  # from the JSON files: other processes and an earlier run wrote some of them
+            rows = [row for case in sorted(self.rows) for row in _peak_rows(self.read_json(case))]
+            write_csv(self.output.file("beats.csv"), rows, BEAT_COLUMNS)
 
 
 def _velocities(
@@ -127,11 +128,14 @@ def _times(
     ]
 
 
-def _doubt(means: dict[str, Any]) -> str:
-    """Return in words which mean velocity is none of mitral inflow; empty if none is."""
-    named = [(wave, means[f"{wave.lower()}_mean_cm_s"]) for wave in ("E", "A")]
-    strange = [f"{wave} {speed:.0f} cm/s" for wave, speed in named if speed and not LEAST_CM_S <= speed <= MOST_CM_S]
-    return f"unlike mitral inflow: {', '.join(strange)}" if strange else ""
+def _left_out(waves: int) -> str:
+    return f"waves in no mean, confidence below {SURE:g}: {waves}" if waves else ""
+
+
+def _ticks(cm_s: float, seconds: float) -> str:
+    if not math.isfinite(cm_s):
+        return ""
+    return f"from one long tick to the next {cm_s:g} cm/s and {seconds:g} s, as the settings say"
 
 
 def _origin(strip: float) -> str:
@@ -152,21 +156,19 @@ def _peak(peak: Peak) -> dict[str, Any]:
     return {**values, "duration_ms": duration_ms if math.isfinite(duration_ms) else None}
 
 
-def _peak_rows(case: str, beats: list[Beat]) -> list[Row]:
+def _peak_rows(content: Mapping[str, Any]) -> list[Row]:
+    """Return one row a peak of the case with this JSON."""
+    digits = {"x": 2, "y": 2, "velocity_cm_s": 2, "duration_ms": 1, "confidence": 3}
     return [
         {
-            "case": case,
+            "case": content["case"],
             "beat": number,
             "wave": wave,
-            "x": round(peak.x, 2),
-            "y": round(peak.y, 2),
-            "velocity_cm_s": round(peak.velocity_cm_s, 2),
-            "duration_ms": round(1000 * peak.duration_s, 1),
-            "confidence": round(peak.confidence, 3),
+            **{name: None if peak[name] is None else round(peak[name], places) for name, places in digits.items()},
         }
-        for number, beat in enumerate(beats, 1)
-        for wave, peak in (("E", beat.e), ("A", beat.a))
-        if peak
+        for number, beat in enumerate(content["beats"], 1)
+        for wave in "EA"
+        if (peak := beat[wave])
     ]
 
 

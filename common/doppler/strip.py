@@ -12,12 +12,13 @@ from .calibration import SMALLEST_TRACE_PX, Box, DopplerCalibration
 # A tick or a line is brighter by this than the pixels beside it, two away.
 LEAST_CONTRAST = 0.12
 # A baseline is of one brightness within this, unlike the rows beside it, over at least this part of the picture.
-EVENNESS, LEAST_LENGTH = 0.06, 0.4
+EVENNESS, LEAST_LENGTH = 0.06, 0.28
 LONGEST_GAP_PX = 16
 TICK_PX = (3, 14)
 # The tick of velocity 0 grows out of the baseline and is no mark of its own.
 LEAST_PITCH_PX, LEAST_TICKS, LEAST_TIME_TICKS, ENOUGH_TICKS = 5, 3, 4, 6
 BLACK = 0.06
+MOST_STRIPS = 2  # more are not told from two
 SURE, SURE_OF_TIME = 0.65, 0.85
 
 
@@ -79,6 +80,24 @@ class Strip(NamedTuple):
     def calibration(self, tick_cm_s: float, tick_s: float) -> DopplerCalibration:
         """Return what a pixel measures where the long ticks are `tick_cm_s` and `tick_s` apart."""
         return DopplerCalibration(self.baseline_row, tick_cm_s / self.px_per_tick, tick_s / self.px_per_time_tick)
+
+
+def find_strips(pixels: NDArray) -> list[Strip]:
+    """Return the strips in a picture that are sure; a second one, above, below or beside the first, is looked for.
+
+    Args:
+        pixels: (H, W) brightness in [0, 1].
+    """
+    strips: list[Strip] = []
+    rest = pixels.copy()
+    while len(strips) < MOST_STRIPS:
+        strip = find_strip(rest)
+        if strip is None or strip.confidence < SURE:
+            break
+        strips.append(strip)
+        left, top, right, bottom = strip.box
+        rest[max(top - 2, 0) : bottom + 3, max(left - TICK_PX[1], 0) : right + TICK_PX[1] + 1] = 0
+    return strips
 
 
 def find_strip(pixels: NDArray) -> Strip | None:

@@ -18,7 +18,7 @@ FORMATS = "avi,mov"
 
 
 def read_video_frame(path: str | os.PathLike[str], frame: int = -1) -> NDArray[np.uint8]:
-    """Return the (H, W, 3) frame of a video, counted from 0, or from -1 for the last backwards.
+    """Return the (H, W, 3) frame of a video, counted from 0, or from -1 for the last backwards; the only one of one.
 
     Raises:
         UnusableFileError: if the file is no video, is damaged before that frame, or has no such frame.
@@ -32,11 +32,11 @@ def read_video_frame(path: str | os.PathLike[str], frame: int = -1) -> NDArray[n
                 raise UnusableFileError(
                     f"{path}: expected whole frames, found frame {count - 1} damaged; copy it again."
                 )
-            if frame < 0 or count - 1 == frame:
+            if frame < 0 or count - 1 in (0, frame):
                 kept = [*kept, decoded][-max(-frame, 1) :]
             if count - 1 == frame:
                 break
-        if not -count <= frame < count:
+        if count != 1 and not -count <= frame < count:
             raise UnusableFileError(f"{path}: expected a frame {frame}, found {count} frames; choose another --frame.")
         return np.asarray(kept[0].to_ndarray(format="rgb24"))
 

@@ -5,6 +5,8 @@ from torch import Tensor, nn
 
 from ..training.gather import gather_with_gradient
 
+_LARGEST_EXPONENT = 600.0  # exp(-708) is the smallest number of float64
+
 
 def rank_n_contrast_loss(features: Tensor, labels: Tensor, temperature: float = 1.0) -> Tensor:
     """Return how badly distances between features are ordered as the distances between their labels.
@@ -63,16 +65,30 @@ class RankNContrastLoss(nn.Module):
 def _log_sums_over_negatives(logits: Tensor, label_distances: Tensor) -> Tensor:
     """Return, in the order of the columns, the log of the sum of exp(logits) over columns at least as far."""
     farthest_first, order = label_distances.sort(dim=1, descending=True)
-    running = logits.gather(1, order).logcumsumexp(dim=1)
+    running = _log_running_sums(logits.gather(1, order))
     # Equal distances are negatives of each other: all take the sum at the end of their run.
     nearness = -farthest_first
     last_of_run = torch.searchsorted(nearness, nearness, right=True) - 1
     return torch.empty_like(logits).scatter(1, order, running.gather(1, last_of_run))
 
 
+def _log_running_sums(logits: Tensor) -> Tensor:
+    """Return `logcumsumexp` along rows; on a CPU by plain sums, many times as fast, if float64 holds all summands."""
+    largest = logits.detach().amax(1, keepdim=True)
+    if logits.device.type != "cpu" or bool((largest - logits.detach()).max() > _LARGEST_EXPONENT):
+        return logits.logcumsumexp(dim=1)
+    return (logits - largest).double().exp().cumsum(1).log().to(logits.dtype) + largest
+
+
 def _distances(features: Tensor) -> Tensor:
-    # The quick way through a matrix product loses the digits of close pairs.
-    return torch.cdist(features, features, compute_mode="donot_use_mm_for_euclid_dist")
+    """Return (B, B) distances, whose digits a product of float64 matrices keeps for close pairs, too."""
+    centred = features.double()
+    centred = centred - centred.detach().mean(0)
+    powers = centred.square().sum(1)
+    squares = powers[:, None] + powers - 2 * centred @ centred.mT
+    # Features alike up to their own rounding are at distance 0 and have no direction in which to part.
+    equal = squares.detach() <= torch.finfo(features.dtype).eps ** 2 * (powers[:, None] + powers).detach()
+    return squares.masked_fill(equal, 1.0).sqrt().masked_fill(equal, 0.0).to(features.dtype)
 
 
 def _label_distances(labels: Tensor) -> Tensor:

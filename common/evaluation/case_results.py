@@ -34,7 +34,7 @@ class CaseResults(ABC):
 
     For engines that decollate (MONAI's default). A case may have several parts (slices of a patient), which may come
     in any order and between those of other cases; the last one says their number under `parts`. Subclasses write the
-    files of one case and return its row.
+    files of one case and return its row. At the end each case that failed gets a JSON file with the reason.
 
     Table, JSON and caption name the doubts about a case: what :meth:`doubt` was told, and that it is unlike the
     training cases. A result without doubts may still be wrong.
@@ -114,6 +114,11 @@ class CaseResults(ABC):
         }
         write_json(self.file(case, ".json"), content)
 
+    def read_json(self, case: str) -> dict[str, Any]:
+        """Return the content of `CASE.json`, from whatever run or process it is."""
+        content: dict[str, Any] = json.loads((self.output.folder / f"{safe_name(case)}.json").read_text("utf-8"))
+        return content
+
     def doubt(self, case: str, reasons: Iterable[str]) -> None:
         """Note what speaks against a case, in words; before its JSON and its caption are written."""
         self._doubts.setdefault(case, []).extend(filter(None, reasons))
@@ -166,7 +171,7 @@ class CaseResults(ABC):
 
     def _is_finished(self, case: str, row: Mapping[str, Any]) -> bool:
         try:
-            content = json.loads((self.output.folder / f"{safe_name(case)}.json").read_text(encoding="utf-8"))
+            content = self.read_json(case)
         except (OSError, ValueError):
             return False
         whole = set(row) == {"case", *self.columns} and None not in row.values()
@@ -186,15 +191,16 @@ class CaseResults(ABC):
                 parts.append(self.part(item, result))
             if self._expected[case] == len(parts):
                 self._close(case)
+                for kept in (self._parts, self._scores, self._doubts, self._expected, self._files):
+                    kept.pop(case, None)
 
     def _close(self, case: str) -> None:
-        parts = self._parts.pop(case)
         try:
-            row = {"case": case, **self.write_case(case, parts), **self._familiar(case)}
+            row = {"case": case, **self.write_case(case, self._parts[case]), **self._familiar(case)}
             row[DOUBTS] = "; ".join(self._doubtful(case))
         except Exception as error:  # any reason may take one case down, none may take the others with it
             self.failures.add(case, error)
-            for path in self._files.pop(case, []):
+            for path in self._files.get(case, []):
                 path.unlink(missing_ok=True)
             return
         self.rows[case] = row
@@ -203,15 +209,25 @@ class CaseResults(ABC):
     def _finish(self, engine: Engine) -> None:
         for case in sorted(set(self._parts) - {row["case"] for row in self.failures.failures()}):
             self.failures.add(case, f"expected all parts of the case, found {len(self._parts[case])} before the end")
-        self._parts = {}
+        self._parts, self._scores = {}, {}
         if self.familiarity:
             self.familiarity.stop()
         self.rows = {row["case"]: row for row in gather_rows(list(self.rows.values()))}
         if self.failures.rank:
             return
         write_csv(self.output.file(TABLE), [self.rows[case] for case in sorted(self.rows)], self.columns)
+        self._write_failed()
         unlike = [case for case, row in sorted(self.rows.items()) if row.get("unlike_training")]
         if unlike:
             more = f" and {len(unlike) - _NAMED} more" if unlike[_NAMED:] else ""
             named = ", ".join(unlike[:_NAMED]) + more
             logger.warning(f"unlike the training data: {len(unlike)} of {len(self.rows)} cases ({named})")
+
+    def _write_failed(self) -> None:
+        """Write the JSON of the cases without results; no reason where names are to stay out, as it may hold some."""
+        is_anonymous = bool((self.failures.resolved or {}).get("anonymous_names"))
+        for failed in self.failures.failures():
+            if failed["case"] not in self.rows:
+                with self.failures.guard(failed["case"]):
+                    reason = "see failed.csv" if is_anonymous else failed["reason"]
+                    self.write_json(failed["case"], {"error": reason})

@@ -1,7 +1,6 @@
 """Results as DICOM objects beside the source: what `--dicom_results true` adds to an inference."""
 
 import importlib.util
-import json
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
@@ -93,7 +92,7 @@ class DicomResults:
             )
         read = partial(read_instances, anonymous=self.anonymous, uid_root=self.uid_root)
         headers = _told(read, files)
-        content = json.loads((self.results.output.folder / f"{safe_name(case)}.json").read_text(encoding="utf-8"))
+        content = self.results.read_json(case)
         report = self.results.report(content)
         if report is not None:
             self._save(case, "report", structured_report, report, content, headers, self._origin)

@@ -109,7 +109,8 @@ def rf_pairs(
     if not root.exists():
         raise NoDataError(_no_data(root, "no such folder or file"))
     if root.is_file():
-        return rf_csv_pairs(root) if root.suffix.lower() == ".csv" else _file_pairs(root, root.stem, pairs, settings)
+        is_table = root.suffix.lower() == ".csv"
+        return rf_csv_pairs(root) if is_table else _file_pairs(root, root.stem, pairs, _count(root, settings))
     files = visible_files(root)
     if (root / _PAIRS_FILE).is_file():
         items = rf_csv_pairs(root / _PAIRS_FILE)
@@ -156,7 +157,7 @@ def _best(
     seen = selected_items(items, settings)
     if output is not None:
         write_csv(output.file(_SELECTION_FILE), [{**item, "chosen": not item["reason"]} for item in seen])
-    kept = [item["case"] for item in seen if not item["reason"]]
+    kept = {item["case"] for item in seen if not item["reason"]}
     for item in seen:
         if item["reason"]:
             logger.info("%s left out: %s", item["case"], item["reason"])
@@ -171,8 +172,7 @@ def _names(sequences: str | int | Sequence[str | int]) -> set[str]:
     return {str(part).strip() for part in parts}
 
 
-def _file_pairs(path: Path, name: str, pairs: str, settings: RfSettings | None) -> list[dict[str, Any]]:
-    count = _count(path, settings)
+def _file_pairs(path: Path, name: str, pairs: str, count: int | None) -> list[dict[str, Any]]:
     if count is None or count <= 2:
         # A file of one frame, or a damaged one, is listed too: loading it says what is missing, and the others go on.
         return [_item(name, name, [str(path)] * 2, [0, 1])]
@@ -191,7 +191,8 @@ def _folder_pairs(
         frames = []
     sequence = name or root.resolve().name
     # Among files of several frames a damaged one may be either: it keeps its place, and fails under its own name.
-    doubtful = {path for path in frames if counts[path] is None and max(filter(None, counts.values())) > 1}
+    most = max(filter(None, counts.values()), default=0)
+    doubtful = {path for path in frames if counts[path] is None and most > 1}
     items = [
         _item(f"{sequence}_{a + 1}_{b + 1}", sequence, [str(frames[a]), str(frames[b])], [0, 0])
         for a, b in _chosen(len(frames), pairs)
@@ -200,7 +201,7 @@ def _folder_pairs(
     paired = {item[end] for item in items for end in ("pre", "post")}
     for path in files:
         if str(path) not in paired:
-            items += _file_pairs(path, f"{name}_{path.stem}" if name else path.stem, pairs, settings)
+            items += _file_pairs(path, f"{name}_{path.stem}" if name else path.stem, pairs, counts[path])
     return items
 
 
@@ -239,7 +240,7 @@ def _item(case: str, sequence: str, files: Sequence[str], frames: Sequence[int |
 
 def _rf_files(files: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     """Return the RF files, and those that are neither RF nor the values of a header among them."""
-    used = [path for path in files if path.suffix.lower() in rf_suffixes()]
+    used = {path: None for path in files if path.suffix.lower() in rf_suffixes()}  # in order, and quick to look up
     values = {_values_of(path) for path in used if path.suffix.lower() == ".mhd"}
     unused = [path for path in files if path not in used and path not in values]
     return [path for path in used if path not in values], unused

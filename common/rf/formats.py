@@ -1,7 +1,9 @@
 """RF frames and their acquisition from MAT, NPY, NPZ, MHD and raw files."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import numpy as np
@@ -13,20 +15,11 @@ from .matlab import StoredArray
 from .readers import stored_arrays
 from .settings import RANGES, RfSettings
 
-# Names under which laboratories store RF, tried in this order; two names are the two frames of a pair.
-KNOWN_VARIABLES: tuple[tuple[str, ...], ...] = (
-    ("Im1", "Im2"),
-    ("Im0", "Im1"),
-    ("im1", "im2"),
-    ("RfDataFilt",),
-    ("RfDataDouble",),
-    ("BfData",),
-    ("rf_data_set",),
-    ("rf",),
-    ("RF",),
-    ("img",),
-    ("RcvData",),
-)
+# Names under which laboratories number frames, and store RF; tried in this order.
+_NUMBERED = ("Im", "im")
+KNOWN_VARIABLES = ("RfDataFilt", "RfDataDouble", "BfData", "rf_data_set", "rf", "RF", "img", "RcvData")
+# A millimetre of tissue at 40 MHz, and a beam beside others; recordings have thousands of samples and a hundred lines.
+LEAST_SAMPLES, LEAST_LINES = 64, 8
 _ANSWERS = ("axial_mm", "lateral_mm", "axial_strain", "inclusion")
 # Number that a file may carry: the setting that outranks it, and how many of the setting's unit it counts.
 _ACQUISITION = {
@@ -84,14 +77,14 @@ def frame_shape(path: str | Path, settings: RfSettings | None = None) -> tuple[i
     path, chosen = Path(path), settings or RfSettings()
     arrays = stored_arrays(path, chosen)
     shapes = [arrays[name].shape for name in _variables(path, arrays, chosen)]
-    along = -1 if _frames_last(path, chosen) else 0
+    along = -1 if _frames_last(path, shapes[0], chosen) else 0
     count = sum(shape[along] if len(shape) == 3 else 1 for shape in shapes)
     sides = shapes[0] if len(shapes[0]) == 2 else (shapes[0][:2] if along else shapes[0][1:])
     return count, int(sides[0]), int(sides[1])
 
 
 def _variables(path: Path, arrays: Mapping[str, StoredArray], settings: RfSettings) -> tuple[str, ...]:
-    """Return the names of the arrays to read: the wanted ones, known ones, or the only candidate; all of one shape."""
+    """Return the arrays to read: the wanted or known ones, numbered frames or the only candidate; all of one shape."""
     names = _chosen(path, arrays, settings)
     shapes = sorted({tuple(arrays[name].shape) for name in names})
     if len(shapes) != 1:
@@ -113,37 +106,56 @@ def _chosen(path: Path, arrays: Mapping[str, StoredArray], settings: RfSettings)
                     f"{path}: expected {name} to be a numeric array of 2 or 3 axes, found {arrays[name]}"
                 )
         return found
-    for names in KNOWN_VARIABLES:
-        found = _by_name(arrays, names)
-        if found and all(arrays[name].is_frame for name in found):
-            return found
     candidates = [name for name, array in arrays.items() if array.is_frame and name not in _ANSWERS]
+    numbered = _numbered(candidates, arrays)
+    for stem in _NUMBERED:
+        if len(numbered.get(stem, ())) > 1:
+            return numbered[stem]
+    for name in KNOWN_VARIABLES:
+        found = _by_name(arrays, [name])
+        if found and arrays[found[0]].is_frame:
+            return found
     if len(candidates) == 1:
         return (_no_half(path, candidates[0], arrays),)
+    if len(numbered) == 1 and len(next(iter(numbered.values()))) == len(candidates) > 1:
+        return next(iter(numbered.values()))
     if candidates:
         raise UnusableFileError(
-            f"{path}: several arrays could be the RF ({_listed(candidates)}); name one, or two that are a frame each, "
-            f"as in --rf_variable {candidates[0]}"
+            f"{path}: several arrays could be the RF ({_listed(candidates)}); name one, as in --rf_variable "
+            f"{candidates[0]}, or two that are a frame each, the first one first, as in --rf_variable "
+            f"{candidates[0]},{candidates[1]}"
         )
     raise UnusableFileError(f"{path}: expected a numeric array of 2 or 3 axes, the file holds {held}")
 
 
+def _numbered(names: Sequence[str], arrays: Mapping[str, StoredArray]) -> dict[str, tuple[str, ...]]:
+    """Return the frames whose names end in a number, in its order, by what comes before it in their own names."""
+    parts = [(name, re.fullmatch(r"(.*?)(\d+)", name)) for name in names if len(arrays[name].shape) == 2]
+    found: dict[str, list[tuple[int, str]]] = {}
+    for name, match in parts:
+        if match:
+            found.setdefault(match[1].split(".")[-1], []).append((int(match[2]), name))
+    return {stem: tuple(name for _, name in sorted(frames)) for stem, frames in found.items()}
+
+
 def _no_half(path: Path, name: str, arrays: Mapping[str, StoredArray]) -> str:
     """Return the name of the only candidate, unless it is half a pair: a MAT 5 file does not say its length."""
-    known = {one for names in KNOWN_VARIABLES if len(names) == 2 for one in names}
-    if name.split(".")[-1] in known and len(arrays[name].shape) == 2:
+    stem = next((stem for stem in _NUMBERED if re.fullmatch(stem + r"\d+", name.split(".")[-1])), None)
+    if stem and len(arrays[name].shape) == 2:
         raise UnusableFileError(
             f"{path}: expected two frames, found {name} alone, as in a file that was cut off; copy it again, or set "
-            f"--rf_variable {name} if each file holds one frame"
+            f'--rf_variable {name} if each file holds one frame ("{stem}?" if they are {name} in one, another in the '
+            "next)"
         )
     return name
 
 
 def _by_name(arrays: Mapping[str, StoredArray], names: Sequence[str]) -> tuple[str, ...] | None:
-    """Return the arrays of these names, or the only ones inside structures whose last part is that name."""
+    """Return the arrays of these names, or the only ones whose last part inside structures is that name or pattern."""
     found = []
     for name in names:
         inner = [key for key in arrays if key == name] or [key for key in arrays if key.split(".")[-1] == name]
+        inner = inner or [key for key in arrays if fnmatchcase(key.split(".")[-1], name)]
         if len(inner) != 1:
             return None
         found += inner
@@ -160,12 +172,12 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def _values(path: Path, name: str, stored: StoredArray) -> NDArray:
-    if stored.kind == "c":
+    array = stored.read()
+    if array.dtype.kind == "c":  # the header of MAT 5 that scipy lists does not tell
         raise UnusableFileError(
             f"{path}: {name} is complex (IQ): its carrier is taken out, and the phase that the method tracks with it; "
             "give RF, or modulate it back with the centre frequency"
         )
-    array = stored.read()
     wrong = int(array.size - np.isfinite(array).sum())
     if wrong:
         raise UnusableFileError(f"{path}: {name} holds {wrong} values that are NaN or infinite; export it again")
@@ -178,14 +190,23 @@ def _values(path: Path, name: str, stored: StoredArray) -> NDArray:
     return array
 
 
-def _frames_last(path: Path, settings: RfSettings) -> bool:
-    return settings.frames_last if settings.frames_last is not None else path.suffix.lower() == ".mat"
+def _frames_last(path: Path, shape: Sequence[int], settings: RfSettings) -> bool:
+    """Return whether the last of three axes counts frames: as set, or as usual unless that leaves no frame."""
+    if settings.frames_last is not None:
+        return settings.frames_last
+    usual = path.suffix.lower() == ".mat"
+    usable = {last: _holds_frame(shape[:2] if last else shape[1:]) for last in (True, False)}
+    return usual if len(shape) != 3 or usable[usual] or not usable[not usual] else not usual
+
+
+def _holds_frame(sides: Sequence[int]) -> bool:
+    return min(sides) >= LEAST_LINES and max(sides) >= LEAST_SAMPLES
 
 
 def _frames_first(path: Path, array: NDArray, settings: RfSettings) -> NDArray:
     if array.ndim == 2:
         return array[None]
-    return np.moveaxis(array, -1, 0) if _frames_last(path, settings) else array
+    return np.moveaxis(array, -1, 0) if _frames_last(path, array.shape, settings) else array
 
 
 def _axial_first(path: Path, frames: NDArray, axial_first: bool | None) -> NDArray:

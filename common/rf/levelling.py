@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import fft, ifft, rfft
-from scipy.ndimage import uniform_filter, uniform_filter1d
+from scipy.ndimage import maximum_filter1d, uniform_filter, uniform_filter1d
 
 # Amplitude below the brightest pixel (90 dB) at which there is no signal left to level.
 _FLOOR = 10 ** (-90 / 20)
@@ -53,7 +53,8 @@ def level_amplitude(frame: NDArray, speckle: Speckle | None = None) -> NDArray:
 
     The local amplitude is the geometric mean of the envelope over 15 periods by 9 lines, which a reflector hardly
     raises for its neighbours; echoes of more than twice that amplitude are brought down to it. The running mean over 4
-    periods is taken out, so that a constant, whatever its value, is no signal and becomes 0.
+    periods is taken out, so that a constant, whatever its value, is no signal and becomes 0; and so is an echo that is
+    the same on all lines (:func:`_without_flat_echoes`).
     """
     chosen = speckle or measure_speckle(frame)
     window, constant = (2 * int(n * chosen.period_samples / 2) + 1 for n in (_WINDOW_PERIODS, _CONSTANT_PERIODS))
@@ -63,7 +64,9 @@ def level_amplitude(frame: NDArray, speckle: Speckle | None = None) -> NDArray:
 def _levelled(frame: NDArray, window: tuple[int, int], constant_samples: int) -> NDArray:
     # In float64, where a running mean leaves nothing of a constant.
     alternating = np.asarray(frame, dtype=float)
-    alternating = alternating - uniform_filter1d(alternating, constant_samples, axis=0)
+    alternating = _without_flat_echoes(
+        alternating - uniform_filter1d(alternating, constant_samples, axis=0), constant_samples
+    )
     largest = float(np.abs(alternating).max())
     if largest <= 1e-9 * float(np.abs(frame).max()):
         return np.zeros(frame.shape, dtype=np.float32)
@@ -73,6 +76,28 @@ def _levelled(frame: NDArray, window: tuple[int, int], constant_samples: int) ->
     floor = np.float32(_FLOOR**2 * float(power.max()))
     local = np.float32(_GEOMETRIC) * np.exp(uniform_filter(np.log(power + floor), window))
     return values * np.sqrt(2 / (local + power / np.float32(_REFLECTOR**2)))
+
+
+def _without_flat_echoes(values: NDArray, samples: int) -> NDArray:
+    """Return (H, W) without the mean of the lines around depths at which it is most of the power.
+
+    There the probe or a flat wall echoes again and again (reverberation): such an echo does not move with the tissue
+    and outshines its speckle. Half the way from what the mean has of the power in the frame (in speckle one in the
+    number of independent lines, in layers all of it) to all of it is too much.
+
+    Args:
+        values: RF that swings about zero.
+        samples: over which power is averaged, and by which an echo is continued, fading over as many.
+    """
+    mean = values.mean(1)
+    power = uniform_filter1d((values**2).mean(1), samples)
+    least = _FLOOR**2 * max(float(power.max()), np.finfo(float).tiny)
+    part = uniform_filter1d(mean**2, samples) / np.maximum(power, least)
+    flat = (part > (1 + np.median(part)) / 2).astype(float)
+    if not flat.any():
+        return values
+    weight = uniform_filter1d(maximum_filter1d(flat, 2 * samples + 1), samples)
+    return np.asarray(values - (weight * mean)[:, None])
 
 
 def _envelope_power(values: NDArray) -> NDArray:

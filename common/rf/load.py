@@ -9,11 +9,9 @@ from monai.transforms import Transform
 from numpy.typing import NDArray
 
 from ..errors import UnusableFileError
-from .formats import RfRecord, read_rf
+from .formats import LEAST_LINES, LEAST_SAMPLES, RfRecord, read_rf
 from .settings import RfSettings
 
-# A millimetre of tissue at 40 MHz, and a beam beside others; recordings have thousands of samples and a hundred lines.
-LEAST_SAMPLES, LEAST_LINES = 64, 8
 # Mean over standard deviation of a frame: RF swings about zero; a rectified one has 1.3, an envelope of speckle 1.9.
 LARGEST_MEAN = 0.5
 # Standard deviation over mean of the frequency: see :func:`relative_bandwidth`.
@@ -151,8 +149,8 @@ def check_frame(path: Any, frame: NDArray, index: int) -> NDArray:
         raise UnusableFileError(
             f"{path}: expected RF, which has a carrier, found a spectrum along depth that is widest about 0 in frame "
             f"{index + 1} (relative bandwidth {spread:.2f}, of RF at most {LARGEST_BANDWIDTH}), as an envelope or a "
-            "log-compressed image has, also with its mean taken out; export RF, or filter out what is slower than the "
-            "pulse"
+            "log-compressed image has, also with its mean taken out; export RF, filter out what is slower than the "
+            "pulse, or set --axial_first to false if lines come first"
         )
     return frame
 

@@ -25,10 +25,11 @@ class RfSettings:
     Words that a command line leaves as text, and the lists and numbers that it makes of others, are taken as well.
 
     Attributes:
-        variable: name of the array in a MAT or NPZ file, or two names, joined by "," or as a list (a frame each).
+        variable: name of the array in a MAT or NPZ file, or a pattern such as "Im?" that fits one; or two of them,
+            joined by "," or as a list (a frame each).
         axial_first: True for samples x lines, False for lines x samples; None expects more samples than lines.
         frames_last: in an array of three axes, True if frames are the last one (as laboratories store MAT), False if
-            the first; None takes the last in MAT files and the first elsewhere.
+            the first; None takes the last in MAT files and the first elsewhere, if that leaves frames.
         raw_shape, raw_dtype: shape (of a frame, or of frames by samples by lines) and type of `.raw` files.
         raw_offset: bytes of a `.raw` file before its first value.
         sampling_mhz, sound_speed_m_s, pitch_mm, frame_interval_ms: the acquisition; they outrank the file.

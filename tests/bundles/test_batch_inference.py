@@ -1,5 +1,6 @@
 """Inference over a folder with bad patients: the good ones finish, the bad ones are named, the exit status says so."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -41,6 +42,7 @@ def test_good_patients_finish_bad_ones_are_named_and_the_status_is_not_zero(coho
     failed = {row["case"]: row["reason"] for row in read_csv(output / "failed.csv")}
     assert set(failed) == {"patient901", "patient902"}
     assert all("4d.nii.gz" in reason for reason in failed.values()), "the reason names the file"
+    assert {case: json.loads((output / f"{case}.json").read_text())["error"] for case in failed} == failed
     predictions = read_csv(output / "predictions.csv")
     assert len(predictions) == 3
     for row in predictions:

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from common.errors import FailedCasesError
+from common.evaluation import NOTE
 from common.files import read_csv
 from common.training.weights import sha256_of
 from tests.bundles.harness import root, simulate, workflow
@@ -35,6 +36,14 @@ def infer_with_failures(bundle, data, output, **settings):
         infer(bundle, data, output, **settings)
     assert isinstance(raised.value.__cause__, FailedCasesError)
     return [row["reason"] for row in read_csv(output / "failed.csv")]
+
+
+def assert_without_result(path, reason):
+    """The JSON of a case that failed: who, why, with which weights, and no number that could be taken for a result."""
+    content = json.loads(path.read_text())
+    assert content.pop("settings") and content.pop("weights") and len(content.pop("weights_sha256")) == 64
+    told = {"case": path.stem, "error": reason, "note": NOTE}
+    assert content == {**told, "familiarity": None, "unlike_training": None}
 
 
 def numbers(path):
@@ -227,7 +236,8 @@ def test_a_cine_without_pixel_spacing_is_named_and_the_others_done(tmp_path):
     bad = write_cine(tmp_path / "in" / "bea", PixelSpacing=None, StudyInstanceUID="1.2.840.99.44")
     (reason,) = infer_with_failures("cmr_hf_classify", good.parent, tmp_path / "out")
     assert "pixel spacing" in reason and bad.name in reason
-    assert not (tmp_path / "out" / "bea.json").exists() and (tmp_path / "out" / "anna.json").is_file()
+    assert (tmp_path / "out" / "anna.json").is_file()
+    assert_without_result(tmp_path / "out" / "bea.json", reason)
     assert len(list((tmp_path / "out" / "dicom").glob("anna_*.dcm"))) == 2
 
 

@@ -17,7 +17,7 @@ from common.evaluation.dicom_origin import Origin
 from common.files import read_csv
 from common.training.weights import sha256_of
 from tests.bundles.harness import root, workflow
-from tests.bundles.test_dicom_results import infer, infer_with_failures, numbers, texts
+from tests.bundles.test_dicom_results import assert_without_result, infer, infer_with_failures, numbers, texts
 from tests.common.data.test_dicom_volume import AFFINES, LPS_TO_RAS, change, oblique
 from tests.dicom_cases import IDENTITIES, NUMBER, assert_valid, write_maps
 
@@ -150,6 +150,7 @@ def test_series_without_pixel_spacing_are_named_and_the_others_done(brain, tmp_p
     change(bad / "ADC" / "003.dcm", PixelSpacing=None)
     (reason,) = infer_with_failures(BUNDLE, tmp_path / "in", tmp_path / "out", tta=False, anonymous=True)
     assert "003.dcm" in reason and "PixelSpacing with 2 numbers, found none" in reason
+    assert_without_result(tmp_path / "out" / "bea.json", reason)
     for path in (tmp_path / "out" / "dicom").glob("*.dcm"):
         assert_valid(path)
         assert not [word for word in (*IDENTITIES, "1.2.840.99") if word.encode() in path.read_bytes()]

@@ -83,7 +83,9 @@ def test_good_results_are_written_and_bad_files_are_named(folder, tmp_path):
     assert failed.keys() == REASONS.keys()
     assert [name for name, reason in REASONS.items() if reason not in failed[name]] == []
     good = {"labelled_doppler0000", "ecg_without_unit", "uncalibrated", "a$b$ =1+1"}
-    assert {json.loads(path.read_text())["case"] for path in (tmp_path / "out").glob("*.json")} == good
+    content = [json.loads(path.read_text()) for path in (tmp_path / "out").glob("*.json")]
+    assert {one["case"] for one in content if "error" not in one} == good
+    assert {one["case"]: one["error"] for one in content if "error" in one} == failed
     uncalibrated = json.loads((tmp_path / "out" / "uncalibrated.json").read_text())
     assert uncalibrated["unit"] == "px" and "no calibration" in uncalibrated["remark"]
     with (tmp_path / "out" / "predictions.csv").open(newline="") as stream:

@@ -1,5 +1,7 @@
 """Pairs that show no strain, or part of it, by one command: each has its word, and no strain is invented."""
 
+import json
+
 import numpy as np
 import pytest
 import SimpleITK
@@ -74,6 +76,7 @@ def test_each_bad_pair_has_its_word_and_no_strain_is_invented(tmp_path, method):
     assert failed.keys() == REFUSED.keys()
     for case, reason in REFUSED.items():
         assert reason in failed[case]
+        assert json.loads((tmp_path / "out" / f"{case}.json").read_text())["error"] == failed[case]
     rows = {row["case"]: row for row in read_csv(tmp_path / "out" / "predictions.csv")}
     assert rows.keys() == REMARKED.keys()
     for case, remark in REMARKED.items():

@@ -1,5 +1,7 @@
 """A disk that is full for a while, or for a whole run: nothing is half written, and the other cases finish."""
 
+import json
+
 import pytest
 
 from common.evaluation.case_results import CaseResults
@@ -54,8 +56,10 @@ def test_a_case_that_does_not_fit_fails_by_name_and_the_others_are_whole(few, tm
     reason = failed[lost[0]]["reason"]
     assert f"{tmp_path}/output/" in reason and "expected to write a whole file, found" in reason
     names = {path.name for path in (tmp_path / "output").iterdir()}
-    assert not [name for name in names if name.startswith(lost[0]) or "partial" in name]
-    assert len([name for name in names if name.endswith(".json")]) == len(rows)
+    assert not [name for name in names if "partial" in name]
+    assert [name for name in names if name.startswith(lost[0])] == [f"{lost[0]}.json"]
+    assert json.loads((tmp_path / "output" / f"{lost[0]}.json").read_text())["error"] == reason
+    assert len([name for name in names if name.endswith(".json")]) == len(rows) + 1
     assert not broken_files(tmp_path / "output") and contents(data) == before
 
 

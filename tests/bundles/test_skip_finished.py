@@ -1,7 +1,10 @@
 """A batch that was stopped goes on: finished cases stay as they are, and it ends as one that was not stopped."""
 
 import json
+import math
+import operator
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -9,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from common.files import read_csv
 from tests.bundles.harness import BUNDLES, command, environment, overrides, run_command, simulate, workflow
@@ -32,13 +36,18 @@ def written(folder):
     return {path.name: path.stat().st_mtime_ns for path in folder.glob("*.json")}
 
 
+def tables(folder):
+    return {path.name: path.read_text() for path in folder.glob("*.csv")}
+
+
 @each_bundle
 def test_a_stopped_batch_goes_on_and_ends_as_one_that_was_not(bundle, trained, phantom, tmp_path):
     models = trained(bundle) / "models"
     output = infer(bundle, phantom(bundle), tmp_path, models)
-    whole = (output / "predictions.csv").read_text()
+    whole = tables(output)
     # As after a kill: no row of the last case, half a JSON of the one before; the file of a third names other weights.
-    (output / "predictions.csv").write_text("".join(whole.splitlines(keepends=True)[:-1]))
+    rows = whole["predictions.csv"].splitlines(keepends=True)
+    (output / "predictions.csv").write_text("".join(rows[:-1]))
     before = written(output)
     names = sorted(before)
     broken, other = output / names[-2], output / names[0]
@@ -48,12 +57,12 @@ def test_a_stopped_batch_goes_on_and_ends_as_one_that_was_not(bundle, trained, p
     other.write_text(json.dumps({**content, "weights_sha256": "0" * 64}))
     before = written(output)
     infer(bundle, phantom(bundle), tmp_path, models, skip_finished=True)
-    assert (output / "predictions.csv").read_text() == whole
+    assert tables(output) == whole
     after = written(output)
     assert {name for name in after if after[name] != before.get(name)} == {names[-1], names[-2], names[0]}
     assert json.loads(other.read_text()) == content
     infer(bundle, phantom(bundle), tmp_path, models, skip_finished=True)  # nothing is left to do
-    assert written(output) == after and (output / "predictions.csv").read_text() == whole
+    assert written(output) == after and tables(output) == whole
 
 
 def test_other_settings_and_other_cases_under_an_anonymous_name_are_done_again(trained, phantom, tmp_path):
@@ -96,12 +105,29 @@ def test_two_processes_share_the_cases_and_write_what_one_does(trained, phantom,
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("bundle", [name for name in BUNDLES if name != "hie_ladp_seg"])
-def test_two_processes_infer_in_every_bundle(bundle, trained, phantom, tmp_path):
+def test_two_processes_write_the_files_of_one_if_each_case_is_a_batch_of_its_own(bundle, trained, phantom, tmp_path):
+    one, two = by_one_and_by_two(bundle, trained, phantom, tmp_path, batch_size=1)
+    assert_same_results(one, two)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("bundle", ["cmr_hf_classify", "doppler_keypoint"])
+def test_two_processes_differ_from_one_by_the_rounding_in_batches_of_other_cases(bundle, trained, phantom, tmp_path):
+    one, two = by_one_and_by_two(bundle, trained, phantom, tmp_path)
+    assert_same_results(one, two, same_but_for_rounding)
+
+
+def by_one_and_by_two(bundle, trained, phantom, tmp_path, **settings):
+    """Folders of what one process and two processes write, on one thread each."""
     models = trained(bundle) / "models"
-    one = infer(bundle, phantom(bundle), tmp_path / "one", models)
-    settings = overrides(bundle, phantom(bundle), tmp_path / "two", model_dir=str(models))
-    run_command(command(bundle, "inferring", ["inference.json", "multi_gpu_inference.json"], settings, TWO), tmp_path)
-    assert_same_results(one, tmp_path / "two" / "output")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    one = infer(bundle, phantom(bundle), tmp_path / "one", models, **settings)
+    torch.set_num_threads(threads)
+    words = overrides(bundle, phantom(bundle), tmp_path / "two", model_dir=str(models), **settings)
+    run_command(command(bundle, "inferring", ["inference.json", "multi_gpu_inference.json"], words, TWO), tmp_path)
+    return one, tmp_path / "two" / "output"
 
 
 @pytest.mark.slow
@@ -141,8 +167,22 @@ def second_of(launcher):
     raise AssertionError("no process of rank 1")
 
 
-def assert_same_results(one, two):
-    assert (two / "predictions.csv").read_text() == (one / "predictions.csv").read_text()
+def assert_same_results(one, two, same=operator.eq):
     assert {path.name for path in one.iterdir()} == {path.name for path in two.iterdir()}
+    for path in one.glob("*.csv"):
+        assert same(read_csv(path), read_csv(two / path.name)), path.name
     for path in one.glob("*.json"):
-        assert json.loads(path.read_text()) == json.loads((two / path.name).read_text())
+        assert same(json.loads(path.read_text()), json.loads((two / path.name).read_text())), path.name
+
+
+def same_but_for_rounding(one, two):
+    """Whether all but decimal numbers is equal, and those to 1e-5 of them, or to one unit of the last digit written."""
+    if isinstance(one, dict):
+        return one.keys() == two.keys() and all(same_but_for_rounding(one[key], two[key]) for key in one)
+    if isinstance(one, list):
+        return len(one) == len(two) and all(map(same_but_for_rounding, one, two))
+    digits = [re.fullmatch(r"-?\d+\.(\d+)", str(value)) for value in (one, two)]
+    if not all(digits):
+        return one == two
+    unit = 10.0 ** -min(len(found[1]) for found in digits)
+    return math.isclose(float(one), float(two), rel_tol=1e-5, abs_tol=1.01 * unit)

@@ -13,7 +13,7 @@ from common.commands.study import study
 from common.commands.study_file import read_study
 from common.commands.study_plan import Limits
 from common.files import as_given, read_csv
-from tests.bundles.harness import BUNDLES, REPOSITORY, environment, simulate, smallest
+from tests.bundles.harness import BUNDLES, REPOSITORY, environment, root, simulate, smallest
 
 SLOW = [pytest.mark.slow, pytest.mark.timeout(1500)]
 # Study -> cases beside the smallest phantom's, limits beside the smallest settings.
@@ -94,7 +94,10 @@ def test_demo_and_weights_end_with_their_table_and_report(bundle, name, monkeypa
     for arm in content["arms"].values():  # a network of one epoch has nothing to calibrate
         arm["stages"] = [stage for stage in arm["stages"] if stage != "calibrating"]
     monkeypatch.setattr("common.commands.study_plan.read_study", lambda *_: content)
-    outcome = study(bundle, name, tmp_path, limits=Limits(max_epochs=1, settings=small["settings"]))
+    configs = {config for stage in content["stages"].values() for config in stage["configs"]}
+    names = {key for config in configs for key in json.loads((root(bundle) / "configs" / config).read_text())}
+    settings = {key: value for key, value in small["settings"].items() if key.split("#")[0] in names}
+    outcome = study(bundle, name, tmp_path, limits=Limits(max_epochs=1, settings=settings))
     shown = capsys.readouterr().out
     assert outcome.status == 0, shown
     evaluated = {arm for arm, spec in content["arms"].items() if "evaluation" in " ".join(spec["stages"])}

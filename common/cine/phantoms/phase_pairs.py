@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from tqdm import tqdm
 
 from ...data.listing import visible_files
 from ...data.splits import assign_splits, wanted_splits
@@ -87,7 +88,7 @@ def _pairs(folder: Path) -> list[PhasePair]:
             f"{folder}: expected images and masks of end-diastole and end-systole (NAME_ED_image.nii.gz, NAME_ED_lv, "
             f"NAME_ES_image, NAME_ES_lv; or ACDC, M&Ms), found none among {len(patients)} patients."
         )
-    return [read() for read in readers]
+    return [read() for read in tqdm(readers, desc="reading hearts", unit="patient")]
 
 
 def _read_files(diastole: Path) -> PhasePair:

@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from .flow import Beats, draw_beats
+from .overlays import draw_overlays
 from .screen import DopplerScreen, TraceLayout, _b_mode
-from .spectrum import draw_look, spectrum_image
+from .spectrum import draw_busy_look, draw_look, spectrum_image
 
 # Width and height of the screens that carts export.
 SIZES = ((1024, 768), (1024, 768), (800, 600), (1016, 708), (1280, 960), (1440, 1080))
@@ -37,20 +38,30 @@ class _Strip:
     line: tuple[int, int, int]
 
 
-def draw_cart_screen(rng: np.random.Generator) -> DopplerScreen:
+def draw_busy_screen(rng: np.random.Generator) -> DopplerScreen:
+    """Return a screen of the cart style with what few screens have: see :mod:`.overlays`, :func:`draw_busy_look`."""
+    return draw_cart_screen(rng, rng.spawn(1)[0])
+
+
+def draw_cart_screen(rng: np.random.Generator, more: np.random.Generator | None = None) -> DopplerScreen:
     """Return a random whole screen; all that is on it is drawn by chance, its answer is exact.
 
     A wave is in the answer if its peak is at least 3 pixels and 25 ms inside the strip, whatever lies over it.
+
+    Args:
+        rng: source of chance.
+        more: source of chance of what only busy screens have.
     """
     width, height = SIZES[rng.integers(len(SIZES))]
-    strip = _strip(rng, width, height)
+    strip = _strip(rng, width, height, more)
     layout, beats = strip.layout, strip.beats
     screen = np.zeros((height, width, 3), np.float32)
     sector = (round(0.3 * width), 8, round(rng.uniform(0.62, 0.72) * width), layout.top - 14)
     _put(screen, sector[0], sector[1], _b_mode(rng, sector[3] - sector[1] + 1, sector[2] - sector[0] + 1))
-    grey = spectrum_image(rng, layout, beats, draw_look(rng))
+    look = draw_look(rng)
+    grey = spectrum_image(rng, layout, beats, draw_busy_look(more, look) if more else look)
     _put(screen, layout.left, layout.top, _coloured(rng, grey))
-    picture = _furnished(rng, screen, sector, strip)
+    picture = _furnished(rng, screen, sector, strip, more)
     peaks: dict[str, list[tuple[float, float]]] = {"E": [], "A": []}
     velocities: dict[str, list[float]] = {"E": [], "A": []}
     durations: dict[str, list[float]] = {"E": [], "A": []}
@@ -63,12 +74,12 @@ def draw_cart_screen(rng: np.random.Generator) -> DopplerScreen:
     return DopplerScreen(picture, layout, sector, peaks, velocities, strip.tick_cm_s, durations)
 
 
-def _strip(rng: np.random.Generator, width: int, height: int) -> _Strip:
+def _strip(rng: np.random.Generator, width: int, height: int, more: np.random.Generator | None) -> _Strip:
     left, right = round(width * rng.uniform(0.03, 0.09)), round(width * rng.uniform(0.88, 0.93))
     top, bottom = round(height * rng.uniform(0.42, 0.52)), round(height * rng.uniform(0.91, 0.96))
     sweep_mm_s = int(SWEEPS_MM_S[rng.integers(len(SWEEPS_MM_S))])
     duration_s = SECONDS_PER_WIDTH / sweep_mm_s * rng.uniform(0.9, 1.1)
-    beats = draw_beats(rng, duration_s)
+    beats = draw_beats(rng, duration_s, more)
     above = max(wave.velocity_cm_s for wave in beats.waves) * rng.uniform(1.12, 2.0)
     below = above * (rng.uniform(0.25, 0.6) if rng.random() < 0.8 else rng.uniform(0.1, 1.2))
     rows, columns = bottom - top, right - left
@@ -89,7 +100,11 @@ def _coloured(rng: np.random.Generator, grey: NDArray[np.float32]) -> NDArray[np
 
 
 def _furnished(
-    rng: np.random.Generator, screen: NDArray[np.float32], sector: tuple[int, int, int, int], strip: _Strip
+    rng: np.random.Generator,
+    screen: NDArray[np.float32],
+    sector: tuple[int, int, int, int],
+    strip: _Strip,
+    more: np.random.Generator | None,
 ) -> NDArray[np.uint8]:
     from PIL import Image, ImageDraw
 
@@ -101,6 +116,8 @@ def _furnished(
     _draw_texts(rng, draw, strip, picture.size)
     if rng.random() < 0.6:
         _draw_calipers(rng, draw, strip)
+    if more:
+        draw_overlays(more, draw, strip.layout, strip.beats, strip.font)
     pixels = np.asarray(picture)
     if rng.random() < 0.25:
         pixels = np.rint(ndimage.gaussian_filter(pixels.astype(np.float32), (0.5, 0.5, 0))).astype(np.uint8)

@@ -166,12 +166,44 @@ class Beats:
         return ecg_mv(Flow(0.0, [], self.r_times_s, 0.0, self.rhythm), times_s)
 
 
-def draw_beats(rng: np.random.Generator, duration_s: float) -> Beats:
+@dataclass(frozen=True)
+class Habits:
+    """What differs between hearts besides their waves.
+
+    Attributes:
+        systole: its length in s where a beat lasts 1 s.
+        relaxation_s: from the end of systole to the begin of E.
+        lead_s: by which A comes earlier before the R peak.
+        early: fraction of the beats that come early.
+        relaxing: height of a wave before E, as fraction of E; 0 without.
+    """
+
+    systole: float = 0.36
+    relaxation_s: float = 0.06
+    lead_s: float = 0.0
+    early: float = 0.0
+    relaxing: float = 0.0
+
+
+def _draw_habits(rng: np.random.Generator) -> Habits:
+    return Habits(
+        rng.uniform(0.32, 0.4),
+        rng.uniform(0.04, 0.11),
+        rng.uniform(-0.03, 0.05),
+        float(rng.choice([0.0, 0.12], p=[0.75, 0.25])),
+        float(rng.choice([0.0, rng.uniform(0.15, 0.35)], p=[0.8, 0.2])),
+    )
+
+
+def draw_beats(rng: np.random.Generator, duration_s: float, more: np.random.Generator | None = None) -> Beats:
     """Return random beats as patients of an echo laboratory have them, from before the screen to after it.
 
     E 45 to 190 cm/s, E/A 0.6 to 2.3, deceleration time 110 to 300 ms; breathing changes E by up to a sixth to either
     side; fibrillation has no A; in fast hearts A sits on the slope of E; some have an L wave or flow in diastasis.
+    With `more`, a second source of chance, systole, relaxation and the time from A to the R peak differ between
+    patients as widely as in life, some beats come early, and some relax with a small wave of flow before E.
     """
+    habits = _draw_habits(more) if more else Habits()
     rhythm = str(rng.choice(RHYTHMS, p=(0.72, 0.14, 0.14)))
     interval_s = 60 / rng.uniform(*{"sinus": (48, 92), "fusion": (92, 118), "fibrillation": (58, 110)}[rhythm])
     e_cm_s, breath, breath_phase = 45 + 145 * rng.beta(1.6, 2.8), rng.uniform(0, 0.17), rng.uniform(0, 6)
@@ -184,18 +216,27 @@ def draw_beats(rng: np.random.Generator, duration_s: float) -> Beats:
     r_s = -rng.uniform(0.2, 1.2) * interval_s
     while r_s < duration_s + 0.5:
         beat_s = interval_s * float(np.clip(rng.normal(1, spread), 0.65, 1.6))
-        systole_s = 0.36 * np.sqrt(beat_s)
+        beat_s *= 0.7 if more and rhythm == "sinus" and more.random() < habits.early else 1.0
+        systole_s = habits.systole * np.sqrt(beat_s)
         r_times.append(r_s)
         systoles.append(systole_s)
         height = float(e_cm_s * (1 + breath * np.sin(1.4 * r_s + breath_phase)) * rng.normal(1, 0.03))
-        e_time_s, closed_s = float(r_s + systole_s + 0.06 + rise_s), r_s + beat_s + 0.03
+        e_time_s, closed_s = float(r_s + systole_s + habits.relaxation_s + rise_s), r_s + beat_s + 0.03
         e = InflowWave("E", e_time_s, height, rise_s, fall_s * rng.normal(1, 0.04), step, closed_s, e_top)
         waves.append(e)
+        if habits.relaxing:
+            moment = e_time_s - rise_s - 0.02 - 0.5 * habits.relaxation_s
+            waves.append(InflowWave("L", moment, habits.relaxing * e_cm_s, 0.03, 0.05))
         r_s += beat_s
         if has_l and beat_s > 0.8:
             waves.append(InflowWave("L", e.time_s + 0.9 * fall_s + 0.1, 0.22 * e_cm_s, 0.08, 0.14, 0.0, closed_s))
         a = InflowWave(
-            "A", r_s - rng.uniform(0.05, 0.07), a_cm_s * rng.normal(1, 0.05), a_rise_s, a_fall_s, rounding=a_top
+            "A",
+            r_s - rng.uniform(0.05, 0.07) - habits.lead_s,
+            a_cm_s * rng.normal(1, 0.05),
+            a_rise_s,
+            a_fall_s,
+            rounding=a_top,
         )
         # Where one covers the other's top, nobody could measure two: such waves are one, an E.
         if rhythm != "fibrillation" and _is_apart(e, a) and _is_apart(a, e):

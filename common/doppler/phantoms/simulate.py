@@ -9,7 +9,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ...files import replacing, write_csv
-from .cart import draw_cart_screen
+from .cart import draw_busy_screen, draw_cart_screen
 from .screen import DopplerScreen, draw_screen
 from .writers import write_doppler_dicom
 
@@ -18,13 +18,17 @@ PLAIN_FRACTION = 0.1
 
 
 def draw_mixed_screen(rng: np.random.Generator) -> DopplerScreen:
-    """Return a screen of the cart style, or, one time in ten, of the plain one."""
-    return draw_screen(rng) if rng.random() < PLAIN_FRACTION else draw_cart_screen(rng)
+    """Return a screen of the cart or the busy style, as often, or, one time in ten, of the plain one."""
+    draw = rng.random()
+    if draw < PLAIN_FRACTION:
+        return draw_screen(rng)
+    return draw_busy_screen(rng) if draw < (1 + PLAIN_FRACTION) / 2 else draw_cart_screen(rng)
 
 
 STYLES: dict[str, Callable[[np.random.Generator], DopplerScreen]] = {
     "plain": draw_screen,
     "cart": draw_cart_screen,
+    "busy": draw_busy_screen,
     "mixed": draw_mixed_screen,
 }
 
@@ -51,7 +55,8 @@ def simulate_doppler(
         unlabelled: number of further screens for the first stage.
         seed: draws everything.
         form: "dicom", "png" (pictures of the trace alone) or "screen" (pictures of the whole screen, PNG or JPEG).
-        style: "plain" drawings, screens as those of an echo "cart", or "mixed": one in ten plain, the others cart.
+        style: "plain" drawings, screens as those of an echo "cart", "busy" ones with what few screens have, or "mixed":
+            one in ten plain, half of the others busy.
 
     Raises:
         ValueError: if `form` or `style` is unknown or a number negative.

@@ -1,6 +1,6 @@
 """The spectrum that a scanner makes of transmitral flow: a distribution of velocities in each column, as brightness."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,8 @@ class SpectrumLook:
         gain_db, dynamic_range_db, reject, gamma: of the way from power to brightness.
         columns_per_s, bins: of the scanner's own spectrum, before it is drawn over the pixels.
         smoothing_px: of the drawn image, along time and along velocity.
+        regurgitation: power of a jet that fills all velocities in systole.
+        interference: power of columns as high as the strip, of another machine.
     """
 
     band: float
@@ -51,6 +53,8 @@ class SpectrumLook:
     columns_per_s: float
     bins: int
     smoothing_px: tuple[float, float]
+    regurgitation: float = 0.0
+    interference: float = 0.0
 
 
 def draw_look(rng: np.random.Generator) -> SpectrumLook:
@@ -75,6 +79,16 @@ def draw_look(rng: np.random.Generator) -> SpectrumLook:
         columns_per_s=rng.uniform(150, 500),
         bins=int(rng.choice([128, 192, 256])),
         smoothing_px=(rng.uniform(0, 1.2), rng.uniform(0, 0.8)),
+    )
+
+
+def draw_busy_look(rng: np.random.Generator, look: SpectrumLook) -> SpectrumLook:
+    """Return a look with a stronger ghost, a regurgitant jet or interference, each by chance."""
+    return replace(
+        look,
+        ghost=float(rng.choice([look.ghost, 10 ** rng.uniform(-1.5, -0.5)], p=[0.6, 0.4])),
+        regurgitation=float(rng.choice([0.0, 10 ** rng.uniform(-2.0, 0.0)], p=[0.7, 0.3])),
+        interference=float(rng.choice([0.0, 10 ** rng.uniform(-1.5, 0.0)], p=[0.8, 0.2])),
     )
 
 
@@ -110,6 +124,12 @@ def _power(
     for shift in (0.0, range_cm_s):
         power += look.outflow * grainy * ndimage.gaussian_filter(_broad(shift - velocity, outflow), (4, 4))
     power += _walls(rng, velocity, times_s, beats, look) + _clicks(rng, velocity, times_s, beats, look)
+    if look.regurgitation:
+        # Beyond every scale, so wrapped over all of it; weaker towards the fastest.
+        fading = 1 - 0.5 * np.abs(velocity) / np.abs(velocity).max()
+        power += look.regurgitation * grainy * fading[:, None] * (outflow > 0.15 * beats.outflow_cm_s)
+    if look.interference:
+        power += look.interference * (rng.random(len(times_s)) < 0.01)
     if look.wall_filter_cm_s:
         power *= 1 - 0.995 * np.exp(-((velocity / look.wall_filter_cm_s) ** 4))[:, None]
     return power

@@ -1,3 +1,4 @@
+from common.commands import terminal
 from common.commands.jobs import Job
 from common.commands.terminal import fraction_done, progress
 
@@ -16,7 +17,18 @@ def test_a_job_is_as_far_as_the_last_bar_in_its_log_says(tmp_path):
     assert fraction_done(tmp_path / "nothing.txt") == 0
 
 
-def test_nothing_is_drawn_where_the_output_is_no_terminal(tmp_path, capsys):
+def test_without_a_terminal_it_is_said_how_far_a_simulation_is(tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(terminal, "_TOLD_EVERY_SECONDS", 0.01)
+    job, said = Job("data", "k", tmp_path, title="Simulated cases"), ""
+    job.folder.mkdir()
+    job.log.write_text("simulating:  80%|####  | 8/10 [00:01<00:00]")
+    with progress({"k": job, "l": job._replace(key="l")}, lambda job: job.title):
+        while "\n" not in said:
+            said += capfd.readouterr().out
+    assert said.splitlines()[0] == "   Simulated cases: 80%, 1 more beside it"
+
+
+def test_a_short_job_is_not_talked_about(tmp_path, capfd):
     with progress({"k": Job("training", "k", tmp_path)}, lambda job: job.stage):
         pass
-    assert capsys.readouterr().err == ""
+    assert capfd.readouterr() == ("", "")

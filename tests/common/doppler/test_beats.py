@@ -52,6 +52,15 @@ def test_means_count_each_wave_and_the_ratio_counts_whole_beats():
     assert beats[0].e_to_a == pytest.approx(1.5) and math.isnan(beats[1].e_to_a)
 
 
+def test_a_wave_that_is_likelier_wrong_than_right_counts_in_no_mean():
+    beats = [Beat(Peak(x, 5, sure, velocity, 0.2), Peak(x + 40, 5, 0.9, 50))
+             for x, sure, velocity in ((10, 0.9, 80), (110, 0.5, 90), (210, 0.49, 200))]  # fmt: skip
+    summary = summarise_beats([*beats, Beat(None, Peak(310, 5, 0.2, 400))], 0.01)
+    assert summary["e_mean_cm_s"] == 85 and summary["a_mean_cm_s"] == 50 and summary["e_to_a"] == 1.7
+    assert (summary["e_waves"], summary["a_waves"], summary["beats_with_both"]) == (2, 3, 2)
+    assert summary["doubtful_waves"] == 2 and summary["heart_rate_bpm"] == pytest.approx(60)
+
+
 def test_without_calibration_there_is_no_velocity():
     summary = summarise_beats(pair_beats([Peak(1, 2, 0.5)], [Peak(3, 2, 0.5)]))
     assert summary["e_mean_cm_s"] is None and summary["e_to_a"] is None and summary["e_waves"] == 1

@@ -180,7 +180,10 @@ def test_inference_writes_beats_means_and_ratio(tmp_path):
     assert content["unit"] == "cm/s" and content["weights"] == "model.pt" and content["remark"] == ""
     (prediction,) = rows_of(tmp_path / "predictions.csv")
     assert prediction["case"] == "a" and prediction["beats_with_both"] == "2"
-    assert len(rows_of(tmp_path / "beats.csv")) == 4
+    beats = rows_of(tmp_path / "beats.csv")
+    assert [(row["case"], row["beat"], row["wave"]) for row in beats] == [("a", n, w) for n in "12" for w in "EA"]
+    assert [float(row["velocity_cm_s"]) for row in beats] == pytest.approx([39.6, 26.8, 36.4, 23.6])
+    assert [row["duration_ms"] for row in beats] == [""] * 4, "not seen"
     assert (tmp_path / "a.png").stat().st_size > 10000
 
 
@@ -209,6 +212,25 @@ def test_velocities_that_no_mitral_inflow_has_are_said_to_be_none(tmp_path, cm_s
     # The peak is 49.5 rows above the baseline.
     results(tmp_path, unlabelled("a", [[10.0, 20.0]], [], calibration=(390.0, cm_s_per_px, 0.005)))
     assert json.loads((tmp_path / "a.json").read_text())["doubts"] == doubts
+
+
+def test_the_distance_of_the_screens_ticks_is_said(tmp_path):
+    item, output = unlabelled("a", [[10.0, 20.0]], [])
+    results(tmp_path, ({**item, "ticks": torch.tensor([20.0, 0.2])}, output))
+    remark = json.loads((tmp_path / "a.json").read_text())["remark"]
+    assert remark == "from one long tick to the next 20 cm/s and 0.2 s, as the settings say"
+
+
+def test_doubtful_waves_are_listed_and_counted_but_in_no_mean(tmp_path):
+    item, output = unlabelled("a", [[10.0, 20.0], [60.0, 22.0]], [])
+    output["confidence"][0, 1] = 0.3
+    handler = results(tmp_path, (item, output))
+    content = json.loads((tmp_path / "a.json").read_text())
+    assert len(content["beats"]) == 2 and content["e_waves"] == 1 and content["doubtful_waves"] == 1
+    assert content["e_mean_cm_s"] == pytest.approx(39.6, abs=0.01)
+    assert content["remark"] == "waves in no mean, confidence below 0.5: 1"
+    groups = handler.report(content).groups
+    assert [group.name for group in groups] == ["mean", "beat 1"]
 
 
 def test_an_empty_spectrum_is_a_result_that_says_so(tmp_path):

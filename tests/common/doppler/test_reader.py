@@ -60,6 +60,15 @@ def test_dicom_comes_with_trace_and_calibration_from_its_last_frame(tmp_path):
     assert image.calibration == pytest.approx((12 + 3 / 4, 4.0, 0.04))
 
 
+def test_a_dicom_file_of_one_frame_has_that_one_whatever_the_frame(tmp_path):
+    item = region(RegionLocationMaxX1=50, RegionLocationMaxY1=30, PhysicalDeltaX=0.04, PhysicalDeltaY=-4.0)
+    one = write(tmp_path / "a.dcm", np.full((1, 40, 60, 3), 51, np.uint8), SequenceOfUltrasoundRegions=[item])
+    assert read_doppler(one, 40).pixels == pytest.approx(0.2, abs=1e-6)
+    two = write(tmp_path / "b.dcm", np.zeros((2, 40, 60, 3), np.uint8), SequenceOfUltrasoundRegions=[item])
+    with pytest.raises(UnusableFileError, match="expected a frame 40, found 2"):
+        read_doppler(two, 40)
+
+
 @pytest.mark.parametrize("suffix", ["png", "jpg"])
 def test_refuses_a_truncated_picture(tmp_path, colour, suffix):
     path = tmp_path / f"a.{suffix}"
@@ -199,7 +208,7 @@ def test_the_strip_of_a_whole_screen_is_found_and_measured_where_the_ticks_are_k
     layout = screen.layout
     Image.fromarray(screen.pixels).save(tmp_path / "a.png")
     d = LoadDopplerd("image", tick_cm_s=screen.tick_cm_s)({"image": tmp_path / "a.png"})
-    assert d["ticks"] == f"{screen.tick_cm_s:g} cm/s and 1 s", "what was taken for granted"
+    assert d["ticks"].tolist() == [screen.tick_cm_s, 1.0], "what was taken for granted"
     left, top, right, bottom = d["box"].tolist()
     assert (left, right) == pytest.approx((layout.left, layout.left + layout.width - 1), abs=2)
     assert abs(bottom - (layout.top + layout.height - 1)) <= 3 and top < layout.baseline_row
@@ -212,9 +221,37 @@ def test_the_strip_of_a_whole_screen_is_found_and_measured_where_the_ticks_are_k
 def test_a_found_strip_is_never_as_sure_as_a_given_one(tmp_path, monkeypatch):
     Image.fromarray(np.zeros((40, 60), np.uint8)).save(tmp_path / "a.png")
     strip = Strip((3, 4, 50, 33), 20.0, 5.0, 10.0, confidence=1.0)
-    monkeypatch.setattr("common.doppler.reader.find_strip", lambda pixels: strip)
+    monkeypatch.setattr("common.doppler.reader.find_strips", lambda pixels: [strip])
     assert float(LoadDopplerd("image")({"image": tmp_path / "a.png"})["strip"]) < 1
     assert float(LoadDopplerd("image")({"image": tmp_path / "a.png", "box": (3, 4, 50, 33)})["strip"]) == 1
+
+
+TWO = [Strip((40, 110, 339, 259), 200.0, 30.0, 100.0, 0.9), Strip((40, 410, 339, 559), 500.0, 30.0, 100.0, 0.8)]
+
+
+@pytest.fixture
+def two_strips(tmp_path, monkeypatch):
+    Image.fromarray(np.zeros((600, 400), np.uint8)).save(tmp_path / "a.png")
+    monkeypatch.setattr("common.doppler.reader.find_strips", lambda pixels: TWO)
+    return tmp_path / "a.png"
+
+
+def test_a_picture_of_two_strips_is_refused_with_the_corners_of_both(two_strips):
+    with pytest.raises(CalibrationError, match=r"a\.png: .* found 2, .* 40,110,339,259 and 40,410,339,559; crop"):
+        LoadDopplerd("image", tick_cm_s=20.0)({"image": two_strips})
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"box": (40, 410, 339, 559)},
+        {"calibration": DopplerCalibration(500.0, 0.7, 0.01)},
+        {"peaks": {"E": [(100.0, 450.0)], "A": []}},
+    ],
+    ids=["corners", "baseline", "peaks"],
+)
+def test_of_two_strips_the_one_that_labels_csv_speaks_of_is_taken(two_strips, entry):
+    assert LoadDopplerd("image")({"image": two_strips, **entry})["box"].tolist() == [40, 410, 339, 559]
 
 
 def test_without_the_distance_of_ticks_a_found_strip_has_no_calibration(tmp_path):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from common.doppler import find_strip
+from common.doppler import find_strip, find_strips
 from common.doppler.phantoms.cart import draw_cart_screen
 from common.doppler.reader import LUMA
 from common.doppler.strip import SURE, _comb
@@ -12,7 +12,7 @@ RNG = np.random.default_rng(0)
 def screen(side=1, minor=False, time_ticks=True):
     """A bare 300 x 400 screen: baseline in row 200, columns 40 to 339; ticks of 30 rows; time ticks of 20 columns."""
     pixels = np.zeros((300, 400), np.float32)
-    pixels[110:260, 40:340] = 0.3 * RNG.random((150, 300)) ** 3
+    pixels[110:260, 43:337] = 0.3 * RNG.random((150, 294)) ** 3  # grain that touches ticks would lengthen them
     pixels[200, 40:340] = 0.8
     edge = 340 if side > 0 else 39
     for index, row in enumerate(range(110, 261, 15 if minor else 30)):
@@ -72,6 +72,34 @@ def test_a_comb_keeps_its_pitch_with_a_gap_and_a_stray_mark():
     comb = _comb(sizes)
     assert comb.pitch_px == pytest.approx(20) and comb.found == pytest.approx(6 / 8)
     assert _comb(np.zeros(50)) is None
+
+
+def two(vertical):
+    """Two bare screens above or beside each other, the second one with ticks of 15 and without time ticks."""
+    return np.concatenate([screen(), screen(minor=True, time_ticks=False)], axis=0 if vertical else 1)
+
+
+@pytest.mark.parametrize(("vertical", "shift"), [(True, (0, 300)), (False, (400, 0))])
+def test_finds_two_strips_above_or_beside_each_other(vertical, shift):
+    strips = sorted(find_strips(two(vertical)), key=lambda strip: strip.box)
+    assert len(strips) == 2
+    for strip, (right, down) in zip(strips, [(0, 0), shift], strict=True):
+        assert strip.box[0] == pytest.approx(40 + right, abs=1) and strip.box[2] == pytest.approx(339 + right, abs=1)
+        assert strip.baseline_row == pytest.approx(200 + down, abs=0.2) and strip.confidence > SURE
+
+
+def test_finds_one_strip_below_or_beside_a_2d_image():
+    drawn = draw_cart_screen(np.random.default_rng(1))
+    left, top, right, bottom = drawn.sector
+    image = (drawn.pixels @ (LUMA / 255)).astype(np.float32)[top : bottom + 1, left : right + 1]
+    for axis in (0, 1):
+        picture = np.zeros((700, 800), np.float32)
+        below, beside = (300, 0) if axis == 0 else (0, 390)
+        picture[:300, :390] = np.pad(image, ((0, 300), (0, 390)))[:300, :390]
+        picture[below : below + 300, beside : beside + 400] = screen()
+        (strip,) = find_strips(picture)
+        assert strip.baseline_row == pytest.approx(200 + below, abs=0.2)
+        assert strip.box[2] == pytest.approx(339 + beside, abs=1)
 
 
 def test_what_it_is_sure_of_on_whole_screens_is_right():

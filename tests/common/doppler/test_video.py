@@ -36,6 +36,16 @@ def test_refuses_a_frame_beyond_the_end(clip, frame):
         read_video_frame(clip, frame)
 
 
+@pytest.mark.parametrize("frame", [-1, 0, 7, -3])
+def test_a_video_of_one_frame_has_that_one(tmp_path, frame):
+    with av.open(str(tmp_path / "a.avi"), "w") as container:
+        stream = container.add_stream("mjpeg", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuvj420p"
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(np.full((64, 96, 3), 80, np.uint8), format="rgb24")))
+        container.mux(stream.encode(None))
+    assert read_video_frame(tmp_path / "a.avi", frame).mean() == pytest.approx(80, abs=4)
+
+
 def test_a_video_is_read_as_a_picture_of_its_last_frame(clip):
     assert video_size(clip) == (64, 96)
     image = read_doppler(clip)

@@ -108,7 +108,8 @@ def test_writes_each_video_with_its_spread_and_a_flag(tmp_path):
     rows = read_csv(tmp_path / "predictions.csv")
     assert [(row["case"], row["doubts"]) for row in rows] == [("v0", ""), ("v1", "")]
     assert handler.failures.failures()[0]["reason"].startswith("expected a finite EF, found nan")
-    assert (tmp_path / "v1.png").is_file() and not (tmp_path / "v2.json").exists()
+    assert (tmp_path / "v1.png").is_file() and not (tmp_path / "v2.png").exists()
+    assert "ef_percent" not in (tmp_path / "v2.json").read_text()
 
 
 def test_says_when_no_heart_ejects_so_much(tmp_path):

@@ -95,6 +95,22 @@ def test_is_finite_for_equal_views_and_far_clips():
     assert torch.isfinite(loss) and torch.isfinite(features.grad).all()
 
 
+def test_keeps_the_digits_of_close_clips_far_from_the_origin():
+    # Two clips a thousandth apart, a thousand from the origin: an even step in float32, so the distance is exact.
+    features = torch.full((3, 1), 1000.0)
+    features[1] += 2**-10
+    features[2] += 5
+    found = rank_n_contrast_loss(features, torch.tensor([20.0, 50.0, 50.0]))
+    assert found.item() == pytest.approx(plain_loss(features.numpy(), [20.0, 50.0, 50.0], 1.0), rel=1e-6)
+
+
+def test_is_the_definition_where_similarities_are_no_numbers_any_more():
+    # exp(-900) is 0 in float64. Of anchor 1, clip 2 is nearer in label than clip 0 but 1,998 farther in features.
+    features, labels = torch.tensor([[0.0], [1.0], [2000.0]]), torch.tensor([0.0, 2.0, 3.0])
+    pairs = {(0, 1): 0.0, (0, 2): 0.0, (1, 0): 0.0, (1, 2): 1999.0 - 1.0, (2, 0): 0.0, (2, 1): math.log1p(math.exp(-1))}
+    assert rank_n_contrast_loss(features, labels).item() == pytest.approx(sum(pairs.values()) / 6, rel=1e-6)
+
+
 def test_is_computed_exactly_under_mixed_precision():
     features = torch.randn(8, 16, generator=torch.Generator().manual_seed(5))
     labels = torch.arange(8.0)

@@ -49,6 +49,33 @@ def test_a_case_that_fails_is_named_leaves_no_file_and_the_others_are_in_the_tab
     assert table(tmp_path) == [("a", "1", "1"), ("c", "3", "1")]
     assert failures.failures() == [{"case": "b", "reason": "expected a value of 0 or more, found -1"}]
     assert not (tmp_path / "b.txt").exists() and (tmp_path / "a.txt").is_file()
+    reason = {"error": "expected a value of 0 or more, found -1"}
+    assert json.loads((tmp_path / "b.json").read_text()) == {"case": "b", **reason, "weights": "model.pt", "note": NOTE}
+
+
+def test_a_case_that_fails_after_its_result_keeps_the_result(tmp_path):
+    failures = FailureLog(tmp_path)
+
+    class Objects(Sums):
+        def write_case(self, case, parts):
+            self.failures.add(case, "no DICOM objects")
+            return super().write_case(case, parts)
+
+    run(Objects(failures), [("a", 1)])
+    assert json.loads((tmp_path / "a.json").read_text())["value"] == 1 and failures.failures()
+
+
+def test_no_reason_stands_in_the_json_where_cases_are_anonymous(tmp_path):
+    resolved = {"anonymous_names": True, "weights": str(tmp_path / "model.pt")}
+    run(Sums(FailureLog(tmp_path / "out", resolved=resolved)), [("case_0001", -1)])
+    assert json.loads((tmp_path / "out" / "case_0001.json").read_text())["error"] == "see failed.csv"
+
+
+def test_nothing_of_a_finished_case_is_kept_but_its_row(tmp_path):
+    handler = Sums(FailureLog(tmp_path))
+    run(handler, [(f"{case}", case) for case in range(5)])
+    assert len(handler.rows) == 5
+    assert not any((handler._parts, handler._scores, handler._expected, handler._files))
 
 
 def test_a_json_says_what_made_it_and_what_it_is_not_for(tmp_path):

@@ -7,11 +7,19 @@ import sklearn.metrics
 from common.evaluation.classes import accuracy, auc, f1_score, precision, sensitivity, specificity
 
 
-def test_agrees_with_another_library():
-    rng = np.random.default_rng(0)
-    labels, called = rng.integers(0, 2, 40), rng.integers(0, 2, 40)
-    assert precision(labels, called) == pytest.approx(sklearn.metrics.precision_score(labels, called))
-    assert f1_score(labels, called) == pytest.approx(sklearn.metrics.f1_score(labels, called))
+@pytest.mark.parametrize("ones", [0, 1, 20, 39, 40])
+def test_agrees_with_another_library(ones):
+    rng = np.random.default_rng(ones)
+    labels, called = (np.arange(40) < ones).astype(int), rng.integers(0, 2, 40)
+    theirs = {
+        precision: sklearn.metrics.precision_score(labels, called, zero_division=np.nan),
+        f1_score: sklearn.metrics.f1_score(labels, called, zero_division=np.nan),
+        sensitivity: sklearn.metrics.recall_score(labels, called, zero_division=np.nan),
+        specificity: sklearn.metrics.recall_score(labels, called, pos_label=0, zero_division=np.nan),
+        accuracy: sklearn.metrics.accuracy_score(labels, called),
+    }
+    for score, expected in theirs.items():
+        assert score(labels, called) == pytest.approx(expected, nan_ok=True), score
 
 
 def test_is_worked_out_by_hand_and_unknown_without_positives():

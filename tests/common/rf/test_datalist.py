@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from common.errors import NoDataError, UnusableFileError
-from common.rf import LoadRfPaird, RfSettings, rf_datalist, rf_pairs, simulate_rf_ultrasound
+from common.rf import LoadRfPaird, RfSettings, datalist, rf_datalist, rf_pairs, simulate_rf_ultrasound
 
 RAW = RfSettings(raw_shape=(20, 4))
 
@@ -193,6 +193,17 @@ def test_raw_data_of_a_header_are_no_second_frame(tmp_path):
     for number in (1, 2):
         SimpleITK.WriteImage(SimpleITK.GetImageFromArray(np.eye(20, 4)), str(folder / f"f{number}.mhd"))
     assert cases(rf_pairs(tmp_path)) == ["s_1_2"]
+
+
+@pytest.mark.parametrize("frames", [2, 1], ids=["pairs", "a sequence"])
+def test_each_header_is_read_once(tmp_path, monkeypatch, frames):
+    for number in range(5):
+        np.save(tmp_path / f"{number}.npy", np.ones((frames, 40, 8), "float32"))
+    read = []
+    shape = datalist.frame_shape
+    monkeypatch.setattr(datalist, "frame_shape", lambda path, settings: read.append(path.stem) or shape(path, settings))
+    rf_pairs(tmp_path)
+    assert sorted(read) == list("01234")
 
 
 def test_file_of_one_frame_is_listed_so_that_loading_it_can_say_why(tmp_path):

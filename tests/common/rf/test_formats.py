@@ -391,3 +391,41 @@ def test_other_files_are_refused(tmp_path):
         read_rf(tmp_path / "a.png")
     with pytest.raises(FileNotFoundError, match=r"none\.mat"):
         read_rf(tmp_path / "none.mat")
+
+
+def test_all_frames_that_are_numbered_are_a_sequence(tmp_path):
+    third = FRAMES[0] + 1
+    savemat(tmp_path / "a.mat", {"Im0": FRAMES[0], "Im2": third, "Im1": FRAMES[1]})
+    np.testing.assert_array_equal(read_rf(tmp_path / "a.mat").frames, np.stack([*FRAMES, third]))
+    savemat(tmp_path / "b.mat", {"acq": {"frame10": third, "frame2": FRAMES[1], "frame1": FRAMES[0]}})
+    np.testing.assert_array_equal(read_rf(tmp_path / "b.mat").frames, np.stack([*FRAMES, third]))
+
+
+def test_numbers_do_not_choose_between_frames_and_something_else(tmp_path):
+    savemat(tmp_path / "a.mat", {"frame1": FRAMES[0], "frame2": FRAMES[1], "image": FRAMES[0]})
+    with pytest.raises(UnusableFileError, match=r"several arrays.*frame1,frame2"):
+        read_rf(tmp_path / "a.mat")
+
+
+def test_a_pattern_names_the_frame_of_files_that_number_theirs(tmp_path):
+    for number in (1, 2):
+        savemat(tmp_path / f"{number}.mat", {f"Im{number}": FRAMES[number - 1], "note": "x"})
+        record = read_rf(tmp_path / f"{number}.mat", RfSettings(variable="Im?"))
+        np.testing.assert_array_equal(record.frames, FRAMES[number - 1][None])
+
+
+@pytest.mark.parametrize("name", ["a.mat", "a.npy"])
+def test_the_axis_of_frames_is_the_one_that_leaves_frames(tmp_path, name):
+    frames = np.random.default_rng(0).normal(size=(2, 70, 9))
+    if name == "a.mat":  # frames first, where they usually come last
+        savemat(tmp_path / name, {"rf": frames})
+    else:
+        np.save(tmp_path / name, np.moveaxis(frames, 0, -1))
+    assert frame_shape(tmp_path / name) == (2, 70, 9)
+    np.testing.assert_allclose(read_rf(tmp_path / name).frames, frames, rtol=1e-6)
+
+
+def test_complex_values_of_mat_5_are_refused_too(tmp_path):
+    savemat(tmp_path / "a.mat", {"rf": FRAMES[0] + 1j * FRAMES[1]})
+    with pytest.raises(UnusableFileError, match="complex"):
+        read_rf(tmp_path / "a.mat")

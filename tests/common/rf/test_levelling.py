@@ -49,3 +49,21 @@ def test_constants_and_dead_bands_become_zero():
         plain[600:] = constant
         assert not level_amplitude(plain)[640:].any()
     assert not level_amplitude(np.full((50, 4), 7.0)).any()
+
+
+def with_flat_echo(plain, row=600):
+    place = (np.arange(len(plain))[:, None] - row) / 10
+    return plain + 10 * plain.std() * np.cos(2 * np.pi * (place * 10) / 8) * np.exp(-(place**2))
+
+
+def test_the_speckle_under_an_echo_that_is_the_same_on_all_lines_is_left():
+    plain = frame()
+    clean, echoed = level_amplitude(plain), level_amplitude(with_flat_echo(plain))
+    here = np.s_[570:630]
+    assert np.corrcoef(clean[here].ravel(), echoed[here].ravel())[0, 1] > 0.9
+    np.testing.assert_allclose(echoed[:300], clean[:300], atol=0.02)
+
+
+def test_layered_tissue_is_no_echo():
+    layers = np.repeat(frame()[:, :1], 64, axis=1)
+    assert np.sqrt((level_amplitude(layers) ** 2).mean()) > 0.5

@@ -1,0 +1,57 @@
+import math
+
+import pytest
+
+from common.doppler import Beat, Peak, summarise_beats
+from common.doppler.plausibility import doubt
+
+SECONDS = 0.01
+
+
+def trace(e_cm_s, a_cm_s, fall_s=0.2, a_s=0.13, beat_px=80):
+    """Beats of 0.8 s and what is said of them."""
+    beats = [
+        Beat(Peak(beat_px * n, 9, 0.9, e, fall_s), Peak(beat_px * n + 40, 9, 0.9, a_cm_s, a_s) if a_cm_s else None)
+        for n, e in enumerate(e_cm_s)
+    ]
+    return doubt(summarise_beats(beats, SECONDS), beats)
+
+
+@pytest.mark.parametrize(
+    ("e_cm_s", "a_cm_s"),
+    [((80, 82, 85), 60), ((45, 60, 66), 54), ((190, 150, 185), 95), ((60, 110, 50, 90), None), ((80,), None)],
+    ids=["usual", "varies by a third", "fast", "fibrillation", "one beat"],
+)
+def test_nothing_is_said_of_mitral_inflow(e_cm_s, a_cm_s):
+    assert trace(e_cm_s, a_cm_s) == ""
+
+
+def test_tissue_doppler_is_too_slow():
+    assert trace((11, 12, 13), 8) == "unlike mitral inflow: E 12 cm/s, A 8 cm/s"
+
+
+def test_continuous_wave_of_3_metres_a_second_is_too_fast():
+    assert trace((300, 310, 290), None) == "unlike mitral inflow: E 300 cm/s"
+
+
+def test_tricuspid_inflow_changes_with_each_breath():
+    found = trace((30, 62, 58, 33), 40)
+    assert found == "unlike mitral inflow: E of beats with an A from 30 to 62 cm/s, as of a tricuspid valve"
+
+
+def test_tricuspid_inflow_of_a_held_breath_cannot_be_told_apart():
+    assert trace((48, 50, 52), 40) == ""
+
+
+def test_the_diastolic_wave_of_a_pulmonary_vein_lasts_longer_than_an_a():
+    assert trace((50, 52, 54), 55, a_s=0.26) == "unlike mitral inflow: duration of A 260 ms"
+
+
+def test_a_wrong_time_scale_shows_in_the_heart_rate():
+    # Ticks of 0.2 s taken for 1 s: beats of 4 s.
+    found = trace((80, 82, 85), 60, fall_s=math.nan, a_s=math.nan, beat_px=400)
+    assert found == "unlike mitral inflow: heart rate 15 a minute"
+
+
+def test_without_calibration_nothing_can_be_said():
+    assert trace((math.nan,) * 3, math.nan, math.nan, math.nan) == ""
