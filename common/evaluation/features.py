@@ -15,16 +15,18 @@ _GRID = 4
 _QUANTILE_VALUES = 50_000
 _LEAST_SPREAD = 1e-6
 _NIL = (0.001, 0.02)  # steps below these fractions of the standard deviation are none
+_LEAST_STEP, _LEAST_FRACTION = 1e-3, 0.01  # where logarithms end
 
 
 def image_statistics(image: Tensor) -> Tensor:
     """Return plain statistics (D,) of the image (C, H, W), (C, H, W, D or T) or clips (V, C, T, H, W) of one case.
 
     Of each channel mean, standard deviation and five quantiles. Of each axis the mean step from pixel to pixel over the
-    standard deviation, which says how fine the image is and whether its axes differ; the change from step to step over
-    the step, which blur and noise move; the skewness of the steps, which turns with the direction; and the fraction of
-    steps that are none, which tells pictures with an empty surrounding from those that scanners fill with noise. The
-    image itself on a grid of 4 positions an axis, standardised, says how it lies. Clips are averaged.
+    standard deviation, which says how fine the image is and whether its axes differ, and the change from step to step
+    over the step, both with their logarithms: noise raises them, blur lowers them; the skewness of the steps, which
+    turns with the direction; and the logarithm of the fraction of steps that are none, which tells pictures with an
+    empty surrounding from those that scanners fill with noise. The image itself on a grid of 4 positions an axis,
+    standardised, says how it lies. Clips are averaged.
     """
     plain = convert_to_tensor(image, dtype=torch.float32)
     images = plain if plain.ndim == 5 else plain[None]
@@ -48,8 +50,10 @@ def _steps(images: Tensor, axis: int, scale: Tensor) -> list[Tensor]:
     sizes = steps.abs()
     size, squares = sizes.mean(1), steps.square()
     skewness = (squares * steps).mean(1) / (squares.mean(1) ** 1.5 + _LEAST_SPREAD**2)
-    none = [(sizes < nil).float().mean(1) for nil in _NIL]
-    return [size, (change / (size + _LEAST_SPREAD)).nan_to_num(), skewness, *none]  # two pixels have one step
+    none = [((sizes < nil).float().mean(1) + _LEAST_FRACTION).log() for nil in _NIL]
+    change = (change / (size + _LEAST_SPREAD)).nan_to_num()  # two pixels have one step
+    logarithms = [part.clamp_min(_LEAST_STEP).log() for part in (size, change)]
+    return [size, change, skewness, *logarithms, *none]
 
 
 class FeatureTap:
