@@ -4,6 +4,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from monai.utils import convert_to_tensor
 from torch import Tensor, nn
@@ -33,8 +34,9 @@ def image_statistics(image: Tensor) -> Tensor:
     flat = images.flatten(2)
     mean, spread = flat.mean(-1), flat.std(-1)
     thinned = flat[..., :: max(1, flat.shape[-1] // _QUANTILE_VALUES)]  # a quantile sorts its values
-    levels = torch.tensor(_QUANTILES, dtype=flat.dtype, device=flat.device)
-    quantiles = torch.quantile(thinned, levels, dim=-1).permute(1, 2, 0).flatten(1)
+    # NumPy partitions, PyTorch sorts: a third of the time.
+    levels = np.quantile(thinned.cpu().numpy(), np.array(_QUANTILES, dtype=np.float32), axis=-1)
+    quantiles = torch.from_numpy(levels).to(flat).permute(1, 2, 0).flatten(1)
     scale = spread.mean(1) + _LEAST_SPREAD
     steps = torch.stack([part for axis in range(2, images.ndim) for part in _steps(images, axis, scale)], 1)
     pool: Any = adaptive_avg_pool2d if images.ndim == 4 else adaptive_avg_pool3d
