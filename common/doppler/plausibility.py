@@ -20,7 +20,7 @@ LIMITS = {
 MOST_CHANGE, LEAST_BEATS = 0.45, 3
 
 
-def doubt(means: Mapping[str, Any], beats: Sequence[Beat]) -> str:
+def unlike_inflow(means: Mapping[str, Any], beats: Sequence[Beat]) -> str:
     """Return in words what is unlike mitral inflow; empty if nothing is.
 
     Args:

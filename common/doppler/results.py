@@ -15,7 +15,7 @@ from ..evaluation.rows import Row
 from ..files import write_csv
 from .beats import SURE, Beat, Peak, pair_beats, summarise_beats, sure_beats
 from .figures import draw_trace
-from .plausibility import doubt
+from .plausibility import unlike_inflow
 from .rows import doppler_row
 
 MEANS = (
@@ -75,7 +75,7 @@ class DopplerResults(CaseResults):
         )
         remark = "; ".join(filter(None, remarks))
         summary = {**means, "remark": remark}
-        self.doubt(case, [doubt(means, sure_beats(beats))])
+        self.doubt(case, [unlike_inflow(means, sure_beats(beats))])
         unit = "cm/s" if is_calibrated else "px"
         self.write_json(case, {**summary, "unit": unit, "beats": [_beat(beat) for beat in beats]})
         title = self.caption(case, _caption(case, summary, remark))

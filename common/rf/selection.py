@@ -1,6 +1,7 @@
 """Of a sequence of frames the pairs worth measuring: enough strain, not too much, and frames that match."""
 
 import itertools
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -101,13 +102,16 @@ def _usable(
             continue
         for end in group:
             try:
-                frame = check_frame(path, held[end[1]], end[1])
-                size = next(iter(frames.values()), frame).shape
-                if frame.shape != size:
-                    raise UnusableFileError(f"{path}: expected a frame of {size} as the first, found {frame.shape}")
-                frames[end] = frame
+                frames[end] = check_frame(path, held[end[1]], end[1])
             except UnusableFileError as error:
                 faults[end] = str(error)
+    sizes = Counter(frame.shape for frame in frames.values())
+    for end, frame in list(frames.items()):
+        usual = sizes.most_common(1)[0][0]
+        if frame.shape != usual:
+            expected, found = (f"{shape[0]} x {shape[1]}" for shape in (usual, frame.shape))
+            faults[end] = f"{end[0]}: expected a frame of {expected} as most, found {found}"
+            del frames[end]
     return frames, faults
 
 

@@ -160,12 +160,19 @@ def test_objects_are_valid_and_name_model_weights_patient_and_source(made, case,
     assert {i.ReferencedSOPInstanceUID for i in one.SourceImageSequence} == referred
 
 
+def readable(path):
+    """What a file says in words; three letters may stand in compressed pixels by chance."""
+    if path.suffix != ".png":
+        return path.read_bytes().decode("latin-1")
+    with Image.open(path) as png:
+        return f"{png.info} {dict(png.getexif())}"
+
+
 @pytest.mark.parametrize("made", ["echo", "doppler", "cine"])
 def test_json_csv_and_pictures_have_no_identity(made, request):
     _, output = request.getfixturevalue(made)
     for path in output.glob("*.*"):
-        content = path.read_bytes().decode("latin-1")
-        assert not [word for word in IDENTITIES if word in content], path
+        assert not [word for word in IDENTITIES if word in readable(path)], path
 
 
 def test_uids_are_those_of_input_weights_and_settings(echo, tmp_path):

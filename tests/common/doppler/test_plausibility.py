@@ -3,7 +3,7 @@ import math
 import pytest
 
 from common.doppler import Beat, Peak, summarise_beats
-from common.doppler.plausibility import doubt
+from common.doppler.plausibility import unlike_inflow
 
 SECONDS = 0.01
 
@@ -14,7 +14,7 @@ def trace(e_cm_s, a_cm_s, fall_s=0.2, a_s=0.13, beat_px=80):
         Beat(Peak(beat_px * n, 9, 0.9, e, fall_s), Peak(beat_px * n + 40, 9, 0.9, a_cm_s, a_s) if a_cm_s else None)
         for n, e in enumerate(e_cm_s)
     ]
-    return doubt(summarise_beats(beats, SECONDS), beats)
+    return unlike_inflow(summarise_beats(beats, SECONDS), beats)
 
 
 @pytest.mark.parametrize(

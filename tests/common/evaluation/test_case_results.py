@@ -50,7 +50,13 @@ def test_a_case_that_fails_is_named_leaves_no_file_and_the_others_are_in_the_tab
     assert failures.failures() == [{"case": "b", "reason": "expected a value of 0 or more, found -1"}]
     assert not (tmp_path / "b.txt").exists() and (tmp_path / "a.txt").is_file()
     reason = {"error": "expected a value of 0 or more, found -1"}
-    assert json.loads((tmp_path / "b.json").read_text()) == {"case": "b", **reason, "weights": "model.pt", "note": NOTE}
+    assert json.loads((tmp_path / "b.json").read_text()) == {
+        "case": "b",
+        **reason,
+        "doubts": [],
+        "weights": "model.pt",
+        "note": NOTE,
+    }
 
 
 def test_a_case_that_fails_after_its_result_keeps_the_result(tmp_path):

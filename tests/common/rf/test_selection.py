@@ -107,3 +107,14 @@ def test_a_folder_that_is_not_there_is_said_not_to_be(tmp_path):
     for pairs in ("consecutive", "best"):
         with pytest.raises(NoDataError, match=r"lost: .*found no such folder or file"):
             rf_pairs(tmp_path / "lost", pairs)
+
+
+def test_the_size_that_most_frames_have_counts_not_that_of_the_first(tmp_path):
+    (tmp_path / "s").mkdir()
+    for number, frame in enumerate([compressed([0])[0][:300], *compressed([0, 0.5, 1.0])], 1):
+        np.save(tmp_path / "s" / f"frame{number}.npy", frame)
+    output = OutputFolder(tmp_path / "out")
+    output.open()
+    assert [item["case"] for item in rf_pairs(tmp_path / "s", "best", output=output)] == ["s_2_4", "s_3_4"]
+    rows = {row["case"]: row for row in read_csv(tmp_path / "out" / "selection.csv")}
+    assert "frame1.npy: expected a frame of 600 x 32 as most" in rows["s_1_2"]["reason"]
