@@ -107,6 +107,16 @@ class _Embedding(nn.Module):
         return self.norm(self.proj(x).permute(0, 2, 3, 4, 1)).permute(0, 4, 1, 2, 3)
 
 
+class _Pointwise(nn.Conv3d):
+    """1 x 1 x 1 convolution; on a CPU a matrix product of channels-last maps, which the embeddings give."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.is_cuda:
+            return self._conv_forward(x, self.weight, self.bias)
+        mixed = functional.linear(x.permute(0, 2, 3, 4, 1), self.weight.flatten(1), self.bias)
+        return mixed.permute(0, 4, 1, 2, 3)
+
+
 class _LocalBlock(nn.Module):
     """Neighbourhood mixing: position convolution, depthwise 5 x 5 x 5 between pointwise ones, perceptron."""
 
@@ -114,8 +124,8 @@ class _LocalBlock(nn.Module):
         super().__init__()
         self.pos_embed = nn.Conv3d(width, width, 3, padding=1, groups=width)
         self.norm1 = nn.BatchNorm3d(width)
-        self.conv1 = nn.Conv3d(width, width, 1)
-        self.conv2 = nn.Conv3d(width, width, 1)
+        self.conv1 = _Pointwise(width, width, 1)
+        self.conv2 = _Pointwise(width, width, 1)
         self.attn = nn.Conv3d(width, width, 5, padding=2, groups=width)
         self.norm2 = nn.BatchNorm3d(width)
         self.mlp = _PointwisePerceptron(width, int(width * mlp_ratio), dropout)
@@ -129,8 +139,8 @@ class _LocalBlock(nn.Module):
 class _PointwisePerceptron(nn.Module):
     def __init__(self, width: int, hidden: int, dropout: float) -> None:
         super().__init__()
-        self.fc1 = nn.Conv3d(width, hidden, 1)
-        self.fc2 = nn.Conv3d(hidden, width, 1)
+        self.fc1 = _Pointwise(width, hidden, 1)
+        self.fc2 = _Pointwise(hidden, width, 1)
         self.drop = nn.Dropout(dropout)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""UniFormer-S and its EF head on one clip of 36 x 112 x 112: eager beside the other ways to run it on a CPU."""
+"""UniFormer-S and its EF head on one clip of 36 x 112 x 112: the ways to run it on a CPU, beside the published one."""
 
 import io
 import os
@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import common.echo.uniformer as uniformer
 from common.bundle import installed_bundles_folder, trained_settings
 from common.echo import EjectionFractionNet, NormalizeClip, ReadClips, simulate_echo
 from common.training import load_weights
@@ -19,6 +20,24 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),  # the exporter's own, of torch 2.9 and later
 ]
 SHIPPED = installed_bundles_folder() / "echo_coreecho" / "models" / "model.pt"
+
+
+def published(network, clips):
+    """The network in plain torch: attention as two products, 1 x 1 x 1 convolutions as convolutions."""
+
+    def attention(query, key, value):
+        return (query * query.shape[-1] ** -0.5 @ key.mT).softmax(-1) @ value
+
+    def pointwise(layer, x):
+        return torch.nn.functional.conv3d(x.contiguous(), layer.weight, layer.bias)
+
+    def forward():
+        with pytest.MonkeyPatch.context() as plain:
+            plain.setattr(uniformer.functional, "scaled_dot_product_attention", attention)
+            plain.setattr(uniformer._Pointwise, "forward", pointwise)
+            return network(clips)
+
+    return forward
 
 
 def eager(network, clips):
@@ -77,7 +96,7 @@ def paper_size():
 def test_encoder_forward(benchmark, paper_size, way):
     network, clip = paper_size
     with torch.inference_mode():
-        reference = eager(EjectionFractionNet().eval(), clip)
+        reference = published(EjectionFractionNet().eval(), clip)
         function = way(network, clip)
         benchmark.pedantic(function, rounds=3, warmup_rounds=1)
         benchmark.extra_info |= side_by_side(reference, function)

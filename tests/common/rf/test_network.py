@@ -5,7 +5,18 @@ import numpy as np
 import pytest
 import torch
 
-from common.rf import LiteFlowNet, LiteFlowNetLevels, liteflownet_state_dict
+from common.bundle import installed_bundles_folder
+from common.rf import (
+    Disturbance,
+    LiteFlowNet,
+    LiteFlowNetLevels,
+    RfAcquisition,
+    RfPairToImaged,
+    SmoothMotion,
+    liteflownet_state_dict,
+    rf_pair,
+)
+from common.training import load_weights
 from tests.golden_recipe import filled_state_dict, noise_image
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -180,3 +191,18 @@ def test_bfloat16_keeps_the_displacement_as_exact_as_its_parts():
     assert exact[:, 1].max() > 32
     # bfloat16 steps by .25 px from 32 px on, so a displacement kept in it would be up to .125 px off.
     assert (mixed - exact).abs().max() < 0.05
+
+
+def test_bfloat16_moves_the_shipped_networks_displacement_by_less_than_a_fiftieth_of_a_sample():
+    network = LiteFlowNet().eval()
+    load_weights(network, installed_bundles_folder() / "elasto_flow" / "models" / "model.pt")
+    random = np.random.default_rng(1)
+    frames = rf_pair(RfAcquisition(512, 64), SmoothMotion.draw(0.03, 10.0, random), random, Disturbance(30.0, 0.05))
+    pair = dict(zip(("pre", "post"), (torch.from_numpy(frame)[None] for frame in frames), strict=True))
+    image = RfPairToImaged(grid_size=[None, 128])(pair)["image"][None]
+    with torch.inference_mode():
+        exact = network(image)
+        with torch.autocast("cpu", torch.bfloat16):
+            mixed = network(image)
+    assert exact[:, 1].abs().max() > 10
+    assert (mixed - exact).abs().max() < 0.02
