@@ -24,7 +24,7 @@ from ..errors import NoDataError, UnusableFileError
 from ..files import replacing
 from ..training.processes import bare_network, is_main_process
 from ..training.weights import load_weights, read_checkpoint, sha256_of, write_checkpoint
-from .features import FeatureTap, image_statistics
+from .features import STATISTICS, FeatureTap, image_statistics
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +82,8 @@ class Familiarity(NamedTuple):
         layers: names of the network's modules whose features are compared.
         gaussians: of the training cases' vectors: the image statistics, then each layer's features.
         held_out: mean and standard deviation of the held-out cases' logarithmic distances, of each vector.
-        scores: mean, standard deviation and number of the held-out cases' scores.
+        scores: mean, standard deviation and number of the held-out cases' scores; the score of a case in several
+            pieces (slices of a patient) is their mean.
         limit: percentile above which a case is said to be unlike the training cases.
     """
 
@@ -93,12 +94,20 @@ class Familiarity(NamedTuple):
     limit: float = LIMIT
 
     @classmethod
-    def fit(cls, layers: Sequence[str], training: Sequence[Tensor], held_out: Sequence[Tensor]) -> "Familiarity":
+    def fit(
+        cls,
+        layers: Sequence[str],
+        training: Sequence[Tensor],
+        held_out: Sequence[Tensor],
+        cases: Sequence[str] | None = None,
+    ) -> "Familiarity":
         """Return the description of training cases and others of the same kind.
 
         Args:
             layers: names of the layers, to be stored.
             training, held_out: the vectors, each (N, D) and (M, D) with its own D.
+            cases: (M,), the case that each held-out vector is a piece of; None if each is a case of its own, as they
+                are taken to be too where they belong to fewer than 5 cases.
 
         Raises:
             ValueError: with fewer than 10 training or 5 held-out cases.
@@ -113,7 +122,8 @@ class Familiarity(NamedTuple):
             _mean_and_deviation(one.log_distances(vectors)) for one, vectors in zip(gaussians, held_out, strict=True)
         ]
         plain = cls(tuple(layers), gaussians, spread, (0.0, 1.0, len(held_out[0])))
-        return plain._replace(scores=(*_mean_and_deviation(plain.score(held_out)), len(held_out[0])))
+        scores = _by_case(plain.score(held_out), cases)
+        return plain._replace(scores=(*_mean_and_deviation(scores), len(scores)))
 
     def score(self, vectors: Sequence[Tensor]) -> Tensor:
         """Return the score (B,) of cases with these vectors, each (B, D); infinite where D is another."""
@@ -136,7 +146,12 @@ class Familiarity(NamedTuple):
     def save(self, path: str | os.PathLike[str], model_sha256: str) -> None:
         """Write plain tensors and words to `path`, with the SHA-256 of the weights that they belong to."""
         gaussians = [one._asdict() for one in self.gaussians]
-        content = {**self._asdict(), "gaussians": gaussians, "model_sha256": model_sha256}
+        content = {
+            **self._asdict(),
+            "gaussians": gaussians,
+            "model_sha256": model_sha256,
+            "statistics": STATISTICS,
+        }
         with replacing(path) as temporary:
             write_checkpoint(content, temporary, path)
 
@@ -152,7 +167,7 @@ class Familiarity(NamedTuple):
             return None
         try:
             content = read_checkpoint(path)
-            model_sha256 = content.pop("model_sha256")
+            model_sha256, statistics = content.pop("model_sha256"), content.pop("statistics", 1)
             found = cls(**{**content, "gaussians": [Gaussian(**one) for one in content["gaussians"]]})
             found.percentile(float(found.score([one.mean[None] for one in found.gaussians])))
         except Exception as error:
@@ -160,6 +175,9 @@ class Familiarity(NamedTuple):
                 f"{path}: expected the familiarity of {Path(weights).name}, found a damaged file; run `describing` "
                 "(train.json) or remove it"
             ) from error
+        if statistics != STATISTICS:
+            logger.warning(f"{path} is of another version of this package: run `describing` (train.json) to renew it")
+            return None
         if model_sha256 != sha256_of(weights):
             logger.warning(f"{path} belongs to other weights than {weights}: run `describing` (train.json) to renew it")
             return None
@@ -274,25 +292,36 @@ class FitFamiliarity:
             logger.warning(few)
             return
         network = load_weights(copy.deepcopy(bare_network(self.network)), self.model).to(self.device).eval()
-        vectors = (self._vectors(network, cases) for cases in (self.training, self.held_out))
-        found = Familiarity.fit(self.layers, *vectors)
+        (training, _), (held_out, cases) = (self._vectors(network, part) for part in (self.training, self.held_out))
+        found = Familiarity.fit(self.layers, training, held_out, cases)
         found.save(familiarity_file(self.model), sha256_of(self.model))
         logger.info(f"{familiarity_file(self.model)}: {found.scores[2]} held-out cases beside the training cases")
 
     @torch.inference_mode()
-    def _vectors(self, network: nn.Module, cases: Sequence[Any]) -> list[Tensor]:
+    def _vectors(self, network: nn.Module, cases: Sequence[Any]) -> tuple[list[Tensor], list[str]]:
         places = torch.linspace(0, len(cases) - 1, min(MOST_CASES, len(cases))).round().int().tolist()
         chosen = [cases[place] for place in places]
         tap = FeatureTap(network, self.layers)
-        vectors = []
-        for batch in DataLoader(Dataset(chosen, self.transform), batch_size=1):
+        vectors, names = [], []
+        for number, batch in enumerate(DataLoader(Dataset(chosen, self.transform), batch_size=1)):
             self.inferer(batch["image"].to(self.device), network)
             features = tap.take(1)
             if features is None:
                 raise ValueError(f"layers: expected modules that the network runs, found {list(self.layers)}")
             image = batch["image"][0]
             vectors.append([image_statistics(self.seen(image) if self.seen else image)[None], *features])
-        return [torch.cat(parts) for parts in zip(*vectors, strict=True)]
+            names.append(str(batch["case"][0]) if "case" in batch else str(number))
+        return [torch.cat(parts) for parts in zip(*vectors, strict=True)], names
+
+
+def _by_case(scores: Tensor, cases: Sequence[str] | None) -> Tensor:
+    """Return the mean score of each case; the scores (M,) as they are where there are too few cases."""
+    if cases is None or len(set(cases)) < LEAST_HELD_OUT:
+        return scores
+    pieces: dict[str, list[Tensor]] = {}
+    for score, case in zip(scores, cases, strict=True):
+        pieces.setdefault(case, []).append(score)
+    return torch.stack([torch.stack(of_case).mean() for of_case in pieces.values()])
 
 
 def _mean_and_deviation(values: Tensor) -> tuple[float, float]:

@@ -4,32 +4,39 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from monai.utils import convert_to_tensor
 from torch import Tensor, nn
 from torch.nn.functional import adaptive_avg_pool2d, adaptive_avg_pool3d
 
+STATISTICS = 2  # which statistics these are: raised when they change, because descriptions of others do not fit
 _QUANTILES = (0.01, 0.25, 0.5, 0.75, 0.99)
 _GRID = 4
 _QUANTILE_VALUES = 50_000
 _LEAST_SPREAD = 1e-6
+_NIL = (0.001, 0.02)  # steps below these fractions of the standard deviation are none
+_LEAST_STEP, _LEAST_FRACTION = 1e-3, 0.01  # where logarithms end
 
 
 def image_statistics(image: Tensor) -> Tensor:
     """Return plain statistics (D,) of the image (C, H, W), (C, H, W, D or T) or clips (V, C, T, H, W) of one case.
 
     Of each channel mean, standard deviation and five quantiles. Of each axis the mean step from pixel to pixel over the
-    standard deviation, which says how fine the image is and whether its axes differ; the change from step to step over
-    the step, which blur and noise move; and the skewness of the steps, which turns with the direction. The image itself
-    on a grid of 4 positions an axis, standardised, says how it lies. Clips are averaged.
+    standard deviation, which says how fine the image is and whether its axes differ, and the change from step to step
+    over the step, both with their logarithms: noise raises them, blur lowers them; the skewness of the steps, which
+    turns with the direction; and the logarithm of the fraction of steps that are none, which tells pictures with an
+    empty surrounding from those that scanners fill with noise. The image itself on a grid of 4 positions an axis,
+    standardised, says how it lies. Clips are averaged.
     """
     plain = convert_to_tensor(image, dtype=torch.float32)
     images = plain if plain.ndim == 5 else plain[None]
     flat = images.flatten(2)
     mean, spread = flat.mean(-1), flat.std(-1)
     thinned = flat[..., :: max(1, flat.shape[-1] // _QUANTILE_VALUES)]  # a quantile sorts its values
-    levels = torch.tensor(_QUANTILES, dtype=flat.dtype, device=flat.device)
-    quantiles = torch.quantile(thinned, levels, dim=-1).permute(1, 2, 0).flatten(1)
+    # NumPy partitions, PyTorch sorts: a third of the time.
+    levels = np.quantile(thinned.cpu().numpy(), np.array(_QUANTILES, dtype=np.float32), axis=-1)
+    quantiles = torch.from_numpy(levels).to(flat).permute(1, 2, 0).flatten(1)
     scale = spread.mean(1) + _LEAST_SPREAD
     steps = torch.stack([part for axis in range(2, images.ndim) for part in _steps(images, axis, scale)], 1)
     pool: Any = adaptive_avg_pool2d if images.ndim == 4 else adaptive_avg_pool3d
@@ -38,12 +45,17 @@ def image_statistics(image: Tensor) -> Tensor:
     return torch.cat([mean, spread, quantiles, steps, coarse.flatten(1)], 1).mean(0).cpu()
 
 
-def _steps(images: Tensor, axis: int, scale: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _steps(images: Tensor, axis: int, scale: Tensor) -> list[Tensor]:
     steps = images.diff(dim=axis) / scale.reshape(-1, *[1] * (images.ndim - 1))
-    size, change = (part.abs().flatten(1).mean(1) for part in (steps, steps.diff(dim=axis)))
+    change = steps.diff(dim=axis).abs().flatten(1).mean(1)
     steps = steps.flatten(1)
-    skewness = (steps**3).mean(1) / (steps.square().mean(1) ** 1.5 + _LEAST_SPREAD**2)
-    return size, (change / (size + _LEAST_SPREAD)).nan_to_num(), skewness  # two pixels have one step
+    sizes = steps.abs()
+    size, squares = sizes.mean(1), steps.square()
+    skewness = (squares * steps).mean(1) / (squares.mean(1) ** 1.5 + _LEAST_SPREAD**2)
+    none = [((sizes < nil).float().mean(1) + _LEAST_FRACTION).log() for nil in _NIL]
+    change = (change / (size + _LEAST_SPREAD)).nan_to_num()  # two pixels have one step
+    logarithms = [part.clamp_min(_LEAST_STEP).log() for part in (size, change)]
+    return [size, change, skewness, *logarithms, *none]
 
 
 class FeatureTap:

@@ -48,6 +48,15 @@ def test_few_held_out_cases_make_the_limit_careful():
     assert marked / 4000 <= 0.01
 
 
+def test_a_case_in_pieces_is_judged_by_its_mean_among_such_means():
+    held_out = cases(200, 3)
+    each = Familiarity.fit(["a"], [cases(300, 2)], [held_out])
+    of_five = Familiarity.fit(["a"], [cases(300, 2)], [held_out], [str(piece // 5) for piece in range(200)])
+    means = each.score([held_out]).unflatten(0, (40, 5)).mean(1)
+    assert of_five.scores == pytest.approx((float(means.mean()), float(means.std()), 40))
+    assert Familiarity.fit(["a"], [cases(300, 2)], [held_out], ["one", *["other"] * 199]).scores == each.scores
+
+
 def test_a_case_that_breaks_what_entries_have_in_common_is_far_though_each_is_usual():
     found = Familiarity.fit(["a"], [cases(300, 2)], [cases(100, 3)])
     others = cases(300, 5)
@@ -168,6 +177,13 @@ def test_the_fit_of_other_weights_is_not_used(model, tmp_path, caplog):
     rows, _ = run(tmp_path / "out", path, network, {"usual": image(500)})
     assert rows["usual"]["familiarity"] == ""
     assert "belongs to other weights" in caplog.text
+
+
+def test_a_fit_of_other_statistics_is_not_used(model, caplog, monkeypatch):
+    path, _ = model()
+    monkeypatch.setattr("common.evaluation.familiarity.STATISTICS", 99)
+    assert Familiarity.load(familiarity_file(path), path) is None
+    assert "model.familiarity.pt is of another version of this package: run `describing`" in caplog.text
 
 
 def test_a_damaged_fit_is_named(model):

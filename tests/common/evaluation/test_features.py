@@ -1,4 +1,5 @@
 import gc
+import math
 
 import pytest
 import torch
@@ -14,19 +15,29 @@ def test_statistics_of_a_ramp_are_those_of_its_definition():
     values = torch.arange(64.0)
     torch.testing.assert_close(found[:2], torch.stack([values.mean(), values.std()]))
     torch.testing.assert_close(found[2:7], torch.tensor([0.63, 15.75, 31.5, 47.25, 62.37]))  # of 0 to 63, 63 q
-    # From row to row and from column to column: the mean step, no change from step to step, skewness of equal steps.
-    torch.testing.assert_close(found[[7, 10]], torch.tensor([8.0, 1.0]) / values.std())
-    torch.testing.assert_close(found[[8, 9, 11, 12]], torch.tensor([0.0, 1, 0, 1]), atol=1e-4, rtol=1e-4)
+    # From row to row and from column to column: the mean step, no change from step to step, skewness of equal steps,
+    # logarithms of step and change (a thousandth at least) and of no step that is none (a hundredth is added).
+    for first, step in ((7, 8 / values.std()), (14, 1 / values.std())):
+        expected = torch.tensor([step, 0, 1, math.log(step), math.log(0.001), math.log(0.01), math.log(0.01)])
+        torch.testing.assert_close(found[first : first + 7], expected, atol=1e-4, rtol=1e-4)
     corner = torch.tensor([0.0, 1, 8, 9]).mean()
-    torch.testing.assert_close(found[13], (corner - values.mean()) / values.std())
-    assert len(found) == 7 + 6 + 16
+    torch.testing.assert_close(found[21], (corner - values.mean()) / values.std())
+    assert len(found) == 7 + 14 + 16
+
+
+def test_an_empty_surrounding_is_told_by_the_fraction_of_steps_that_are_none():
+    image = torch.randn(1, 40, 40, generator=torch.Generator().manual_seed(0))
+    image[:, :10] = -3.0  # ten rows: 9 of 39 steps down, 10 of 40 rows of steps across
+    found = image_statistics(image)
+    fractions = found[[12, 19]].exp() - 0.01
+    torch.testing.assert_close(fractions, torch.tensor([9 / 39, 10 / 40]), atol=2e-3, rtol=0)
 
 
 def test_clips_of_one_video_are_averaged_and_channels_are_told_apart():
     clips = torch.rand(3, 2, 5, 8, 6, generator=torch.Generator().manual_seed(0))
     each = torch.stack([image_statistics(clip[None]) for clip in clips])
     torch.testing.assert_close(image_statistics(clips), each.mean(0))
-    assert len(each[0]) == 2 * 7 + 9 + 2 * 4**3
+    assert len(each[0]) == 2 * 7 + 21 + 2 * 4**3
 
 
 @pytest.mark.parametrize(
