@@ -80,6 +80,7 @@ class LiteFlowNet(nn.Module):
         chosen = means if means is not None else _default_means(channels)
         if len(chosen) != 2 or any(len(row) != channels for row in chosen):
             raise ValueError(f"means: expected 2 rows of {channels} values, found {chosen}")
+        self.has_one_mean = list(chosen[0]) == list(chosen[1])
         self.register_buffer("means", torch.tensor(chosen, dtype=torch.float32).reshape(1, -1, 1, 1), persistent=False)
         self.features = nn.ModuleList(_feature_block(level, channels) for level in range(6))
         kinds = (_Matching, _Subpixel, _Regularisation)
@@ -96,12 +97,12 @@ class LiteFlowNet(nn.Module):
                 back = self._last(swapped)
             flow = torch.cat([self._last(image), back], dim=1)
         else:
-            both = self._last(torch.cat([image, swapped]))
+            both = self._last(torch.cat([image, swapped]), mirrored=True)
             flow = torch.cat([both[: image.shape[0]], both[image.shape[0] :]], dim=1)
         return flow
 
-    def _last(self, image: Tensor) -> Tensor:
-        return self.to_size(self.level_flows(image)[-1], image.shape[-2], image.shape[-1])
+    def _last(self, image: Tensor, mirrored: bool = False) -> Tensor:
+        return self.to_size(self.level_flows(image, mirrored)[-1], image.shape[-2], image.shape[-1])
 
     def to_size(self, flow: Tensor, height: int, width: int) -> Tensor:
         """Return the last level's `flow` on the input grid if `full_size`, and without what padding added."""
@@ -110,15 +111,25 @@ class LiteFlowNet(nn.Module):
         flow = interpolate(flow, scale_factor=self.flow_stride, mode="bilinear", align_corners=False)
         return flow[..., :height, :width]
 
-    def level_flows(self, image: Tensor) -> list[Tensor]:
-        """Return the flows of levels 6 to 2 (B, 2, H/32, W/32) ... (B, 2, H/2, W/2), all in input pixels."""
+    def level_flows(self, image: Tensor, mirrored: bool = False) -> list[Tensor]:
+        """Return the flows of levels 6 to 2 (B, 2, H/32, W/32) ... (B, 2, H/2, W/2), all in input pixels.
+
+        Args:
+            image: (B, `in_channels`, H, W).
+            mirrored: the second half of the batch is the first one with its images exchanged: their features are
+                computed once if both images have the same means.
+        """
         if image.dim() != 4 or image.shape[1] != 2 * self.channels:
             raise ValueError(f"image: expected (B, {2 * self.channels}, H, W), two images stacked, found {image.shape}")
         image = image - self.means
         # Replication cannot exceed the image, so it is done by index: the last row and column again and again.
         image = image[:, :, _rows(image.shape[2], image.device)][:, :, :, _rows(image.shape[3], image.device)]
         first, second = image[:, : self.channels], image[:, self.channels :]
-        first_features, second_features = self._pyramid(first), self._pyramid(second)
+        first_features, half = self._pyramid(first), image.shape[0] // 2
+        if mirrored and self.has_one_mean:
+            second_features = [torch.cat([maps[half:], maps[:half]]) for maps in first_features]
+        else:
+            second_features = self._pyramid(second)
         first_images, second_images = _shrunk(first, first_features), _shrunk(second, second_features)
         flow = torch.zeros_like(first_features[-1][:, :2], dtype=image.dtype)  # autocast lowers the features only
         flows: list[Tensor] = []

@@ -1,6 +1,7 @@
 """Convolutions one after another, a few rows at a time, so that what lies between them never leaves the cache."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,7 @@ from .winograd import TILE, Winograd
 
 _LEAST_WINOGRAD = 48 * 64  # below, the transforms cost more than the multiplications that they save
 _STRIP_PIXELS = 6144  # some megabytes of 128 channels
+_MOST_THREADS = 2  # with more, few rows leave some of them idle; not measured
 
 
 class RowwiseSequential(nn.Sequential):
@@ -36,9 +38,11 @@ class RowwiseSequential(nn.Sequential):
         return values
 
 
+@torch.jit.unused
 def goes_by_rows(image: Tensor) -> bool:
-    """Return whether `image` is on a CPU and nobody asks for a gradient or a graph."""
+    """Return whether `image` is on a CPU of few threads and nobody asks for a gradient or a graph."""
     usual = image.dtype in (torch.float32, torch.bfloat16) and image.device.type == "cpu"
+    usual = usual and torch.get_num_threads() <= _MOST_THREADS
     graph = torch.is_grad_enabled() or torch.jit.is_tracing() or torch.compiler.is_compiling()
     return usual and not graph
 
@@ -51,9 +55,27 @@ def row_precision() -> torch.dtype:
 def all_rows(layers: nn.Sequential, parts: list[Tensor]) -> Tensor:
     """Return (B, K, H', W') in channels-last memory, see :class:`RowwiseSequential`."""
     dtype = row_precision()
-    with torch.autocast("cpu", enabled=False):
-        made = [torch.cat(list(by_rows(layers, strips(image, dtype), dtype))) for image in zip(*parts, strict=True)]
-    return as_maps(made)
+    images = list(zip(*parts, strict=True))
+    return as_maps(side_by_side(lambda image: torch.cat(list(by_rows(layers, strips(image, dtype), dtype))), images))
+
+
+def side_by_side(work: Callable[[Sequence[Tensor]], Tensor], images: Sequence[Sequence[Tensor]]) -> list[Tensor]:
+    """Return what `work` makes of each image, without autocast; where there are threads, each image has one of them.
+
+    A few rows are too little to share.
+    """
+    threads, is_inference = torch.get_num_threads(), torch.is_inference_mode_enabled()
+
+    def alone(image: Sequence[Tensor]) -> Tensor:
+        with torch.inference_mode(is_inference), torch.no_grad(), torch.autocast("cpu", enabled=False):
+            return work(image)
+
+    if threads == 1 or len(images) == 1:
+        return [alone(image) for image in images]
+    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        made = list(pool.map(alone, images))
+    torch.set_num_threads(threads)  # a part of the setting is the process's
+    return made
 
 
 def as_maps(images: list[Tensor]) -> Tensor:

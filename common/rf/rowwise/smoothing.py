@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-from .chain import as_maps, by_rows, row_precision, strips
+from .chain import as_maps, by_rows, row_precision, side_by_side, strips
 
 
 def smoothed_rows(
@@ -24,17 +24,19 @@ def smoothed_rows(
     network, dtype = nn.Sequential(*layers), row_precision()
     factors = torch.cat([scale.weight for scale in scales]).detach().flatten(1)
     offsets = torch.cat([_bias(scale) for scale in scales])
-    radius, smoothed = window // 2, []
-    with torch.autocast("cpu", enabled=False):
-        for *image, values in zip(*parts, flow, strict=True):
-            around = pad(values, [radius] * 4)
-            top, made = 0, []
-            for distance in by_rows(network, strips(image, dtype), dtype):
-                rows = around[:, top : top + len(distance) + 2 * radius]
-                made.append(_smoothed(distance.to(flow.dtype), rows, factors, offsets))
-                top += len(distance)
-            smoothed.append(torch.cat(made))
-    return as_maps(smoothed)
+    radius = window // 2
+
+    def smooth(image: Sequence[Tensor]) -> Tensor:
+        *maps, values = image
+        around = pad(values, [radius] * 4)
+        top, made = 0, []
+        for distance in by_rows(network, strips(maps, dtype), dtype):
+            rows = around[:, top : top + len(distance) + 2 * radius]
+            made.append(_smoothed(distance.to(flow.dtype), rows, factors, offsets))
+            top += len(distance)
+        return torch.cat(made)
+
+    return as_maps(side_by_side(smooth, list(zip(*parts, flow, strict=True))))
 
 
 def _smoothed(distance: Tensor, rows: Tensor, factors: Tensor, offsets: Tensor) -> Tensor:

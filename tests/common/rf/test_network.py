@@ -174,6 +174,20 @@ def test_backward_flow_is_that_of_the_swapped_pair_and_has_no_gradient(published
     assert not any(parameter.grad.any() for parameter in network.parameters())
 
 
+@pytest.mark.parametrize("means", [None, [[0.1] * 3] * 2], ids=["published means", "one mean"])
+def test_both_ways_in_an_evaluation_are_each_way_by_itself(published, means):
+    torch.manual_seed(0)
+    image = torch.rand(2, 6, 48, 40)
+    swapped = torch.cat([image[:, 3:], image[:, :3]], 1)
+    both = LiteFlowNet(both_ways=True, means=means).eval()
+    both.load_state_dict(published.state_dict())
+    alone = LiteFlowNet(means=means).eval()
+    alone.load_state_dict(published.state_dict())
+    with torch.no_grad():
+        expected = torch.cat([alone(image), alone(swapped)], 1)
+        torch.testing.assert_close(both(image), expected, rtol=1e-4, atol=1e-4)
+
+
 def test_bfloat16_keeps_the_displacement_as_exact_as_its_parts():
     torch.manual_seed(0)
     network = LiteFlowNet(in_channels=2).eval()

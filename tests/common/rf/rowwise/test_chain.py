@@ -1,3 +1,5 @@
+from contextlib import contextmanager
+
 import pytest
 import torch
 from torch import nn
@@ -56,6 +58,30 @@ def test_goes_the_plain_way_where_a_gradient_is_wanted():
     assert image.grad is not None and image.grad.any()
     with torch.no_grad():
         assert goes_by_rows(image) and not goes_by_rows(image.double())
+
+
+@contextmanager
+def threads(count):
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_images_side_by_side_are_those_one_by_one_and_the_threads_stay(mode):
+    network, image = layers(), torch.randn(3, 5, 12, 8)
+    with mode(), threads(2):
+        found = network([image])
+        assert torch.get_num_threads() == 2 and found.is_inference() == (mode is torch.inference_mode)
+        torch.testing.assert_close(found, network.plain([image]), rtol=1e-4, atol=1e-5)
+
+
+def test_goes_the_plain_way_with_many_threads():
+    with torch.no_grad(), threads(3):
+        assert not goes_by_rows(torch.zeros(1, 2, 4, 4))
 
 
 def test_without_layers_gives_its_input():
