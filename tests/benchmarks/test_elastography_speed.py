@@ -110,6 +110,34 @@ def test_network_forward_beside_the_published_one(benchmark, monkeypatch, size, 
     assert (flow - expected).abs().max() < {"float32": 1e-3, "bfloat16": 0.02}[precision]
 
 
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("size", [(1024, 128), (1920, 768)], ids=["1024x128", "1920x768"])
+def test_both_ways_beside_two_forwards_of_the_published_network(benchmark, monkeypatch, size, precision):
+    """What an inference does; one thread, or two, by OMP_NUM_THREADS."""
+    torch.manual_seed(0)
+    network, first = LiteFlowNet(both_ways=True).eval(), torch.rand(1, 3, *size)
+    load_weights(network, installed_bundles_folder() / "elasto_flow" / "models" / "model.pt")
+    network.means.zero_()
+    network.has_one_mean = True  # as for RF of one channel
+    one_way = LiteFlowNet(means=[[0.0] * 3] * 2).eval()
+    one_way.load_state_dict(network.state_dict())
+    image = torch.cat([first, first.roll(3, 2)], 1)
+    swapped = torch.cat([image[:, 3:], image[:, :3]], 1)
+
+    def theirs():
+        return torch.cat([published(one_way, view, monkeypatch) for view in (image, swapped)], 1)
+
+    def ours():
+        with torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16"):
+            return network(image)
+
+    with torch.inference_mode():
+        difference = (benchmark.pedantic(ours, rounds=1) - theirs()).abs().max().item()
+        benchmark.extra_info |= side_by_side(theirs, ours, 1 if size == (1920, 768) else 3)
+    benchmark.extra_info["largest difference in pixels"] = difference
+    assert difference < {"float32": 1e-3, "bfloat16": 0.02}[precision]
+
+
 def training_step(checkpointing, height, width):
     """One unsupervised step, both ways; seconds and peak memory in GiB. Runs in a process of its own."""
     from common.rf import ElastographyLoss

@@ -20,7 +20,8 @@ def answered(bundle, data, work, precision):
     parser.get_parsed_content("load")
     seen = set()
     for layer in network.modules():
-        if isinstance(layer, (torch.nn.Conv2d, torch.nn.Conv3d, torch.nn.Linear)):
+        # A LiteFlowNet takes its convolutions row by row: the chain of them has an output, not each.
+        if isinstance(layer, (torch.nn.Conv2d, torch.nn.Conv3d, torch.nn.Linear, torch.nn.Sequential)):
             layer.register_forward_hook(lambda _layer, _inputs, output: seen.add(output.dtype))
     batch = next(iter(parser.get_parsed_content("dataloader")))
     with torch.inference_mode():
