@@ -25,6 +25,7 @@ OF_MONAI = ("run_id", "init_id", "final_id", "meta_file", "config_file", "loggin
 PATHS = ("bundle_root", "weights", "pretrained", "model")  # and every name that ends in _dir
 _RESOLVED_BY_MONAI = ("$", "@", "%")
 _SWITCHES = {"true": True, "false": False}
+_MORE_WORDS = {"resume": ("auto",)}
 
 logger = logging.getLogger(__name__)
 
@@ -63,8 +64,10 @@ def check_command_line(resolved: MutableMapping[str, Any], arguments: Sequence[s
             _check_none(name, config[name])
             resolved[name] = None
         elif text.lower() in _SWITCHES:
-            _check_switch(name, text, config)
+            _check_switch_inside(name, text, config)
             resolved[name] = _SWITCHES[text.lower()]
+        elif isinstance(config.get(name), bool) and not text.startswith(_RESOLVED_BY_MONAI):
+            _check_switch(name, text)
     _warn_of_unknown(settings, config)
     if {"dataset_dir", "output_dir"} <= settings.keys():
         check_apart(Path(settings["output_dir"]), Path(settings["dataset_dir"]))
@@ -109,8 +112,14 @@ def _check_none(name: str, default: Any) -> None:
         raise ValueError(f"--{name} None: expected a value such as {json.dumps(default)}, found None")
 
 
-def _check_switch(name: str, text: str, config: Mapping[str, Any]) -> None:
-    if name not in config and _value(text) not in (True, False):  # inside a component, which takes the word itself
+def _check_switch(name: str, text: str) -> None:
+    words = (*_SWITCHES, "0", "1", *_MORE_WORDS.get(name, ()))
+    if text.lower() not in words:  # any word counts as true, "no" too
+        raise ValueError(f"--{name} {text}: expected true or false, found {text or 'nothing'}")
+
+
+def _check_switch_inside(name: str, text: str, config: Mapping[str, Any]) -> None:
+    if "#" in name and name not in config and _value(text) not in (True, False):  # a component takes the word itself
         raise ValueError(f"--{name} {text}: expected True or False, found a word; write {text.capitalize()}")
 
 

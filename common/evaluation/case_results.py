@@ -3,6 +3,7 @@
 import json
 import logging
 import math
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -105,7 +106,7 @@ class CaseResults(ABC):
         """Write `CASE.json`: the case, `values`, familiarity, doubts, weights and what the results are not for."""
         content = {
             "case": case,
-            **values,
+            **self._nameless(values),
             **self._familiar(case),
             DOUBTS: self._doubtful(case),
             "weights": self.weights,
@@ -114,6 +115,24 @@ class CaseResults(ABC):
         }
         write_json(self.file(case, ".json"), content)
 
+    @property
+    def _is_anonymous(self) -> bool:
+        return bool((self.failures.resolved or {}).get("anonymous_names"))
+
+    def _nameless(self, value: Any) -> Any:
+        """Return JSON values; where names are to stay out, without the input's paths in their texts."""
+        source = (self.failures.resolved or {}).get("dataset_dir")
+        if not self._is_anonymous or not source:
+            return value
+        if isinstance(value, Mapping):
+            return {key: self._nameless(part) for key, part in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self._nameless(part) for part in value]
+        if isinstance(value, str):
+            paths = {re.escape(str(path).rstrip("/")) for path in (source, Path(str(source)).resolve())}
+            return re.sub(rf"(?:{'|'.join(sorted(paths, key=len, reverse=True))})[^:;]*", "a file", value)
+        return value
+
     def read_json(self, case: str) -> dict[str, Any]:
         """Return the content of `CASE.json`, from whatever run or process it is."""
         content: dict[str, Any] = json.loads((self.output.folder / f"{safe_name(case)}.json").read_text("utf-8"))
@@ -121,7 +140,7 @@ class CaseResults(ABC):
 
     def doubt(self, case: str, reasons: Iterable[str]) -> None:
         """Note what speaks against a case, in words; before its JSON and its caption are written."""
-        self._doubts.setdefault(case, []).extend(filter(None, reasons))
+        self._doubts.setdefault(case, []).extend(self._nameless(list(filter(None, reasons))))
 
     def caption(self, case: str, text: str) -> str:
         """Return the heading of the case's figure: `text`, and a line with what is doubtful about the case."""
@@ -225,9 +244,8 @@ class CaseResults(ABC):
 
     def _write_failed(self) -> None:
         """Write the JSON of the cases without results; no reason where names are to stay out, as it may hold some."""
-        is_anonymous = bool((self.failures.resolved or {}).get("anonymous_names"))
         for failed in self.failures.failures():
             if failed["case"] not in self.rows:
                 with self.failures.guard(failed["case"]):
-                    reason = "see failed.csv" if is_anonymous else failed["reason"]
+                    reason = "see failed.csv" if self._is_anonymous else failed["reason"]
                     self.write_json(failed["case"], {"error": reason})

@@ -117,6 +117,23 @@ def test_true_and_false_are_no_words(config, text):
     assert check(config, f"--tta={text}")["tta"] is wanted
 
 
+@pytest.mark.parametrize("text", ["no", "off", "nope", "2", "yes"])
+def test_a_switch_that_is_neither_true_nor_false_is_refused(config, text):
+    with pytest.raises(ValueError, match=f"--tta {text}: expected true or false, found {text}"):
+        check(config, "--tta", text)
+
+
+@pytest.mark.parametrize("text", ["0", "1", "@other", "$False"])
+def test_a_switch_may_be_a_number_or_a_reference(config, text):
+    check(config, "--tta", text)
+
+
+@pytest.mark.parametrize("text", ["True", "true"])
+def test_a_misspelt_switch_is_named_with_the_nearest_setting(config, caplog, text):
+    check(config, "--ttta", text)
+    assert "--ttta is no setting of this bundle and has no effect; did you mean --tta?" in caplog.text
+
+
 @pytest.mark.parametrize("text", ["true", "false"])
 def test_a_switch_arrives_in_the_config_as_a_truth_value(config, text):
     words = [PROGRAM, "run", "go", "--config_file", str(config / "train.json"), "--tta", text]

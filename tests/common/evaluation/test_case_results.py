@@ -71,6 +71,28 @@ def test_a_case_that_fails_after_its_result_keeps_the_result(tmp_path):
     assert json.loads((tmp_path / "a.json").read_text())["value"] == 1 and failures.failures()
 
 
+@pytest.mark.parametrize("is_anonymous", [True, False])
+def test_no_path_of_the_input_stands_in_the_json_where_cases_are_anonymous(tmp_path, is_anonymous):
+    source = tmp_path / "Doe_Jane"
+    note = f"{source}/Doe Jane 1.dcm: expected pixels, found none"
+
+    class Noted(Sums):
+        def write_case(self, case, parts):
+            self.doubt(case, [f"slice 2 of {source}: too dark"])
+            self.write_json(case, {"notes": [note, {"reason": note, "slice": 2}]})
+            return {"value": 0, "parts": 1}
+
+    weights = tmp_path / "model.pt"
+    weights.write_bytes(b"weights")
+    resolved = {"anonymous_names": is_anonymous, "dataset_dir": str(source), "weights": str(weights)}
+    run(Noted(FailureLog(tmp_path / "out", resolved=resolved)), [("a", 1)])
+    content = json.loads((tmp_path / "out" / "a.json").read_text())
+    said = "a file: expected pixels, found none" if is_anonymous else note
+    assert content["notes"] == [said, {"reason": said, "slice": 2}]
+    assert content["doubts"] == ["slice 2 of a file: too dark" if is_anonymous else f"slice 2 of {source}: too dark"]
+    assert ("Doe" in (tmp_path / "out" / "predictions.csv").read_text()) is not is_anonymous
+
+
 def test_no_reason_stands_in_the_json_where_cases_are_anonymous(tmp_path):
     resolved = {"anonymous_names": True, "weights": str(tmp_path / "model.pt")}
     run(Sums(FailureLog(tmp_path / "out", resolved=resolved)), [("case_0001", -1)])
