@@ -78,7 +78,8 @@ def dicom_datalist(dataset_dir: PathLike) -> list[Item]:
     """Return the cases of a folder in which each sub-folder holds a study with a DICOM series of ADC and one of Z.
 
     A series is known by its description (0008,103E) or image type: ADC, or Z, Z-score. A file names its series. A
-    folder that holds the files of one study itself, or in sub-folders for its series, is one case.
+    folder that holds the files of one study itself, or in sub-folders for its series, is one case; copies of a study
+    side by side are a case each.
     """
     root = Path(dataset_dir)
     cases: dict[Path, dict[str, Series]] = {}
@@ -89,8 +90,10 @@ def dicom_datalist(dataset_dir: PathLike) -> list[Item]:
             parts = file.relative_to(root).parts
             folder = root / parts[0] if len(parts) > 1 else root
             cases.setdefault(folder, {}).setdefault(series, Series(file, study, _words(header)))
-    if len(cases) > 1 and len({series.study for found in cases.values() for series in found.values()}) == 1:
-        cases = {root: {uid: series for found in cases.values() for uid, series in found.items()}}
+    listed = [(uid, series) for found in cases.values() for uid, series in found.items()]
+    is_one = len({series.study for _, series in listed}) == 1 and len({uid for uid, _ in listed}) == len(listed)
+    if len(cases) > 1 and is_one:
+        cases = {root: dict(listed)}
     return [_item(folder, list(found.values())) for folder, found in cases.items()]
 
 

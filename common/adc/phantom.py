@@ -54,8 +54,10 @@ def simulate_neonatal_adc(
     """
     if style not in STYLES:
         raise ValueError(f"style: expected {' or '.join(STYLES)}, found {style!r}")
-    if len(size) != 3 or len(spacing_mm) != 3:
-        raise ValueError(f"size, spacing_mm: expected three numbers each, found {size} and {spacing_mm}")
+    if any(np.shape(given) != (3,) for given in (size, spacing_mm)):
+        raise ValueError(
+            f"size, spacing_mm: expected three numbers each, such as [128,128,24], found {size} and {spacing_mm}"
+        )
     extent = np.asarray(size) * np.asarray(spacing_mm)
     if cases < 1 or not (extent >= 2 * BRAIN_HALF_AXES_MM).all():
         raise ValueError(

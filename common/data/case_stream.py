@@ -1,5 +1,6 @@
 """Cases one after the other: memory does not grow with their number, and a bad one does not end the run."""
 
+import itertools
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -53,9 +54,12 @@ class CaseStream(IterableDataset):
         return [(name, item.get("image")) for name, item in zip(self._names(items), items, strict=True)]
 
     def _names(self, items: Sequence[Item]) -> list[str]:
-        if self.anonymous_names:
-            return [f"case_{number:04d}" for number in range(1, len(items) + 1)]
-        return [str(item["case"]) for item in items]
+        cases = [str(item["case"]) for item in items]
+        if not self.anonymous_names:
+            return cases
+        kept = {case: name for name, case in self.failures.keys.items()}  # a continued run keeps the names it gave
+        free = (name for number in itertools.count(1) if (name := f"case_{number:04d}") not in self.failures.keys)
+        return [kept.pop(case) if case in kept else next(free) for case in cases]
 
     def __iter__(self) -> Iterator[Any]:
         """Yield sample after sample; of several workers or processes, each takes every n-th case."""
@@ -66,6 +70,8 @@ class CaseStream(IterableDataset):
         names = self._names(items)
         if self.anonymous_names and first == 0:
             keys = [{"name": name, "case": item["case"]} for name, item in zip(names, items, strict=True)]
+            known = {row["name"] for row in keys}
+            keys += [{"name": name, "case": case} for name, case in self.failures.keys.items() if name not in known]
             write_csv(self.failures.output.file("key.csv"), keys, ("name", "case"))
         seen: set[str] = set()
         for index, item in enumerate(items):

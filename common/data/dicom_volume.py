@@ -126,20 +126,24 @@ def series_files(path: PathLike) -> list[Path]:
     """Return the files of the series that `path` names: a folder, or any of its files.
 
     Raises:
-        UnusableFileError: if there are none, or a folder holds several series.
+        UnusableFileError: if there are none, a folder holds several series, or a series has several patients.
     """
     given = Path(path)
     folder = given if given.is_dir() else given.parent
-    found: dict[str, list[Path]] = {}
+    found: dict[str, dict[Path, str]] = {}  # series -> file -> patient's number
     for file in visible_files(folder, recursive=False):
         if file.name.upper() != "DICOMDIR" and is_dicom(file):
-            header = read_dicom(file, stop_before_pixels=True, tags=["SOPClassUID", "SeriesInstanceUID"])
-            found.setdefault(str(header.get("SeriesInstanceUID", "")), []).append(file)
-    if given.is_dir():
-        if len(found) != 1:
-            raise UnusableFileError(f"{given}: {_EXPECTED}, found {len(found)} series; give each a folder of its own")
-        return next(iter(found.values()))
-    return next((files for files in found.values() if given in files), [given])
+            header = read_dicom(file, stop_before_pixels=True, tags=["SOPClassUID", "SeriesInstanceUID", "PatientID"])
+            series = str(header.get("SeriesInstanceUID", ""))
+            found.setdefault(series, {})[file] = str(header.get("PatientID") or "")
+    if given.is_dir() and len(found) != 1:
+        raise UnusableFileError(f"{given}: {_EXPECTED}, found {len(found)} series; give each a folder of its own")
+    files = next((files for files in found.values() if given.is_dir() or given in files), {given: ""})
+    if len(set(filter(None, files.values()))) > 1:
+        raise UnusableFileError(
+            f"{folder}: {_EXPECTED} of one patient, found different patient numbers (0010,0020); give each a folder"
+        )
+    return list(files)
 
 
 def _frames(file: Path) -> list[VolumeFrame]:

@@ -40,7 +40,7 @@ class FailureLog:
         self.skip_finished, self.resolved = skip_finished, resolved
         self.finished: Collection[str] = ()  # names of cases, set by who knows their results
         self.rank, self.processes = 0, 1
-        self._keys: dict[str, str] = {}
+        self.keys: dict[str, str] = {}  # anonymous name -> case, of the run that is continued
         self._table = Path(output_dir) / "failed.csv"
 
     def start(self) -> None:
@@ -50,13 +50,13 @@ class FailureLog:
         self.output.open(keep=self.skip_finished)
         keys = self.output.folder / "key.csv"
         kept = read_csv(keys) if self.skip_finished and keys.is_file() else []
-        self._keys = {row["name"]: row["case"] for row in kept}
+        self.keys = {row["name"]: row["case"] for row in kept}
         if not self.rank:
             self.output.file(self._table.name).unlink(missing_ok=True)  # of an earlier run: they are tried again
 
     def is_finished(self, name: str, case: str) -> bool:
         """Return whether the results called `name` are there, and are those of this case."""
-        return name in self.finished and self._keys.get(name, name if name == case else None) == case
+        return name in self.finished and self.keys.get(name, name if name == case else None) == case
 
     def add(self, case: str, error: BaseException | str) -> None:
         """Note that `case` failed; the reason is logged at once. Data loader workers may call it."""

@@ -1,3 +1,5 @@
+import shutil
+
 import numpy as np
 import pytest
 
@@ -30,6 +32,13 @@ def test_a_study_is_a_case_with_its_adc_first(study):
         np.testing.assert_allclose(voxels[0].sum(), wanted.sum(), rtol=1e-4)
         assert grid.size == SIZE and voxels.shape == (1, *SIZE)
     assert neonatal_adc_datalist(study)[0]["image"] == item["image"], "the folder of the study itself is one case"
+
+
+def test_copies_of_a_study_are_a_case_each(study):
+    shutil.copytree(study, study.parent / "copy_of_anna")
+    items = dicom_datalist(study.parent)
+    assert [item["case"] for item in items] == ["anna", "copy_of_anna"]
+    assert all(item["case"] in path for item in items for path in item["image"])
 
 
 def test_two_studies_are_two_cases(study):

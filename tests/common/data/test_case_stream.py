@@ -89,3 +89,18 @@ def test_anonymous_names_are_in_the_samples_and_reasons_and_a_key_says_whose_the
         {"name": "case_0001", "case": "Doe^Jane"},
         {"name": "case_0002", "case": "Roe"},
     ]
+
+
+def test_a_continued_run_keeps_the_anonymous_names_and_gives_new_cases_new_ones(tmp_path):
+    def run(*cases):
+        failures = FailureLog(tmp_path, skip_finished=True)
+        failures.start()
+        failures.finished = {"case_0001", "case_0002"}
+        names = [item["case"] for item in CaseStream([{"case": case} for case in cases], dict, failures, None, True)]
+        failures.finish()
+        return names, {row["case"]: row["name"] for row in read_csv(tmp_path / "key.csv")}
+
+    first = {"anna": "case_0001", "cleo": "case_0002"}
+    assert run("anna", "cleo") == (["case_0001", "case_0002"], first)
+    assert run("anna", "bad", "cleo") == (["case_0003"], {**first, "bad": "case_0003"})
+    assert run("cleo") == ([], {**first, "bad": "case_0003"})

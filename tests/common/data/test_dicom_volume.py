@@ -76,6 +76,17 @@ def test_a_file_names_its_series_among_others_in_its_folder(tmp_path):
         read_dicom_geometry(tmp_path)
 
 
+def test_slices_of_another_patient_are_refused(tmp_path):
+    write_series(tmp_path, stored(), AFFINES["axial"], 1)
+    for file, patient in (("000.dcm", "4711"), ("001.dcm", "4711"), ("002.dcm", "4711"), ("003.dcm", "4712")):
+        change(tmp_path / file, PatientID=patient)
+    with pytest.raises(UnusableFileError, match="of one patient, found different patient numbers"):
+        read_dicom_geometry(tmp_path)
+    change(tmp_path / "003.dcm", PatientID="4711")
+    change(tmp_path / "002.dcm", PatientID="")
+    assert len(read_dicom_geometry(tmp_path).frames) == 4
+
+
 def test_the_only_slice_is_as_thick_as_its_header_says(tmp_path):
     write_series(tmp_path, stored((5, 7, 1)), oblique(), 1)
     np.testing.assert_allclose(np.linalg.norm(read_dicom_geometry(tmp_path).affine[:3, 2]), 1.0)
