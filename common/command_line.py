@@ -60,7 +60,7 @@ def check_command_line(resolved: MutableMapping[str, Any], arguments: Sequence[s
             _check_path(name, text)
             if not text.startswith(_RESOLVED_BY_MONAI):
                 resolved[name] = text
-        elif name in config and _value(text) is None:
+        elif name in config and (_value(text) is None or text == "null"):  # as JSON and our pages write it
             _check_none(name, config[name])
             resolved[name] = None
         elif text.lower() in _SWITCHES:

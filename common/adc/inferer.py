@@ -9,7 +9,7 @@ from monai.inferers import Inferer
 from torch import Tensor
 
 from ..training.precision import PrecisionInferer
-from .slice_size import VoxelFit, fit_slices, unfit_slices
+from .slice_size import VoxelFit, checked_voxel_mm, fit_slices, unfit_slices
 from .slices import brain_slices
 
 # Axes of (N, C, H, W) that are flipped, one entry a view: the flips of the paper's training.
@@ -50,7 +50,7 @@ class FlippedSliceInferer(Inferer):
         self.slice_size, self.batch_size = tuple(slice_size), batch_size
         self.views = FLIPS if flips else FLIPS[:1]
         self.background, self.answer = background, PrecisionInferer(precision)
-        self.voxel_mm = voxel_mm
+        self.voxel_mm = checked_voxel_mm(voxel_mm)
 
     def __call__(self, inputs: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
         """Return probabilities (B, K, H, W, D) of volumes (B, C, H, W, D) for a network that gives K logits.
@@ -65,9 +65,9 @@ class FlippedSliceInferer(Inferer):
 
     def seen(self, volume: Tensor) -> Tensor:
         """Return a volume (C, H, W, D) as the network sees it."""
-        return (
-            VoxelFit(volume, self.voxel_mm, self.slice_size, self.background).fit(volume) if self.voxel_mm else volume
-        )
+        if self.voxel_mm is None:
+            return volume
+        return VoxelFit(volume, self.voxel_mm, self.slice_size, self.background).fit(volume)
 
     def _volume(self, volume: Tensor, network: Callable[..., Tensor], *args: Any, **kwargs: Any) -> Tensor:
         plain = volume.as_tensor() if isinstance(volume, MetaTensor) else volume

@@ -13,6 +13,20 @@ from torch.nn import functional
 _STRIDE = 32  # the sides of what TernausNet takes are multiples of it
 
 
+def checked_voxel_mm(voxel_mm: Sequence[float] | None) -> Sequence[float] | None:
+    """Return the size of a voxel, or None.
+
+    Raises:
+        ValueError: if it is not three lengths of 0.05 to 20 mm.
+    """
+    if voxel_mm is None:
+        return None
+    given = voxel_mm if isinstance(voxel_mm, Sequence) else ()
+    if len(given) != 3 or not all(isinstance(mm, int | float) and 0.05 <= mm <= 20 for mm in given):
+        raise ValueError(f"voxel_mm: expected null or three lengths of 0.05 to 20 mm, found {voxel_mm!r}")
+    return given
+
+
 def fit_slices(slices: Tensor, size: Sequence[int], background: float = 0.0, nearest: bool = False) -> Tensor:
     """Return slices resized to fill `size` as far as their aspect allows, centred on `background`.
 
@@ -145,7 +159,8 @@ class FitVoxelsd(MapTransform):
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
-        self.voxel_mm, self.size, self.label_keys, self.background = voxel_mm, size, label_keys, background
+        self.voxel_mm, self.background = checked_voxel_mm(voxel_mm), background
+        self.size, self.label_keys = size, label_keys
 
     def __call__(self, data: Mapping[Hashable, Tensor]) -> dict[Hashable, Tensor]:
         """Resample the entries under `keys` and `label_keys`; the input mapping is left as it was."""

@@ -21,6 +21,8 @@ LEAST_QUALITY = 0.6
 _RELATED = 0.1
 # Fraction of samples at one extreme value from which on a frame counts as saturated.
 _SATURATED = 0.005
+# Depth in periods of the pulse below which GLUE, begun with NCC, shows a strain that is a tenth or more too small.
+_LEAST_PERIODS = 25
 # Samples in a row that are equal only where there is no signal, or too much of it.
 _CONSTANT_SAMPLES = 5
 
@@ -154,6 +156,9 @@ def strain_remark(pre: Tensor, post: Tensor, trusted: TrustedStrain) -> str:
         remarks.append(f"frames do not match in {100 * (1 - fraction):.0f} % of the pixels: do not read this strain")
     elif fraction < 0.9:
         remarks.append(f"{100 * (1 - fraction):.0f} % of the pixels are left out: the frames do not match there")
+    periods = pre.shape[-2] / measure_speckle(pre[0].float().cpu().numpy()).period_samples
+    if periods < _LEAST_PERIODS:
+        remarks.append(f"the frames are only {periods:.0f} periods of the pulse deep: the strain may be too small")
     for name, frame in (("first", pre), ("second", post)):
         saturated = max(float((frame == extreme).float().mean()) for extreme in torch.aminmax(frame))
         if saturated > _SATURATED:

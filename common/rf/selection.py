@@ -105,11 +105,10 @@ def _usable(
                 frames[end] = check_frame(path, held[end[1]], end[1])
             except UnusableFileError as error:
                 faults[end] = str(error)
-    sizes = Counter(frame.shape for frame in frames.values())
+    usual = Counter(frame.shape for frame in frames.values()).most_common(1)
     for end, frame in list(frames.items()):
-        usual = sizes.most_common(1)[0][0]
-        if frame.shape != usual:
-            expected, found = (f"{shape[0]} x {shape[1]}" for shape in (usual, frame.shape))
+        if frame.shape != usual[0][0]:
+            expected, found = (f"{shape[0]} x {shape[1]}" for shape in (usual[0][0], frame.shape))
             faults[end] = f"{end[0]}: expected a frame of {expected} as most, found {found}"
             del frames[end]
     return frames, faults

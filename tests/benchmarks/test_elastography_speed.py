@@ -115,11 +115,10 @@ def test_network_forward_beside_the_published_one(benchmark, monkeypatch, size, 
 def test_both_ways_beside_two_forwards_of_the_published_network(benchmark, monkeypatch, size, precision):
     """What an inference does; one thread, or two, by OMP_NUM_THREADS."""
     torch.manual_seed(0)
-    network, first = LiteFlowNet(both_ways=True).eval(), torch.rand(1, 3, *size)
+    means = [[0.0] * 3] * 2  # one for both images, as for RF of one channel
+    network, first = LiteFlowNet(both_ways=True, means=means).eval(), torch.rand(1, 3, *size)
     load_weights(network, installed_bundles_folder() / "elasto_flow" / "models" / "model.pt")
-    network.means.zero_()
-    network.has_one_mean = True  # as for RF of one channel
-    one_way = LiteFlowNet(means=[[0.0] * 3] * 2).eval()
+    one_way = LiteFlowNet(means=means).eval()
     one_way.load_state_dict(network.state_dict())
     image = torch.cat([first, first.roll(3, 2)], 1)
     swapped = torch.cat([image[:, 3:], image[:, :3]], 1)

@@ -103,6 +103,10 @@ def test_none_which_monai_drops_outranks_the_config(config, words):
     assert check(config, "--stride_ms", "3", "--nothing", "None") == {}
 
 
+def test_null_is_none(config):
+    assert check(config, "--section", "null", files="train.json,overlay.json") == {"section": None}
+
+
 def test_none_is_refused_where_a_number_is_expected(config):
     with pytest.raises(ValueError, match="--epochs None: expected a value such as 20, found None"):
         check(config, "--epochs", "None")

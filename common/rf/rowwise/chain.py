@@ -72,10 +72,11 @@ def side_by_side(work: Callable[[Sequence[Tensor]], Tensor], images: Sequence[Se
 
     if threads == 1 or len(images) == 1:
         return [alone(image) for image in images]
-    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
-        made = list(pool.map(alone, images))
-    torch.set_num_threads(threads)  # a part of the setting is the process's
-    return made
+    try:
+        with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            return list(pool.map(alone, images))
+    finally:
+        torch.set_num_threads(threads)  # a part of the setting is the process's
 
 
 def as_maps(images: list[Tensor]) -> Tensor:

@@ -4,7 +4,7 @@ import torch
 from monai.data import MetaTensor
 from torch.nn import functional
 
-from common.adc import FitSliced, FitVoxelsd, VoxelFit, fit_slices, unfit_slices
+from common.adc import FitSliced, FitVoxelsd, FlippedSliceInferer, VoxelFit, fit_slices, unfit_slices
 
 
 def ramp(height, width):
@@ -115,6 +115,15 @@ def test_annotations_go_with_the_image_and_stay_zero_or_one():
 def test_without_a_voxel_size_volumes_stay_as_they_are():
     image = brain((60, 70, 2), (2.0, 2.0, 4.0))
     assert FitVoxelsd("image", None)({"image": image})["image"] is image
+
+
+@pytest.mark.parametrize(
+    "voxel_mm", ["null", 0.94, [0.94, 0.94], [-1, 1, 4], [0.01, 0.01, 4], [300, 300, 4], [1, 1, float("nan")]], ids=str
+)
+def test_what_is_no_size_of_a_voxel_is_refused(voxel_mm):
+    for made in (lambda: FitVoxelsd("image", voxel_mm), lambda: FlippedSliceInferer(voxel_mm=voxel_mm)):
+        with pytest.raises(ValueError, match="expected null or three lengths"):
+            made()
 
 
 def test_a_volume_without_voxel_size_is_refused():

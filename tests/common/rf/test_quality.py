@@ -40,6 +40,11 @@ def test_exact_displacement_is_trusted():
     assert strain_remark(pre, post, found) == ""
 
 
+def test_a_frame_of_few_periods_is_said_to_be_too_short():
+    pre, post, exact = (values[:, :120].clone() for values in frames())  # 40 MHz and 5 MHz: 8 samples a period
+    assert "only 15 periods of the pulse deep" in strain_remark(pre, post, trusted_strain(pre, post, exact, 21))
+
+
 @pytest.mark.parametrize("level", [0.0, 7.0])
 @pytest.mark.parametrize("refine", [False, True])
 def test_a_dead_or_constant_band_has_no_quality_and_no_strain(level, refine):

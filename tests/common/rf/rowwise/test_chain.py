@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from common.rf.rowwise.chain import RowwiseSequential, by_rows, goes_by_rows
+from common.rf.rowwise.chain import RowwiseSequential, by_rows, goes_by_rows, side_by_side
 
 
 def layers():
@@ -77,6 +77,16 @@ def test_images_side_by_side_are_those_one_by_one_and_the_threads_stay(mode):
         found = network([image])
         assert torch.get_num_threads() == 2 and found.is_inference() == (mode is torch.inference_mode)
         torch.testing.assert_close(found, network.plain([image]), rtol=1e-4, atol=1e-5)
+
+
+def test_an_error_leaves_the_threads_as_they_were():
+    def fail(image):
+        raise RuntimeError("no memory")
+
+    with threads(2):
+        with pytest.raises(RuntimeError, match="no memory"):
+            side_by_side(fail, [[torch.zeros(1)]] * 2)
+        assert torch.get_num_threads() == 2
 
 
 def test_goes_the_plain_way_with_many_threads():
