@@ -73,7 +73,7 @@ def test_ten_thousand_cases_are_listed(bundle, phantom, tmp_path):
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 @pytest.mark.parametrize("bundle", ["doppler_keypoint", "echo_coreecho"])
-def test_no_picture_of_a_finished_case_stays_may_cache(bundle, trained, phantom, tmp_path):
+def test_no_picture_of_a_finished_case_stays_in_memory(bundle, trained, phantom, tmp_path):
     data = many(bundle, phantom(bundle), tmp_path / "data", LAST)
     settings = overrides(bundle, data, tmp_path, model_dir=str(trained(bundle) / "models"))
     words = [sys.executable, "-c", WATCHED, json.dumps([bundle, settings, FIRST, LAST])]
@@ -83,7 +83,7 @@ def test_no_picture_of_a_finished_case_stays_may_cache(bundle, trained, phantom,
 
 
 @pytest.mark.parametrize("bundle", BUNDLES)
-def test_an_evaluation_caches_no_case_may_cache(bundle):
+def test_an_evaluation_caches_no_case_in_memory(bundle):
     parser = ConfigParser()
     parser.read_config(config_paths(root(bundle), ["train.json", "evaluate.json"]))
     may_cache = "cache" in parser["validate"]["dataset"]
