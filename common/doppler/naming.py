@@ -15,6 +15,8 @@ INTERVALS = {"EA": (0.1, 0.75), "AE": (0.42, 0.68), "EE": (0.6, 1.4), "AA": (0.6
 # missing, and between two A an E.
 SINUS = {"EA": 0.0, "AE": 0.0, "EE": 1.0, "AA": 1.5}
 FIBRILLATION = {"EE": 0.0}
+# Log odds against fibrillation before anything is seen: one patient in seven has it.
+FIBRILLATION_COSTS = 1.8
 # Others cost half the square of the logarithm's distance in these units, at most: too short an interval is none, in a
 # long one waves may have been missed.
 UNIT, SHORT_COSTS, LONG_COSTS = 0.15, 8.0, 2.0
@@ -74,8 +76,8 @@ def name_waves(x: NDArray, heights: NDArray, seconds_per_px: float, threshold: f
 
     A height counts as the log odds of being a wave, less those of the `threshold`; what two neighbours of one trace
     cannot be, by the time between them, is penalised. The sum is maximised by dynamic programming, once over E and A of
-    sinus rhythm, once over the E of fibrillation alone; the larger one counts. The margin of a choice is how much the
-    sum loses if just this top must be something else.
+    sinus rhythm, once over the E of fibrillation alone, which is rarer; the larger one counts. The margin of a choice
+    is how much the sum loses if just this top must be something else.
 
     Args:
         x: (N, 2) columns as E and as A, in order of time.
@@ -85,16 +87,22 @@ def name_waves(x: NDArray, heights: NDArray, seconds_per_px: float, threshold: f
     """
     gains = _log_odds(heights) - float(_log_odds(threshold))
     gaps_s = (x[None, :, None, :] - x[:, None, :, None]) * seconds_per_px
-    readings = [(gains, _steps_in(gains, gaps_s, SINUS))]
     only_e = np.where([True, False], gains, -math.inf)
-    readings.append((only_e, _steps_in(only_e, gaps_s, FIBRILLATION)))
-    total, chosen = max((_best(*reading) for reading in readings), key=lambda one: one[0])
+    readings = [
+        (gains, _steps_in(gains, gaps_s, SINUS), 0.0),
+        (only_e, _steps_in(only_e, gaps_s, FIBRILLATION), FIBRILLATION_COSTS),
+    ]
+
+    def best(without: NDArray | float = 0.0) -> tuple[float, list[tuple[int, int]]]:
+        found = [(_best(own + without, steps), cost) for own, steps, cost in readings]
+        return max(((total - cost, chosen) for (total, chosen), cost in found), key=lambda one: one[0])
+
+    total, chosen = best()
     choices = []
     for index, wave in chosen:
         without = np.zeros(gains.shape)
         without[index, wave] = -math.inf
-        rest = max(_best(gains + without, steps)[0] for gains, steps in readings)
-        choices.append(Choice(index, wave, total - rest))
+        choices.append(Choice(index, wave, total - best(without)[0]))
     return choices
 
 
