@@ -12,7 +12,7 @@ from ..data.failures import FailureLog
 from ..evaluation import dicom_report as dicom
 from ..evaluation.case_results import CaseResults
 from ..evaluation.familiarity import FamiliarityCheck
-from ..figure import figure
+from ..figure import figure, show_tiles
 from .calibration import PatientReading
 from .dicom import read_stack
 from .evaluation import slice_row
@@ -124,13 +124,13 @@ class HeartFailureResults(CaseResults):
     def _draw(self, case: str, slices: list[_Slice], title: str) -> None:
         count = min(len(slices), _SHOWN_SLICES)
         shown = [slices[k] for k in np.unique(np.linspace(0, len(slices) - 1, count).round().astype(int))]
-        with figure(self.file(case, ".png"), 1.6 * len(shown), 4.1, title) as made:
-            grid = made.subplots(2, len(shown), squeeze=False)
-            for column, part in enumerate(shown):
-                for line, name in enumerate(("first frame", "a third on")):
-                    axes = grid[line][column]
-                    axes.imshow(part.frames[..., line], cmap="gray", vmin=-1.5, vmax=3)
-                    axes.set(xticks=[], yticks=[], ylabel=name if column == 0 else "")
-                ef = self.reading.ejection_fraction(part.probability).get("predicted_ef")
-                told = f"p = {part.probability:.2f}" if ef is None else f"EF {ef:.0f} %"
-                grid[0][column].set_title(f"slice {part.number}\n{told}", fontsize=8)
+        labels = [f"slice {part.number}\n{self._told(part)}" for part in shown] + ["a third of the beat on"] * len(
+            shown
+        )
+        frames = [part.frames[..., line] for line in (0, 1) for part in shown]
+        with figure(self.file(case, ".png"), 1.6 * len(shown), 4.4, title) as made:
+            show_tiles(made.subplots(), frames, labels, len(shown), cmap="gray", vmin=-1.5, vmax=3)
+
+    def _told(self, part: _Slice) -> str:
+        ef = self.reading.ejection_fraction(part.probability).get("predicted_ef")
+        return f"p = {part.probability:.2f}" if ef is None else f"EF {ef:.0f} %"
