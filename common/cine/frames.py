@@ -36,6 +36,7 @@ _TAGS = {
     "frame_acquired": 0x00189074,
     "inversion_times": 0x00189079,
     "effective_echo_time": 0x00189082,
+    "study": 0x0020000D,
     "series_uid": 0x0020000E,
     "series": 0x00200011,
     "acquisition": 0x00200012,
@@ -88,6 +89,7 @@ class CineFrame:
     series_uid: str
     instance_uid: str
     patient: str
+    study: str
     description: str
     protocol: str
     image_type: frozenset[str]
@@ -157,6 +159,7 @@ def _frame(
         series_uid=fields["series_uid"],
         instance_uid=fields["instance_uid"],
         patient=fields["patient"],
+        study=fields["study"],
         description=fields["description"],
         protocol=f"{fields['sequence']} {fields['variant']} {sequence_name}",
         image_type=frozenset(word.strip() for word in image_type[2:]),
