@@ -43,7 +43,7 @@ def draw_lesion_montage(
     box = _brain_box(adc)
     shown = _slices_to_show(adc, [mask for mask, _ in contours.values()], slices)
     rows = -(-len(shown) // columns)
-    with figure(path, 1.7 * columns, 1.95 * aspect * rows + 0.9, title) as drawn:
+    with figure(path, 1.7 * columns, 1.95 * aspect * rows + 1.2, title) as drawn:
         grid = drawn.subplots(rows, columns, squeeze=False).ravel()
         for axes in grid:
             axes.set_axis_off()
@@ -54,8 +54,8 @@ def draw_lesion_montage(
                     axes.contour(mask[box][..., index].T.astype(float), [0.5], colors=colour, linewidths=0.9)
             axes.set_title(f"slice {index + 1}", fontsize=7)
         handles = [Line2D([], [], color=colour, label=name) for name, (_, colour) in contours.items()]
-        side = "left of the image is the patient's right"
-        drawn.legend(handles=handles, loc="lower right", fontsize=7, frameon=False, title=side, title_fontsize=7)
+        side = {"title": "left of the image is the patient's right", "title_fontsize": 7}
+        drawn.legend(handles=handles, loc="outside lower right", fontsize=7, frameon=False, **side)
 
 
 class NoisePicture:
