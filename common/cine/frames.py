@@ -205,7 +205,8 @@ def _geometry(source: Path, fields: dict[str, str]) -> dict[str, Any]:
     wanted = ((position, 3, "(0020,0032)"), (orientation, 6, "(0020,0037)"), (spacing, 2, "(0028,0030)"))
     for values, count, tag in wanted:
         if len(values) != count:
-            raise UnusableFileError(f"{source}: {_EXPECTED}, found {len(values)} of {count} values in {tag}.")
+            found = f"{len(values)} of {count} values in {tag}"
+            raise UnusableFileError(f"{source}: {_EXPECTED}, found {found}; export the series again.")
     across = sum(a * b for a, b in zip(orientation[:3], orientation[3:], strict=True))
     lengths = [sum(v * v for v in direction) for direction in (orientation[:3], orientation[3:])]
     if abs(across) > 0.1 or min(lengths) < 0.5:

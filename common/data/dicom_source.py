@@ -96,11 +96,18 @@ def derived_uid(root: str, *parts: Any) -> str:
 def _check_one(files: Sequence[Path], headers: Sequence[Any], keyword: str, noun: str) -> None:
     first = str(headers[0].get(keyword, ""))
     other = next((file for file, h in zip(files, headers, strict=True) if str(h.get(keyword, "")) != first), None)
-    if other is not None:
+    if other is None:
+        return
+    numbers = [str(header.get(keyword) or "") for header in headers]
+    if len(set(filter(None, numbers))) < 2:
         raise UnusableFileError(
-            f"{other}: expected files of one {noun}, found another {noun} than in {files[0].name}; give each {noun} a "
-            "folder of its own"
+            f"{files[numbers.index('')]}: expected the {noun}'s number ({keyword}) that other files of the case have, "
+            "found none; add it in the archive"
         )
+    raise UnusableFileError(
+        f"{other}: expected files of one {noun}, found another {noun} than in {files[0].name}; give each {noun} a "
+        "folder of its own"
+    )
 
 
 def _check_dates(file: Path, header: Any) -> None:

@@ -53,6 +53,7 @@ def test_without_identity_nothing_is_left_but_how_the_image_was_made(tmp_path):
     ("changes", "reason"),
     [
         ({"PatientID": "another"}, "files of one patient"),
+        ({"PatientID": None}, r"the patient's number \(PatientID\) that other files of the case have, found none"),
         ({"StudyInstanceUID": "1.2.3.4"}, "files of one study"),
         ({"SeriesInstanceUID": None}, "none of SeriesInstanceUID"),
     ],
