@@ -158,13 +158,14 @@ def as_given(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _given(cell: Any) -> Any:
-    """Return a number as number, and text without the apostrophe that was put in front of it."""
+    """Return text without the apostrophe that was put in front of it, and what has none and a sign as a number."""
     if isinstance(cell, str) and cell.startswith(tuple(f"'{sign}" for sign in _FORMULA)):
         return cell[1:]
-    for kind in (int, float):
-        with suppress(TypeError, ValueError):
-            if str(kind(cell)) == cell:
-                return kind(cell)
+    if isinstance(cell, str) and cell.startswith(_FORMULA):
+        for kind in (int, float):
+            with suppress(ValueError):
+                if str(kind(cell)) == cell:
+                    return kind(cell)
     return cell
 
 
