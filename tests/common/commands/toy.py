@@ -35,6 +35,7 @@ CONFIG = {
         "$write_json(@model_dir + '/pretrained.pt', @made)",
         "$write_csv(@output_dir + '/history.csv', @history)",
     ],
+    "inferring": [],
     "wait_s": 0,
     "waited": "$Path(@output_dir) / 'waited'",
     "training": [
