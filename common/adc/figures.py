@@ -56,10 +56,8 @@ def draw_lesion_montage(
                     x, y = left + np.arange(lesion.shape[1]), top + np.arange(lesion.shape[0])
                     axes.contour(x, y, lesion, [0.5], colors=colour, linewidths=0.9)
         handles = [Line2D([], [], color=colour, label=name) for name, (_, colour) in contours.items()]
-        side = "left of image: patient's right"
-        drawn.legend(
-            handles=handles, loc="outside lower right", fontsize=7, frameon=False, title=side, title_fontsize=7
-        )
+        side = {"title": "left of the image is the patient's right", "title_fontsize": 7}
+        drawn.legend(handles=handles, loc="outside lower right", fontsize=7, frameon=False, **side)
 
 
 class NoisePicture:

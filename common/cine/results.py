@@ -33,6 +33,7 @@ class _Slice(NamedTuple):
     frames: NDArray  # (H, W, 2), the first frame and the one at a third of the beat
     skipped: list[dict[str, Any]]
     notes: list[str]
+    doubts: list[str]
 
 
 class HeartFailureResults(CaseResults):
@@ -61,14 +62,15 @@ class HeartFailureResults(CaseResults):
         """Return what is kept of one slice."""
         row, image = slice_row(item, result), item["image"]
         frames = np.asarray(image[0, :, :, [0, image.shape[-1] // 3]].cpu(), dtype=np.float32)
-        skipped, notes = (json.loads(item.get(key, "[]")) for key in ("skipped", "notes"))
-        return _Slice(row["slice"], row["probability"], frames, skipped, notes)
+        skipped, notes, doubts = (json.loads(item.get(key, "[]")) for key in ("skipped", "notes", "doubts"))
+        return _Slice(row["slice"], row["probability"], frames, skipped, notes, doubts)
 
     def write_case(self, case: str, parts: list[_Slice]) -> dict[str, Any]:
         """Write JSON and figure of one patient and return the row."""
         slices = sorted(parts)
         (found,) = self.reading([{"case": case, "label": None, "probability": part.probability} for part in slices])
         probability, call, ef = found["probability"], found["call"], found.get("predicted_ef")
+        self.doubt(case, slices[0].doubts)
         self.write_json(
             case,
             {
