@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import re
 import uuid
 from collections.abc import Sequence
@@ -11,6 +12,8 @@ from typing import Any
 from ..errors import UnusableFileError
 from .dicom import is_dicom, read_dicom
 from .listing import visible_files
+
+logger = logging.getLogger(__name__)
 
 # Attributes of type 2 in the patient and general study modules: there, but possibly empty.
 _MAY_BE_EMPTY = (
@@ -46,8 +49,7 @@ def read_instances(files: Sequence[Path], anonymous: bool, uid_root: str) -> lis
         uid_root: root of these UIDs.
 
     Raises:
-        UnusableFileError: if a file cannot be referred to, the files are of several patients or studies, or a date that
-            results copy is none.
+        UnusableFileError: if a file cannot be referred to, or the files are of several patients or studies.
     """
     headers = [read_dicom(file, stop_before_pixels=True) for file in files]
     for file, header in zip(files, headers, strict=True):
@@ -66,8 +68,8 @@ def read_instances(files: Sequence[Path], anonymous: bool, uid_root: str) -> lis
             f"{files[0]}: expected the patient's number (0010,0020), by which results are filed, found none; add it in "
             "the archive, or write without identities (--anonymous true)"
         )
-    for file, header in zip(files, headers, strict=True):
-        _check_dates(file, header)
+    _drop_impossible_dates(files, headers)
+    for header in headers:
         _complete(header)
     return headers
 
@@ -110,17 +112,20 @@ def _check_one(files: Sequence[Path], headers: Sequence[Any], keyword: str, noun
     )
 
 
-def _check_dates(file: Path, header: Any) -> None:
+def _drop_impossible_dates(files: Sequence[Path], headers: Sequence[Any]) -> None:
+    """Empty dates and times that are none, such as 20120000, as no object that copies one could be written."""
     from pydicom.valuerep import DA, TM
 
-    for keyword, tag in _DATES.items():
-        try:
-            (TM if keyword.endswith("Time") else DA)(header.get(keyword) or "")
-        except ValueError:
-            raise UnusableFileError(
-                f"{file}: expected {keyword} {tag} as DICOM writes it (YYYYMMDD, HHMMSS) or empty, found another text; "
-                "correct it in the archive, or write without identities (--anonymous true)"
-            ) from None
+    first: dict[str, Path] = {}
+    for file, header in zip(files, headers, strict=True):
+        for keyword in _DATES:
+            try:
+                (TM if keyword.endswith("Time") else DA)(header.get(keyword) or "")
+            except ValueError:
+                setattr(header, keyword, "")
+                first.setdefault(keyword, file)
+    for keyword, file in first.items():
+        logger.warning(f"{file}: {keyword} {_DATES[keyword]} is none (YYYYMMDD, HHMMSS): empty in the results' objects")
 
 
 def _complete(header: Any) -> None:
