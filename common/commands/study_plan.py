@@ -43,8 +43,9 @@ class Limits:
     def in_words(self) -> str:
         """Return what differs from the whole study; "" if nothing does."""
         kept = {"arms": self.arms, "folds": self.folds, "seeds": self.seeds}
-        said = [f"{name} {', '.join(map(str, values))}" for name, values in kept.items() if values]
-        said += [f"at most {self.max_epochs} epochs"] if self.max_epochs else []
+        said = [f"{name} {', '.join(map(quoted, values))}" for name, values in kept.items() if values]
+        epochs = "1 epoch" if self.max_epochs == 1 else f"{self.max_epochs} epochs"
+        said += [f"at most {epochs}"] if self.max_epochs else []
         return "; ".join([*said, *(f"{name} = {value}" for name, value in self.settings.items())])
 
 
@@ -241,8 +242,13 @@ def _check(what: str, found: Any, known: Any) -> None:
     unknown = [name for name in found if name not in known]
     if unknown:
         near = difflib.get_close_matches(str(unknown[0]), known, n=3) if len(known) > _MANY else known
-        expected = ", ".join(map(str, near)) or ("another name" if known else "none, as this study has none")
-        raise StudyError(f"{what}: expected {expected}, found {', '.join(map(str, unknown))}")
+        expected = ", ".join(map(quoted, near)) or ("another name" if known else "none, as this study has none")
+        raise StudyError(f"{what}: expected {expected}, found {', '.join(map(quoted, unknown))}")
+
+
+def quoted(name: object) -> str:
+    """Return a name in quotes, as it may hold a comma; a number as it is."""
+    return f'"{name}"' if isinstance(name, str) else str(name)
 
 
 def _filled(value: Any, values: Mapping[str, Any]) -> Any:
