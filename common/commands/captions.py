@@ -14,7 +14,7 @@ PICTURES = {
     "ef": "predicted EF against the reference, patient by patient",
     "embedding": "embedding of the cases, coloured by EF",
     "grad_cam": "Grad-CAM: where the network looks",
-    "history": "curves of the training",
+    "history": "loss and scores by epoch",
     "noise": "noised ADC, the noise in it and the noise predicted",
     "profile": "strain of each method along depth",
     "reliability": "reliability: predicted probability against the fraction of patients with HFrEF",

@@ -37,6 +37,7 @@ td,th{padding:.3rem .7rem;text-align:left;vertical-align:top;border-bottom:1px s
 thead th{border-bottom:2px solid #8894a3} tbody th{position:sticky;left:0;background:#fff;font-weight:600}
 td small{display:block;white-space:nowrap} figure{margin:.6rem 0} img{max-width:100%;height:auto}
 details{margin:.5rem 0;border:1px solid #dde3ea;border-radius:.4rem;padding:.4rem .8rem} summary{cursor:pointer}
+h2::first-letter,h3::first-letter,figcaption::first-letter{text-transform:uppercase} h3 small{white-space:nowrap}
 pre{background:#f3f5f8;padding:.6rem;font-size:.78rem;white-space:pre-wrap;overflow-wrap:anywhere}
 """
 

@@ -15,9 +15,10 @@ from .captions import label
 from .executors import Cluster, executor_of
 from .jobs import SCORING, Job, run_jobs
 from .report import write_report
+from .study_file import headings
 from .study_gaps import gaps
 from .study_plan import Limits, StudyPlan
-from .study_table import Rows, headings, lines_of, study_rows, study_tables, write_table
+from .study_table import Rows, lines_of, study_rows, study_tables, write_table
 from .terminal import progress, say
 
 _CAUSE = re.compile(r"^[\w.]*(?:Error|Exception|Interrupt)\w*: (.+)$", re.MULTILINE)

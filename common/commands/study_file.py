@@ -27,6 +27,7 @@ Every stage has a folder of its own and takes over the models of the last stage 
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -64,3 +65,8 @@ def read_study(bundle: str, name: str) -> dict[str, Any]:
             content["arms"][arm] = {**content["arms"][spec.pop("of")], **spec}
     metrics = content["metrics"]
     return {**content, "metrics": metrics if isinstance(metrics, dict) else {metric: metric for metric in metrics}}
+
+
+def headings(content: Mapping[str, Any]) -> list[str]:
+    """Return the names of the metrics, those that lead first."""
+    return list(dict.fromkeys([*content.get("leading", []), *content["metrics"]]))

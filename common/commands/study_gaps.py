@@ -32,7 +32,9 @@ def gaps(content: Content, runs: Sequence[Run], tables: Tables) -> list[str]:
 def _lack(without: Mapping[Key, object], count: int) -> str:
     """Return how many of `count` values are missing, of which runs, and why."""
     runs = "; ".join(f"seed {seed}" if fold is None else f"fold {fold}, seed {seed}" for seed, fold in without)
-    reasons = {"no case for it" if row is None else "undefined for its cases" for row in without.values()}
+    reasons = {
+        "no case for it" if row is None else "undefined for its cases and predictions" for row in without.values()
+    }
     values = "1 value" if count == 1 else f"{count} values"
     where = f" ({runs})" if len(without) < count else ""
     return f"{len(without)} of {values} missing{where}, {' or '.join(sorted(reasons))}"

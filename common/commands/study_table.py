@@ -13,6 +13,7 @@ from ..evaluation.intervals import Interval, seed_interval
 from ..evaluation.table import read_evaluation
 from ..files import read_csv, replacing, write_csv
 from .jobs import SCORING, Job
+from .study_file import headings
 from .study_plan import Content, Run
 
 Key = tuple[int, int | None]  # seed and fold of a run; None where its folds are scored together
@@ -68,11 +69,6 @@ def study_rows(content: Content, runs: Sequence[Run], tables: Tables) -> Rows:
     return rows | {row: {} for row in content.get("published", {}) if row not in rows and row not in content["arms"]}
 
 
-def headings(content: Content) -> list[str]:
-    """Return the names of the metrics, those that lead first."""
-    return list(dict.fromkeys([*content.get("leading", []), *content["metrics"]]))
-
-
 def leading(content: Content, rows: Rows) -> list[str]:
     """Return the headings that are shown first: those that every arm with figures has before those that some have."""
     names = headings(content)
@@ -100,9 +96,10 @@ def write_table(folder: Path, content: Content, runs: Sequence[Run], rows: Rows,
 
 
 def lines_of(content: Content, rows: Rows) -> list[str]:
-    """Return the leading figures of the rows as aligned lines of text."""
+    """Return the leading figures of the arms as aligned lines of text."""
     shown = leading(content, rows)
-    table = [["", *shown], *([name, *(cell_of(row.get(heading)) for heading in shown)] for name, row in rows.items())]
+    own = [(name, row) for name, row in rows.items() if any(row.values()) or name in content["arms"]]
+    table = [["", *shown], *([name, *(cell_of(row.get(heading)) for heading in shown)] for name, row in own)]
     widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in table]
 

@@ -111,7 +111,7 @@ def test_what_a_figure_lacks_stands_below_the_table_with_the_reason(toy, run, tm
     change_study(toy, average="folds", metrics=metrics)
     run()
     # The one case of fold 1 has no correlation; no case is poor.
-    said = ["r: 1 of 2 values missing (fold 1, seed 0), undefined for its cases: good; bad."]
+    said = ["r: 1 of 2 values missing (fold 1, seed 0), undefined for its cases and predictions: good; bad."]
     said += ["P: 2 of 2 values missing, no case for it: good; bad."]
     lines = capsys.readouterr().out.splitlines()
     assert [f"   {text}" for text in said] == lines[-3:-1]
@@ -137,6 +137,7 @@ def test_headings_that_lead_come_first_in_the_terminal_if_every_arm_has_them(toy
     run()
     shown = capsys.readouterr().out
     assert "evaluation, good, fold 0, seed 0" in shown and ", r " not in shown
+    assert "others" not in shown, "rows of the paper alone have no figures of one's own"
     assert [line.split() for line in shown.splitlines() if line.startswith("         ")] == [["MAE", "r"]]
     assert (tmp_path / "out" / "toy" / "table" / "table.md").read_text().count("|  | P | r | MAE | published |") == 1
 
