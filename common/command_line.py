@@ -170,8 +170,9 @@ def _one_sentence(kind: type[BaseException], error: BaseException, trace: Traceb
 
 def _is_deliberate(error: BaseException) -> bool:
     frames = traceback.extract_tb(error.__traceback__)
+    worded = isinstance(error, OSError) and error.errno is None  # a full disk; one of the system's has a number
     return (
-        isinstance(error, (ValueError, FileNotFoundError, FailedCasesError, DivergedError))
+        (worded or isinstance(error, (ValueError, FileNotFoundError, FailedCasesError, DivergedError)))
         and bool(frames)
         and Path(frames[-1].filename).resolve().is_relative_to(PACKAGE)
     )

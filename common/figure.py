@@ -2,13 +2,16 @@
 
 import os
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
 
 from .files import replacing
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 NOTE = "Research use only; not a medical device."
@@ -42,6 +45,32 @@ def figure(
         made.supxlabel(NOTE, fontsize=7, color="0.4")
         with replacing(path) as temporary:
             made.savefig(temporary, dpi=DPI)
+
+
+def show_tiles(
+    axes: "Axes", images: Sequence[NDArray], labels: Sequence[str], columns: int, aspect: float = 1.0, **shown: Any
+) -> list[tuple[int, int]]:
+    """Show images row by row in one plot, which is several times as fast as a plot each; return their left, top edges.
+
+    Args:
+        axes: plot; its unit is a pixel, its frame is taken away.
+        images: each (H, W), of one size.
+        labels: what to write above each image.
+        columns: images in a row.
+        aspect: height of a pixel over its width.
+        shown: settings of `imshow`.
+    """
+    height, width = images[0].shape[:2]
+    lines = max(label.count("\n") for label in labels) + 1
+    right, down = round(1.03 * width) + 1, height + round((0.02 + 0.09 * lines) * width / aspect) + 1
+    corners = [(right * (place % columns), down * (place // columns)) for place in range(len(images))]
+    for image, label, (left, top) in zip(images, labels, corners, strict=True):
+        axes.imshow(image, extent=(left - 0.5, left + width - 0.5, top + height - 0.5, top - 0.5), **shown)
+        axes.text(left + width / 2, top - 0.02 * width / aspect, label, ha="center", va="bottom", fontsize=7)
+    axes.set(xlim=(-0.5, right * min(columns, len(images))), ylim=(corners[-1][1] + height - 0.5, height - down))
+    axes.set_aspect(aspect)
+    axes.set_axis_off()
+    return corners
 
 
 def _write_title(made: "Figure", title: str) -> None:

@@ -19,6 +19,7 @@ from .errors import OutputFolderError, UnusableFileError
 DIGEST = "content_sha256"
 PARTIAL = ".partial"  # folder of files that are being written: no pattern of ours looks into it
 _FULL = (errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC))
+_AS_TEXT: Any = {"newline": "", "encoding": "utf-8", "errors": "backslashreplace"}
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -114,8 +115,8 @@ def write_csv(path: str | os.PathLike[str], rows: Sequence[Mapping[str, Any]], c
     Text that a spreadsheet would take for a formula gets an apostrophe in front.
     """
     names = list(columns) or list(dict.fromkeys(key for row in rows for key in row))
-    with replacing(path) as temporary:
-        append_text(temporary, _csv(rows, names, header=True))
+    with replacing(path) as temporary, temporary.open("w", **_AS_TEXT) as stream:
+        stream.write(_csv(rows, names, header=True))
 
 
 def append_csv(path: str | os.PathLike[str], row: Mapping[str, Any], columns: Sequence[str]) -> None:
@@ -128,7 +129,7 @@ def append_text(path: str | os.PathLike[str], text: str) -> None:
     target = Path(path)
     before = target.stat().st_size if target.is_file() else None
     try:
-        with _told(target), target.open("a", newline="", encoding="utf-8", errors="backslashreplace") as stream:
+        with _told(target), target.open("a", **_AS_TEXT) as stream:
             stream.write(text)
     except OSError:
         if before is None:
@@ -157,13 +158,14 @@ def as_given(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _given(cell: Any) -> Any:
-    """Return a number as number, and text without the apostrophe that was put in front of it."""
+    """Return text without the apostrophe that was put in front of it, and what has none and a sign as a number."""
     if isinstance(cell, str) and cell.startswith(tuple(f"'{sign}" for sign in _FORMULA)):
         return cell[1:]
-    for kind in (int, float):
-        with suppress(TypeError, ValueError):
-            if str(kind(cell)) == cell:
-                return kind(cell)
+    if isinstance(cell, str) and cell.startswith(_FORMULA):
+        for kind in (int, float):
+            with suppress(ValueError):
+                if str(kind(cell)) == cell:
+                    return kind(cell)
     return cell
 
 

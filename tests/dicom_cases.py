@@ -58,10 +58,10 @@ def assert_valid(path):
     for tool, package in (("dciodvfy", "dicom3tools"), ("dsrdump", "dcmtk")):
         if shutil.which(tool) is None:
             pytest.skip(f"{tool} is not installed (Debian: apt install {package})")
-    found = subprocess.run(["dciodvfy", str(path)], capture_output=True, text=True, check=False)
+    found = subprocess.run(["dciodvfy", str(path)], capture_output=True, encoding="utf-8", check=False)
     assert found.returncode == 0 and "Error" not in found.stderr + found.stdout, found.stderr
     if "report" in path.name:
-        printed = subprocess.run(["dsrdump", str(path)], capture_output=True, text=True, check=False)
+        printed = subprocess.run(["dsrdump", str(path)], capture_output=True, encoding="utf-8", check=False)
         assert printed.returncode == 0 and "Imaging Measurement Report" in printed.stdout, printed.stderr
 
 

@@ -10,7 +10,7 @@ import torch
 from ignite.engine import Engine, Events
 from numpy.typing import NDArray
 
-from ..figure import figure
+from ..figure import figure, show_tiles
 from ..training.processes import is_main_process
 
 Volume = NDArray[np.floating]
@@ -42,20 +42,22 @@ def draw_lesion_montage(
 
     box = _brain_box(adc)
     shown = _slices_to_show(adc, [mask for mask, _ in contours.values()], slices)
-    rows = -(-len(shown) // columns)
-    with figure(path, 1.7 * columns, 1.95 * aspect * rows + 0.9, title) as drawn:
-        grid = drawn.subplots(rows, columns, squeeze=False).ravel()
-        for axes in grid:
-            axes.set_axis_off()
-        for axes, index in zip(grid, shown, strict=False):
-            axes.imshow(adc[box][..., index].T, cmap="gray", vmin=ADC_WINDOW[0], vmax=ADC_WINDOW[1], aspect=aspect)
+    images = [adc[box][..., index].T for index in shown]
+    tall = 1.7 * aspect * images[0].shape[0] / images[0].shape[1] + 0.2
+    with figure(path, 1.7 * columns, tall * -(-len(shown) // columns) + 0.8, title) as drawn:
+        axes = drawn.subplots()
+        window = {"vmin": ADC_WINDOW[0], "vmax": ADC_WINDOW[1]}
+        labels = [f"slice {index + 1}" for index in shown]
+        corners = show_tiles(axes, images, labels, columns, aspect, cmap="gray", **window)
+        for index, (left, top) in zip(shown, corners, strict=True):
             for mask, colour in contours.values():
                 if mask[..., index].any():
-                    axes.contour(mask[box][..., index].T.astype(float), [0.5], colors=colour, linewidths=0.9)
-            axes.set_title(f"slice {index + 1}", fontsize=7)
+                    lesion = mask[box][..., index].T.astype(float)
+                    x, y = left + np.arange(lesion.shape[1]), top + np.arange(lesion.shape[0])
+                    axes.contour(x, y, lesion, [0.5], colors=colour, linewidths=0.9)
         handles = [Line2D([], [], color=colour, label=name) for name, (_, colour) in contours.items()]
-        side = "left of the image is the patient's right"
-        drawn.legend(handles=handles, loc="lower right", fontsize=7, frameon=False, title=side, title_fontsize=7)
+        side = {"title": "left of the image is the patient's right", "title_fontsize": 7}
+        drawn.legend(handles=handles, loc="outside lower right", fontsize=7, frameon=False, **side)
 
 
 class NoisePicture:

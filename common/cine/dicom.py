@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import os
+from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,7 +71,7 @@ def read_stack(source: Path) -> Stack:
 
     Raises:
         NoDataError: if there is no file that could be DICOM.
-        UnusableFileError: if no slice is usable, or the files belong to more than one patient.
+        UnusableFileError: if no slice is usable, or the files belong to more than one patient or study.
     """
     files = [source] if source.is_file() else [path for path in visible_files(source) if may_be_dicom(path)]
     if not files:
@@ -83,14 +85,33 @@ def read_stack(source: Path) -> Stack:
             problems.append(str(error))
     if not frames:
         raise UnusableFileError(f"{problems[0]} ({len(problems)} files in {source}, none can serve)")
-    if len({frame.patient for frame in frames if frame.patient}) > 1:
-        raise UnusableFileError(
-            f"{source}: expected one patient, found files with different patient numbers (0010,0020); "
-            "put each patient into a folder of its own."
-        )
+    _check_one(source, frames, "patient", "(0010,0020)")
+    _check_one(source, frames, "study", "(0020,000D)", least=2)
     stack = arrange_slices(source, frames)
     left_out = problems[:5] + ([f"{len(problems) - 5} more files are left out"] if len(problems) > 5 else [])
     return Stack(stack.slices, stack.skipped, left_out + stack.notes)
+
+
+def _check_one(
+    source: Path, frames: Sequence[CineFrame], noun: Literal["patient", "study"], tag: str, least: int = 1
+) -> None:
+    """Refuse to mix two hearts, or one at two times; frames without a number are taken to belong to the others.
+
+    Args:
+        source, frames: the case.
+        noun, tag: what there is to be one of.
+        least: frames of one that counts; programs that convert files give each a study of its own.
+    """
+    found: dict[str, list[CineFrame]] = defaultdict(list)
+    for frame in frames:
+        found[getattr(frame, noun)].append(frame)
+    files = [Path(some[0].path) for number, some in found.items() if number and len(some) >= least]
+    if len(files) > 1:
+        names = " and ".join(str(file.relative_to(source)) for file in files[:3])
+        raise UnusableFileError(
+            f"{source}: expected one {noun} {tag}, found {len(files)}, as in {names}; give each {noun} a folder of its "
+            "own, none inside another"
+        )
 
 
 def may_be_dicom(path: Path) -> bool:

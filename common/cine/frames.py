@@ -36,6 +36,7 @@ _TAGS = {
     "frame_acquired": 0x00189074,
     "inversion_times": 0x00189079,
     "effective_echo_time": 0x00189082,
+    "study": 0x0020000D,
     "series_uid": 0x0020000E,
     "series": 0x00200011,
     "acquisition": 0x00200012,
@@ -88,6 +89,7 @@ class CineFrame:
     series_uid: str
     instance_uid: str
     patient: str
+    study: str
     description: str
     protocol: str
     image_type: frozenset[str]
@@ -157,6 +159,7 @@ def _frame(
         series_uid=fields["series_uid"],
         instance_uid=fields["instance_uid"],
         patient=fields["patient"],
+        study=fields["study"],
         description=fields["description"],
         protocol=f"{fields['sequence']} {fields['variant']} {sequence_name}",
         image_type=frozenset(word.strip() for word in image_type[2:]),
@@ -202,7 +205,8 @@ def _geometry(source: Path, fields: dict[str, str]) -> dict[str, Any]:
     wanted = ((position, 3, "(0020,0032)"), (orientation, 6, "(0020,0037)"), (spacing, 2, "(0028,0030)"))
     for values, count, tag in wanted:
         if len(values) != count:
-            raise UnusableFileError(f"{source}: {_EXPECTED}, found {len(values)} of {count} values in {tag}.")
+            found = f"{len(values)} of {count} values in {tag}"
+            raise UnusableFileError(f"{source}: {_EXPECTED}, found {found}; export the series again.")
     across = sum(a * b for a, b in zip(orientation[:3], orientation[3:], strict=True))
     lengths = [sum(v * v for v in direction) for direction in (orientation[:3], orientation[3:])]
     if abs(across) > 0.1 or min(lengths) < 0.5:

@@ -17,7 +17,6 @@ from .nifti import read_nifti_slice
 from .reader import read_cine
 from .volume import CineSlice
 
-_FEW_FRAMES = 8
 LEAST_SIDE_PX = 24  # scanners give 128 and more
 
 
@@ -84,8 +83,8 @@ class LoadCinePatient(Transform):
     """Turns {"case", "image": folder or file} into a list with one {"case", "slice_number", "image", ...} a slice.
 
     `slice_number` counts along the normal, slices that are left out included; those stand in `skipped`, and what else
-    was done to the patient in `notes`: JSON lists as text, [{"slice", "reason"}] and ["..."], because batches hold
-    lists of one length only. Both are the same for all slices of a patient.
+    was done to the patient in `notes`, what speaks against a result in `doubts`: JSON lists as text, [{"slice",
+    "reason"}] and ["..."], because batches hold lists of one length only. They are the same for all slices.
     """
 
     def __call__(self, item: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -99,13 +98,10 @@ class LoadCinePatient(Transform):
         for found in cine.slices:
             _check_size(found, item["image"])
         notes = cine.notes + [f"slice {found.number}: {note}" for found in cine.slices for note in found.notes]
-        fewest = min(len(found.frames) for found in cine.slices)
-        notes += (
-            [f"only {fewest} frames of the beat; the network was made for about 40"] if fewest < _FEW_FRAMES else []
-        )
         told = {
             "skipped": json.dumps([{"slice": number, "reason": reason} for number, reason in cine.skipped]),
             "notes": json.dumps(notes),
+            "doubts": json.dumps(cine.doubts),
         }
         case = str(item["case"])
         return [

@@ -12,7 +12,7 @@ from ..data.failures import FailureLog
 from ..evaluation import dicom_report as dicom
 from ..evaluation.case_results import CaseResults
 from ..evaluation.familiarity import FamiliarityCheck
-from ..figure import figure
+from ..figure import figure, show_tiles
 from .calibration import PatientReading
 from .dicom import read_stack
 from .evaluation import slice_row
@@ -33,6 +33,7 @@ class _Slice(NamedTuple):
     frames: NDArray  # (H, W, 2), the first frame and the one at a third of the beat
     skipped: list[dict[str, Any]]
     notes: list[str]
+    doubts: list[str]
 
 
 class HeartFailureResults(CaseResults):
@@ -61,14 +62,15 @@ class HeartFailureResults(CaseResults):
         """Return what is kept of one slice."""
         row, image = slice_row(item, result), item["image"]
         frames = np.asarray(image[0, :, :, [0, image.shape[-1] // 3]].cpu(), dtype=np.float32)
-        skipped, notes = (json.loads(item.get(key, "[]")) for key in ("skipped", "notes"))
-        return _Slice(row["slice"], row["probability"], frames, skipped, notes)
+        skipped, notes, doubts = (json.loads(item.get(key, "[]")) for key in ("skipped", "notes", "doubts"))
+        return _Slice(row["slice"], row["probability"], frames, skipped, notes, doubts)
 
     def write_case(self, case: str, parts: list[_Slice]) -> dict[str, Any]:
         """Write JSON and figure of one patient and return the row."""
         slices = sorted(parts)
         (found,) = self.reading([{"case": case, "label": None, "probability": part.probability} for part in slices])
         probability, call, ef = found["probability"], found["call"], found.get("predicted_ef")
+        self.doubt(case, slices[0].doubts)
         self.write_json(
             case,
             {
@@ -124,13 +126,13 @@ class HeartFailureResults(CaseResults):
     def _draw(self, case: str, slices: list[_Slice], title: str) -> None:
         count = min(len(slices), _SHOWN_SLICES)
         shown = [slices[k] for k in np.unique(np.linspace(0, len(slices) - 1, count).round().astype(int))]
-        with figure(self.file(case, ".png"), 1.6 * len(shown), 4.1, title) as made:
-            grid = made.subplots(2, len(shown), squeeze=False)
-            for column, part in enumerate(shown):
-                for line, name in enumerate(("first frame", "a third on")):
-                    axes = grid[line][column]
-                    axes.imshow(part.frames[..., line], cmap="gray", vmin=-1.5, vmax=3)
-                    axes.set(xticks=[], yticks=[], ylabel=name if column == 0 else "")
-                ef = self.reading.ejection_fraction(part.probability).get("predicted_ef")
-                told = f"p = {part.probability:.2f}" if ef is None else f"EF {ef:.0f} %"
-                grid[0][column].set_title(f"slice {part.number}\n{told}", fontsize=8)
+        labels = [f"slice {part.number}\n{self._told(part)}" for part in shown] + ["a third of the beat on"] * len(
+            shown
+        )
+        frames = [part.frames[..., line] for line in (0, 1) for part in shown]
+        with figure(self.file(case, ".png"), 1.6 * len(shown), 4.4, title) as made:
+            show_tiles(made.subplots(), frames, labels, len(shown), cmap="gray", vmin=-1.5, vmax=3)
+
+    def _told(self, part: _Slice) -> str:
+        ef = self.reading.ejection_fraction(part.probability).get("predicted_ef")
+        return f"p = {part.probability:.2f}" if ef is None else f"EF {ef:.0f} %"

@@ -152,7 +152,7 @@ def _slice(number: int, frames: list[CineFrame], usual: _Usual) -> SliceFrames:
 def _check_alike(frames: Sequence[CineFrame], usual: _Usual) -> None:
     for frame in frames:
         if frame.fault:
-            raise ValueError(f"{Path(frame.path).name}: {frame.fault}")
+            raise ValueError(f"{frame.path}: {frame.fault}")
     shapes = {frame.shape for frame in frames}
     if len(shapes) > 1:
         raise ValueError(f"mixed matrix sizes {sorted(shapes)}")

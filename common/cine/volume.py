@@ -6,6 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from statistics import median_low
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from ..data.motion import FROZEN, NOISY, longest_still, unrest
 from ..errors import UnusableFileError
 
 _LOG = logging.getLogger(__name__)
-# Fewer frames of a beat may change as much from one to the next as noise does.
+# Fewer frames of a beat may change as much from one to the next as noise does, and miss its end-systole.
 _ENOUGH_FRAMES = 8
 _FROZEN_FRAMES = 4  # fewer in a row may be repeated ones
 
@@ -46,11 +47,13 @@ class Cine:
         slices: the usable ones, along the normal.
         skipped: number along the normal and reason of each slice that is left out.
         notes: what else was left out or done.
+        doubts: why results of these slices are not to be trusted.
     """
 
     slices: list[CineSlice]
     skipped: list[tuple[int, str]]
     notes: list[str]
+    doubts: list[str] = field(default_factory=list)
 
 
 def check_pixels(frames: Sequence[NDArray] | NDArray) -> None:
@@ -72,20 +75,26 @@ def check_pixels(frames: Sequence[NDArray] | NDArray) -> None:
 
 
 def report(source: Path, cine: Cine) -> Cine:
-    """Log what was left out of a patient and what was done, and return it.
+    """Log what was left out of a patient, what was done and what is doubtful, and return it with its doubts.
 
     Raises:
         UnusableFileError: if no slice is left.
     """
     # One slice beyond the heart may be still.
     if cine.slices and all(len(part.frames) >= _ENOUGH_FRAMES and unrest(part.frames) > NOISY for part in cine.slices):
-        cine.notes.append("the frames of every slice change from one to the next as noise does, not as a beating heart")
+        cine.doubts.append("the frames of every slice change from one to the next as noise does, not as a heart")
     still = [longest_still(part.frames) for part in cine.slices]
     if still and all(
         count >= max(_FROZEN_FRAMES, FROZEN * len(part.frames)) for count, part in zip(still, cine.slices, strict=True)
     ):
-        cine.notes.append(f"the picture stands still for {min(still)} frames in a row of every slice, as if frozen")
-    for note in cine.notes:
+        cine.doubts.append(f"the picture stands still for {min(still)} frames in a row of every slice, as if frozen")
+    usual = median_low([len(part.frames) for part in cine.slices] or [_ENOUGH_FRAMES])
+    if usual < _ENOUGH_FRAMES:
+        cine.doubts.append(f"only {usual} frames of the beat, expected at least {_ENOUGH_FRAMES}")
+    if len(cine.skipped) > len(cine.slices) > 0:
+        every = len(cine.skipped) + len(cine.slices)
+        cine.doubts.append(f"{len(cine.skipped)} of {every} slices could not be used")
+    for note in cine.notes + cine.doubts:
         _LOG.warning("%s: %s", source, note)
     for number, reason in cine.skipped:
         _LOG.warning("%s: slice %d skipped: %s", source, number, reason)

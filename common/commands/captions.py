@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .jobs import Job
-from .study_plan import Run, StudyPlan, quoted
+from .study_check import listed
+from .study_plan import Run, StudyPlan
 
 PICTURES = {
     "agreement": "predicted EF against the reference, case by case",
@@ -37,7 +38,7 @@ def whole_label(plan: StudyPlan, job: Job) -> str:
     arms = list(dict.fromkeys(run.arm for run in users))
     if not users:
         return job.title
-    named = f"arm {arms[0]}" if len(arms) == 1 else f"arms {', '.join(map(quoted, arms))}"
+    named = f"arm {arms[0]}" if len(arms) == 1 else f"arms {listed(arms)}"
     return f"{job.title}, {named}{_fold(users[0])}, seed {users[0].seed}"
 
 

@@ -52,20 +52,30 @@ class _Here(Executor):
         return future
 
 
-class _Workers(ProcessPoolExecutor):
-    """Processes that share the cores."""
+class _Workers(Executor):
+    """Processes that share the cores, each in a pool of its own: one that is killed takes no other job down."""
 
     def __init__(self, workers: int) -> None:
-        arguments = (os.getpid(), max(1, (os.cpu_count() or 1) // workers))
-        super().__init__(workers, get_context("spawn"), initializer=_start_worker, initargs=arguments)
+        self._last: list[Future[float] | None] = [None] * workers
+        self._pools = [self._pool() for _ in self._last]
+
+    def _pool(self) -> ProcessPoolExecutor:
+        arguments = (os.getpid(), max(1, (os.cpu_count() or 1) // len(self._last)))
+        return ProcessPoolExecutor(1, get_context("spawn"), initializer=_start_worker, initargs=arguments)
 
     def submit(self, job: Job) -> Future[float]:  # type: ignore[override]
+        slot = next(index for index, last in enumerate(self._last) if last is None or last.done())
         try:
-            return super().submit(run_job, job)
-        except BrokenExecutor as error:  # a worker was killed, for memory perhaps: nothing more runs
-            future: Future[float] = Future()
-            future.set_exception(error)
-            return future
+            future = self._pools[slot].submit(run_job, job)
+        except BrokenExecutor:  # its process was killed, with the job before this one
+            self._pools[slot] = self._pool()
+            future = self._pools[slot].submit(run_job, job)
+        self._last[slot] = future
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        for pool in self._pools:
+            pool.shutdown(wait, cancel_futures=cancel_futures)
 
 
 def _start_worker(parent: int, threads: int) -> None:

@@ -3,6 +3,7 @@
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
 from statistics import fmean
 from typing import Any, NamedTuple
@@ -155,6 +156,8 @@ def reason(error: BaseException) -> str:
     """Return the first line of the first cause of an error; a cluster's has the text of a traceback."""
     while (cause := error.__cause__ or error.__context__) is not None and not _is_remote(cause):
         error = cause
+    if isinstance(error, BrokenExecutor):
+        return "its process was killed, perhaps because the memory was full"
     causes = _CAUSE.findall(str(error))
     if state := _STATE.search(str(error)):
         return f"the scheduler ended it: {state[1]}"

@@ -33,6 +33,7 @@ from typing import Any
 
 from ..bundle import BUNDLES_FOLDER, installed_bundles_folder
 from ..errors import StudyError
+from .study_check import check_known, check_study
 
 
 def shown_root(bundle: str) -> Path:
@@ -47,19 +48,32 @@ def study_names(bundle: str) -> list[str]:
     return sorted(path.stem for path in (shown_root(bundle) / "studies").glob("*.json"))
 
 
-def read_study(bundle: str, name: str) -> dict[str, Any]:
+def read_study(bundle: str, name: str, likened: tuple[str, ...] = ()) -> dict[str, Any]:
     """Return the content of a bundle's `studies/NAME.json`, with `of` and `like` resolved and metrics by heading.
 
+    Args:
+        bundle, name: of the study.
+        likened: studies whose data are like those of this one.
+
     Raises:
-        StudyError: if there is no such study.
+        StudyError: if there is no such study, or its file is not what it should be.
     """
     if name not in study_names(bundle):
         raise StudyError(f"{bundle}: expected a study among {', '.join(study_names(bundle))}, found {name}")
-    content = json.loads((shown_root(bundle) / "studies" / f"{name}.json").read_text(encoding="utf-8"))
+    path = shown_root(bundle) / "studies" / f"{name}.json"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise StudyError(f"{path}: expected JSON, found something else ({error}); correct it") from error
+    check_study(path, content)
     for data, call in content.get("data", {}).items():
         if "like" in call:
             study, other = call.pop("like")
-            content["data"][data] = {**read_study(bundle, study)["data"][other], **call}
+            if study in (name, *likened):
+                raise StudyError(f"{path}: data: {data}: expected like to end at data with _target_, found a circle")
+            calls = read_study(bundle, study, (name, *likened)).get("data", {})
+            check_known(f"{path}: data: {data}: like", [other], calls)
+            content["data"][data] = {**calls[other], **call}
     for arm, spec in content["arms"].items():
         if "of" in spec:
             content["arms"][arm] = {**content["arms"][spec.pop("of")], **spec}

@@ -1,10 +1,9 @@
 """What is run of a study: its file, limited by what was typed, as jobs for each arm, fold and seed."""
 
-import difflib
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
@@ -14,11 +13,11 @@ from ..errors import NoDataError, StudyError
 from ..evaluation.evaluation import MODEL
 from .carried_package import carried_sources
 from .jobs import SCORING, WITHOUT_TRAINING, Job, fingerprint
+from .study_check import check_known, listed
 from .study_file import read_study, shown_root
 
 Content = Mapping[str, Any]
 DATA, BEFORE = "data", "before"
-_MANY = 30  # names; of more only those like the unknown one are shown
 _MARK = re.compile(r"\{(\w+)\}")
 
 
@@ -43,7 +42,7 @@ class Limits:
     def in_words(self) -> str:
         """Return what differs from the whole study; "" if nothing does."""
         kept = {"arms": self.arms, "folds": self.folds, "seeds": self.seeds}
-        said = [f"{name} {', '.join(map(quoted, values))}" for name, values in kept.items() if values]
+        said = [f"{name} {listed(values)}" for name, values in kept.items() if values]
         epochs = "1 epoch" if self.max_epochs == 1 else f"{self.max_epochs} epochs"
         said += [f"at most {epochs}"] if self.max_epochs else []
         return "; ".join([*said, *(f"{name} = {value}" for name, value in self.settings.items())])
@@ -122,7 +121,7 @@ class StudyPlan:
 
     def _all(self) -> list[tuple[str, Content]]:
         names = self.limits.arms or list(self.content["arms"])
-        _check("--arms", names, self.content["arms"])
+        check_known("--arms", names, self.content["arms"])
         return [(name, self.content["arms"][name]) for name in self.content["arms"] if name in names]
 
     def _arms(self) -> dict[str, Content]:
@@ -144,7 +143,7 @@ class StudyPlan:
 
     def _inputs(self) -> dict[str, Any]:
         known = self.content.get("inputs", {})
-        _check("--input", self.limits.inputs, known)
+        check_known("--input", self.limits.inputs, known)
         bundle_root = {"bundle": str(self.root.resolve())}
         values = {name: _filled(spec["default"], bundle_root) for name, spec in known.items() if "default" in spec}
         for name, path in self.limits.inputs.items():
@@ -170,7 +169,7 @@ class StudyPlan:
 
     def _runs(self) -> Iterator[Run]:
         folds, seeds = self.content.get("folds", [None]), self.content["seeds"]
-        _check("--folds", self.limits.folds, self.content.get("folds", []))
+        check_known("--folds", self.limits.folds, self.content.get("folds", []))
         for seed, fold, arm in product(self.limits.seeds or seeds, self.limits.folds or folds, self.arms):
             jobs: list[Job] = []
             for stage in self.arms[arm]["stages"]:
@@ -233,22 +232,23 @@ class StudyPlan:
         return merged
 
     def _check_settings(self) -> None:
-        used = {stage for arm in self.arms.values() for stage in arm["stages"]}
-        names = {name for stage in used for name in self._names(self.content["stages"][stage])}
-        _check("settings", [key.split("#")[0] for key in self.limits.settings], names)
+        stages, names = self.content["stages"], dict[str, list[str]]()
+        for stage, spec in stages.items():
+            check_known(f"{self.name}: stages: {stage}: configs", spec["configs"], self.configs)
+            names[stage] = sorted(self._names(spec))
+            named = [spec["run_id"], *_tops(spec.get("overrides", {}))]
+            check_known(f"{self.name}: stages: {stage}: run_id and overrides", named, names[stage])
+        every = sorted(set().union(*names.values()))
+        check_known(f"{self.name}: settings", _tops(self.content.get("settings", {})), every)
+        for arm, spec in self.content["arms"].items():
+            check_known(f"{self.name}: arms: {arm}: settings", _tops(spec.get("settings", {})), every)
+        used = {name for arm in self.arms.values() for stage in arm["stages"] for name in names[stage]}
+        check_known("settings", _tops(self.limits.settings), used)
 
 
-def _check(what: str, found: Any, known: Any) -> None:
-    unknown = [name for name in found if name not in known]
-    if unknown:
-        near = difflib.get_close_matches(str(unknown[0]), known, n=3) if len(known) > _MANY else known
-        expected = ", ".join(map(quoted, near)) or ("another name" if known else "none, as this study has none")
-        raise StudyError(f"{what}: expected {expected}, found {', '.join(map(quoted, unknown))}")
-
-
-def quoted(name: object) -> str:
-    """Return a name in quotes, as it may hold a comma; a number as it is."""
-    return f'"{name}"' if isinstance(name, str) else str(name)
+def _tops(settings: Iterable[str]) -> list[str]:
+    """Return the top level of each id."""
+    return [key.split("#")[0] for key in settings]
 
 
 def _filled(value: Any, values: Mapping[str, Any]) -> Any:

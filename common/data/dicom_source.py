@@ -17,6 +17,7 @@ _MAY_BE_EMPTY = (
     *("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
     *("AccessionNumber", "StudyID", "StudyDate", "StudyTime", "ReferringPhysicianName"),
 )
+_DATES = {"PatientBirthDate": "(0010,0030)", "StudyDate": "(0008,0020)", "StudyTime": "(0008,0030)"}
 _REQUIRED = ("SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID")
 _UIDS = ("SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID")
 # Groups and attributes that say how an image was made and where it lies, and nothing about whom it shows.
@@ -45,7 +46,8 @@ def read_instances(files: Sequence[Path], anonymous: bool, uid_root: str) -> lis
         uid_root: root of these UIDs.
 
     Raises:
-        UnusableFileError: if a file cannot be referred to, or the files are of several patients or studies.
+        UnusableFileError: if a file cannot be referred to, the files are of several patients or studies, or a date that
+            results copy is none.
     """
     headers = [read_dicom(file, stop_before_pixels=True) for file in files]
     for file, header in zip(files, headers, strict=True):
@@ -64,7 +66,8 @@ def read_instances(files: Sequence[Path], anonymous: bool, uid_root: str) -> lis
             f"{files[0]}: expected the patient's number (0010,0020), by which results are filed, found none; add it in "
             "the archive, or write without identities (--anonymous true)"
         )
-    for header in headers:
+    for file, header in zip(files, headers, strict=True):
+        _check_dates(file, header)
         _complete(header)
     return headers
 
@@ -93,11 +96,31 @@ def derived_uid(root: str, *parts: Any) -> str:
 def _check_one(files: Sequence[Path], headers: Sequence[Any], keyword: str, noun: str) -> None:
     first = str(headers[0].get(keyword, ""))
     other = next((file for file, h in zip(files, headers, strict=True) if str(h.get(keyword, "")) != first), None)
-    if other is not None:
+    if other is None:
+        return
+    numbers = [str(header.get(keyword) or "") for header in headers]
+    if len(set(filter(None, numbers))) < 2:
         raise UnusableFileError(
-            f"{other}: expected files of one {noun}, found another {noun} than in {files[0].name}; give each {noun} a "
-            "folder of its own"
+            f"{files[numbers.index('')]}: expected the {noun}'s number ({keyword}) that other files of the case have, "
+            "found none; add it in the archive"
         )
+    raise UnusableFileError(
+        f"{other}: expected files of one {noun}, found another {noun} than in {files[0].name}; give each {noun} a "
+        "folder of its own"
+    )
+
+
+def _check_dates(file: Path, header: Any) -> None:
+    from pydicom.valuerep import DA, TM
+
+    for keyword, tag in _DATES.items():
+        try:
+            (TM if keyword.endswith("Time") else DA)(header.get(keyword) or "")
+        except ValueError:
+            raise UnusableFileError(
+                f"{file}: expected {keyword} {tag} as DICOM writes it (YYYYMMDD, HHMMSS) or empty, found another text; "
+                "correct it in the archive, or write without identities (--anonymous true)"
+            ) from None
 
 
 def _complete(header: Any) -> None:

@@ -54,7 +54,7 @@ def take(lock: FileLock, folder: Path) -> None:
     """Acquire the lock of a folder.
 
     Raises:
-        OutputFolderError: if another process, or another run in this one, holds it.
+        OutputFolderError: if another process, or another run in this one, holds it, or nothing can be written there.
     """
     try:
         lock.acquire(timeout=0)
@@ -62,6 +62,10 @@ def take(lock: FileLock, folder: Path) -> None:
         raise OutputFolderError(
             f"{folder}: expected a folder that no other run writes to, found one that a running process holds "
             f"({Path(lock.lock_file).name}); wait for it or choose another output_dir or model_dir"
+        ) from error
+    except OSError as error:
+        raise OutputFolderError(
+            f"{folder}: expected a folder to write to, found {error.strerror}; choose another output_dir or model_dir"
         ) from error
 
 

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..figure import figure
+from ..figure import figure, show_tiles
 from .network import EjectionFractionNet
 from .scores import bland_altman, mean_absolute_error, r_squared
 
@@ -80,8 +80,9 @@ def draw_grad_cam(path: Path, network: EjectionFractionNet, cases: Sequence[tupl
         grid = made.subplots(len(cases), SHOWN_FRAMES, squeeze=False)
         for line, (case, clip) in zip(grid, cases, strict=True):
             heat = torch.as_tensor(explain(clip.to(device), class_idx=0)[0, 0]).cpu().numpy()
+            grey = _grey(clip[0])
             for axes, frame in zip(line, _spread(clip.shape[2]), strict=True):
-                axes.imshow(_grey(clip[0], frame), cmap="gray")
+                axes.imshow(grey[frame], cmap="gray")
                 axes.imshow(1 - heat[frame], cmap="inferno", alpha=0.35, vmin=0, vmax=1)
                 axes.set(xticks=[], yticks=[])
             line[0].set_ylabel(case, fontsize=7)
@@ -93,11 +94,9 @@ def draw_clip(path: Path, clip: Tensor, title: str) -> None:
     """Write frames of a (C, T, H, W) clip in a row; the black ones that fill a short video's clip are left out."""
     lines = [part for line in title.splitlines() for part in textwrap.wrap(line, TITLE_LETTERS)]
     frames = list(dict.fromkeys(_spread(recorded_frames(clip))))
+    grey, labels = list(_grey(clip)[frames]), [f"frame {frame + 1}" for frame in frames]
     with figure(path, 1.5 * SHOWN_FRAMES, 1.95 + 0.15 * len(lines), "\n".join(lines)) as made:
-        for axes, frame in zip(made.subplots(1, len(frames), squeeze=False)[0], frames, strict=True):
-            axes.imshow(_grey(clip, frame), cmap="gray")
-            axes.set(xticks=[], yticks=[])
-            axes.set_xlabel(f"frame {frame + 1}", fontsize=7)
+        show_tiles(made.subplots(), grey, labels, len(frames), cmap="gray", vmin=0, vmax=1)
 
 
 def recorded_frames(clip: Tensor) -> int:
@@ -110,11 +109,11 @@ def _spread(count: int) -> list[int]:
     return np.linspace(0, count - 1, SHOWN_FRAMES).round().astype(int).tolist()
 
 
-def _grey(clip: Tensor, frame: int) -> NDArray:
-    """Return one frame, mean over channels, stretched from black to the clip's bright end."""
+def _grey(clip: Tensor) -> NDArray:
+    """Return the frames (T, H, W), mean over channels, stretched from black to the clip's bright end."""
     grey = clip.float().mean(0)
     low, high = float(grey.min()), float(torch.quantile(grey.flatten()[:: max(1, grey.numel() // 100_000)], 0.995))
-    return ((grey[frame] - low) / max(high - low, 1e-6)).clamp(0, 1).numpy()
+    return ((grey - low) / max(high - low, 1e-6)).clamp(0, 1).numpy()
 
 
 def _in_the_plane(features: NDArray) -> tuple[NDArray, str]:

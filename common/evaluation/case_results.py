@@ -236,7 +236,7 @@ class CaseResults(ABC):
             return
         write_csv(self.output.file(TABLE), [self.rows[case] for case in sorted(self.rows)], self.columns)
         self._write_failed()
-        unlike = [case for case, row in sorted(self.rows.items()) if row.get("unlike_training")]
+        unlike = [case for case, row in sorted(self.rows.items()) if str(row.get("unlike_training")) == "True"]
         if unlike:
             more = f" and {len(unlike) - _NAMED} more" if unlike[_NAMED:] else ""
             named = ", ".join(unlike[:_NAMED]) + more

@@ -86,7 +86,7 @@ def segmentation(segment: Segment, headers: Sequence[Any], origin: Origin) -> An
     """
     from highdicom.seg import Segmentation
 
-    check_placed(segment.files[0], headers)
+    check_placed(segment.files, headers)
     fractional = segment.values.dtype != bool
     word = "probability" if fractional else "mask"
     made = Segmentation(
@@ -116,7 +116,7 @@ def parametric_map(segment: Segment, headers: Sequence[Any], origin: Origin) -> 
     from highdicom.pm import ParametricMap, RealWorldValueMapping
     from highdicom.sr import CodedConcept
 
-    check_placed(segment.files[0], headers)
+    check_placed(segment.files, headers)
     mapping = RealWorldValueMapping(
         lut_label="PROBABILITY",
         lut_explanation=f"probability of {segment.name}",
@@ -166,16 +166,28 @@ def _window() -> dict[str, Any]:
     return window
 
 
-def check_placed(file: Path, headers: Sequence[Any]) -> None:
-    """Check that the source has a frame of reference.
+def check_placed(files: Sequence[Path], headers: Sequence[Any]) -> None:
+    """Check that the source has one frame of reference and, in files of one frame, the thickness of its slices.
+
+    Args:
+        files: those of `headers`.
+        headers: of the source's instances.
 
     Raises:
-        UnusableFileError: if it has none.
+        UnusableFileError: if one lacks either, or has another frame of reference than the first.
     """
-    if not headers[0].get("FrameOfReferenceUID"):
+    first = headers[0].get("FrameOfReferenceUID")
+    for file, header in zip(files, headers, strict=True):
+        if header.get("FrameOfReferenceUID") != first or not first:
+            found = "another than in " + files[0].name if header.get("FrameOfReferenceUID") and first else "none"
+            expected = "one frame of reference (0020,0052)"
+        elif "PerFrameFunctionalGroupsSequence" not in header and header.get("SliceThickness") is None:
+            found, expected = "none", "a slice thickness (0018,0050)"
+        else:
+            continue
         raise UnusableFileError(
-            f"{file}: expected a frame of reference (0020,0052), without which no segmentation or map has "
-            "a place in the patient, found none; export the series from the scanner again"
+            f"{file}: expected {expected}, without which no segmentation or map has a place in the patient, found "
+            f"{found}; export the series from the scanner again"
         )
 
 

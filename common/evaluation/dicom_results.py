@@ -91,33 +91,33 @@ class DicomResults:
                 f"no DICOM objects: expected a case in DICOM files, found {case} in others; leave out --dicom_results"
             )
         read = partial(read_instances, anonymous=self.anonymous, uid_root=self.uid_root)
-        headers = _told(read, files)
+        headers = _told(files[0], read, files)
         content = self.results.read_json(case)
         report = self.results.report(content)
         if report is not None:
-            self._save(case, "report", structured_report, report, content, headers, self._origin)
+            self._save(case, "report", files[0], structured_report, report, content, headers, self._origin)
         picture = self.results.output.folder / f"{safe_name(case)}.png"
-        self._save(case, "picture", secondary_capture, picture, headers, self._origin)
+        self._save(case, "picture", files[0], secondary_capture, picture, headers, self._origin)
         for ending, segment in self.results.segments(content, source).items():
-            frames = _told(read, segment.files)
-            self._save(case, ending, segmentation, segment, frames, self._origin)
+            frames = _told(segment.files[0], read, segment.files)
+            self._save(case, ending, segment.files[0], segmentation, segment, frames, self._origin)
             if segment.values.dtype != bool:
-                self._save(case, f"{ending}_map", parametric_map, segment, frames, self._origin)
+                self._save(case, f"{ending}_map", segment.files[0], parametric_map, segment, frames, self._origin)
 
-    def _save(self, case: str, ending: str, make: Callable[..., Any], *arguments: Any) -> None:
+    def _save(self, case: str, ending: str, file: Path, make: Callable[..., Any], *arguments: Any) -> None:
         """Write one object; what is wrong with it goes to `failed.csv` and takes no other one down."""
         path: Path = self.results.output.file(f"{FOLDER}/{safe_name(case)}_{ending}.dcm")
         if case in self._finished and path.is_file():
             return
         with self.results.failures.guard(case), silent_pydicom():
-            made = _told(make, *arguments)
+            made = _told(file, make, *arguments)
             made.SpecificCharacterSet = UTF_8
             with replacing(path) as temporary:
                 made.save_as(temporary)
 
 
-def _told(make: Callable[..., Any], *arguments: Any) -> Any:
-    """Return what `make` returns; errors of libraries lose their text, which may quote the patient."""
+def _told(file: Path, make: Callable[..., Any], *arguments: Any) -> Any:
+    """Return what `make` returns; errors of libraries lose their text, which may quote the patient, and name `file`."""
     try:
         with silent_pydicom():
             return make(*arguments)
@@ -125,6 +125,6 @@ def _told(make: Callable[..., Any], *arguments: Any) -> Any:
         raise UnusableFileError(f"no DICOM objects: {error}") from None
     except _HEADER_FAULTS as error:
         raise UnusableFileError(
-            f"no DICOM objects: expected a header from which they can be made, found {fault_of(error)}; export the "
-            "series again"
+            f"no DICOM objects: {file}: expected a header from which they can be made, found {fault_of(error)}; export "
+            "the series again"
         ) from None

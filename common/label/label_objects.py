@@ -52,7 +52,7 @@ def label_to_dicom(
     files, frames = volume.in_files(_on_grid(label, volume))
     names = _names(label, frames, info)
     headers = read_instances(files, False, UID_ROOT)
-    check_placed(files[0], headers)
+    check_placed(files, headers)
     uid = label_series_uid(str(headers[0].SeriesInstanceUID), tag)
     content = hashlib.sha256(frames.tobytes() + "\n".join(names).encode()).hexdigest()
     if saved and saved[-1] == derived_uid(UID_ROOT, uid, content, len(saved)):

@@ -109,8 +109,11 @@ def _chosen(path: Path, arrays: Mapping[str, StoredArray], settings: RfSettings)
     candidates = [name for name, array in arrays.items() if array.is_frame and name not in _ANSWERS]
     numbered = _numbered(candidates, arrays)
     for stem in _NUMBERED:
-        if len(numbered.get(stem, ())) > 1:
-            return numbered[stem]
+        structures = [names for before, names in numbered.items() if before.split(".")[-1] == stem]
+        if len(structures) > 1:
+            raise _several(path, candidates)
+        if structures and len(structures[0]) > 1:
+            return structures[0]
     for name in KNOWN_VARIABLES:
         found = _by_name(arrays, [name])
         if found and arrays[found[0]].is_frame:
@@ -120,21 +123,25 @@ def _chosen(path: Path, arrays: Mapping[str, StoredArray], settings: RfSettings)
     if len(numbered) == 1 and len(next(iter(numbered.values()))) == len(candidates) > 1:
         return next(iter(numbered.values()))
     if candidates:
-        raise UnusableFileError(
-            f"{path}: several arrays could be the RF ({_listed(candidates)}); name one, as in --rf_variable "
-            f"{candidates[0]}, or two that are a frame each, the first one first, as in --rf_variable "
-            f"{candidates[0]},{candidates[1]}"
-        )
+        raise _several(path, candidates)
     raise UnusableFileError(f"{path}: expected a numeric array of 2 or 3 axes, the file holds {held}")
 
 
+def _several(path: Path, candidates: Sequence[str]) -> UnusableFileError:
+    return UnusableFileError(
+        f"{path}: several arrays could be the RF ({_listed(candidates)}); name one, as in --rf_variable "
+        f"{candidates[0]}, or two that are a frame each, the first one first, as in --rf_variable "
+        f"{candidates[0]},{candidates[1]}"
+    )
+
+
 def _numbered(names: Sequence[str], arrays: Mapping[str, StoredArray]) -> dict[str, tuple[str, ...]]:
-    """Return the frames whose names end in a number, in its order, by what comes before it in their own names."""
+    """Return the frames whose names end in a number, in its order, by what comes before it; structures stay apart."""
     parts = [(name, re.fullmatch(r"(.*?)(\d+)", name)) for name in names if len(arrays[name].shape) == 2]
     found: dict[str, list[tuple[int, str]]] = {}
     for name, match in parts:
         if match:
-            found.setdefault(match[1].split(".")[-1], []).append((int(match[2]), name))
+            found.setdefault(match[1], []).append((int(match[2]), name))
     return {stem: tuple(name for _, name in sorted(frames)) for stem, frames in found.items()}
 
 

@@ -218,15 +218,31 @@ def test_a_source_without_number_is_named_and_the_json_is_there(tmp_path):
     assert len(list((output / "dicom").glob("*.dcm"))) == 4
 
 
-def test_files_of_two_studies_are_named_and_the_json_is_there(tmp_path):
+def _other_study(file):
+    dataset = pydicom.dcmread(file)
+    dataset.StudyInstanceUID = "1.2.840.99.77"
+    dataset.save_as(file)
+
+
+def test_a_file_of_another_study_is_named_and_the_json_is_there(tmp_path):
     folder = write_cine(tmp_path / "in" / "anna")
     last = sorted(folder.glob("*.dcm"))[-1]
-    dataset = pydicom.dcmread(last)
-    dataset.StudyInstanceUID = "1.2.840.99.77"
-    dataset.save_as(last)
+    _other_study(last)
     (reason,) = infer_with_failures("cmr_hf_classify", folder.parent, tmp_path / "out")
     assert "expected files of one study" in reason and last.name in reason
     assert (tmp_path / "out" / "anna.json").is_file() and not list((tmp_path / "out" / "dicom").glob("*.dcm"))
+
+
+def test_two_studies_of_a_patient_give_no_result_and_the_others_are_done(tmp_path):
+    write_cine(tmp_path / "in" / "bea")
+    for file in write_cine(tmp_path / "in" / "anna" / "later").glob("*.dcm"):
+        _other_study(file)
+    write_cine(tmp_path / "in" / "anna" / "before")
+    (reason,) = infer_with_failures("cmr_hf_classify", tmp_path / "in", tmp_path / "out")
+    assert "expected one study (0020,000D), found 2, as in before/IM" in reason and " and later/IM" in reason
+    assert_without_result(tmp_path / "out" / "anna.json", reason)
+    assert len(list((tmp_path / "out" / "dicom").glob("bea_*.dcm"))) == 2
+    assert not list((tmp_path / "out" / "dicom").glob("anna_*.dcm"))
 
 
 def test_an_ef_and_velocities_need_no_pixel_spacing(echo, doppler):

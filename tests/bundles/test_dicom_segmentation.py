@@ -10,9 +10,12 @@ import pytest
 import SimpleITK as sitk
 
 from common.adc import LesionResults, read_grid, simulate_neonatal_adc
+from common.adc.results import BRAIN
 from common.data import FailureLog
+from common.data.dicom_source import read_instances
 from common.data.dicom_volume import read_dicom_geometry
-from common.evaluation.dicom_images import parametric_map, segmentation
+from common.errors import UnusableFileError
+from common.evaluation.dicom_images import LESION, Segment, parametric_map, segmentation
 from common.evaluation.dicom_origin import Origin
 from common.files import read_csv
 from common.training.weights import sha256_of
@@ -139,9 +142,29 @@ def test_a_segmentation_lies_where_its_source_lies(affine, enhanced, tmp_path):
 def test_a_series_without_frame_of_reference_has_no_segmentation_and_the_rest(brain, tmp_path):
     write_maps(tmp_path / "in" / "anna", *brain[1:], oblique(), FrameOfReferenceUID=None)
     reasons = infer_with_failures(BUNDLE, tmp_path / "in", tmp_path / "out", tta=False)
-    assert len(reasons) == 1 and "expected a frame of reference (0020,0052)" in reasons[0]
+    assert len(reasons) == 1 and "expected one frame of reference (0020,0052)" in reasons[0]
     names = {path.name for path in (tmp_path / "out" / "dicom").glob("*")}
     assert names == {"anna_report.dcm", "anna_picture.dcm"} and (tmp_path / "out" / "anna.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "reason"),
+    [
+        ("FrameOfReferenceUID", None, r"expected one frame of reference \(0020,0052\).* found none"),
+        ("FrameOfReferenceUID", "1.2.3.4", r"expected one frame of reference .* found another than in \d+.dcm"),
+        ("SliceThickness", None, r"expected a slice thickness \(0018,0050\).* found none"),
+    ],
+)
+def test_the_one_file_that_lacks_its_geometry_is_named(tmp_path, keyword, value, reason):
+    size = (12, 9, 5)
+    source = write_maps(tmp_path, np.full(size, 1000.0), np.zeros(size), oblique()) / "ADC"
+    change(source / "003.dcm", **{keyword: value})
+    files, values = read_dicom_geometry(source).in_files(np.ones(size, np.float32))
+    headers = read_instances(files, False, "2.25")
+    segment = Segment("lesion", LESION, BRAIN, files, values)
+    for make, shown in ((segmentation, segment._replace(values=values > 0)), (parametric_map, segment)):
+        with pytest.raises(UnusableFileError, match=rf"003.dcm: {reason}; export the series"):
+            make(shown, headers, ORIGIN)
 
 
 def test_series_without_pixel_spacing_are_named_and_the_others_done(brain, tmp_path):

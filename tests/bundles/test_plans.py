@@ -68,12 +68,6 @@ def test_published_figures_stand_in_columns_of_the_table(bundle, name):
         assert row.keys() <= set(study["metrics"])
 
 
-@each_study
-def test_what_leads_in_the_report_is_an_arm_and_a_column_of_the_table(bundle, name):
-    study = read_study(bundle, name)
-    assert set(study.get("own", [])) <= set(study["arms"]) and set(study.get("leading", [])) <= set(study["metrics"])
-
-
 def test_commands_of_a_first_try_name_arms_folds_and_settings_of_the_studies(tmp_path):
     text = (REPOSITORY / "common" / "docs" / "running.md").read_text()
     lines = re.findall(r"^python -m common study (\w+ \w+ --dataset_dir D/.*)$", text, re.MULTILINE)

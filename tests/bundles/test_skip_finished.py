@@ -1,6 +1,7 @@
 """A batch that was stopped goes on: finished cases stay as they are, and it ends as one that was not stopped."""
 
 import json
+import logging
 import math
 import operator
 import os
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from common.cine import simulate_cine_mr
 from common.files import read_csv
 from tests.bundles.harness import BUNDLES, command, environment, overrides, run_command, simulate, workflow
 
@@ -81,6 +83,28 @@ def test_other_settings_are_done_again_and_a_case_keeps_its_anonymous_name(train
     shutil.rmtree(sorted((cohort / "database" / "training").iterdir())[0])
     infer(bundle, cohort, tmp_path, models, anonymous_names=True, skip_finished=True, threshold=0.4)
     assert written(output) == second and sorted(map(str, read_csv(output / "key.csv"))) == sorted(map(str, keys))
+
+
+def test_cases_that_are_called_by_numbers_go_on_and_are_as_like_the_training_as_before(tmp_path, caplog):
+    simulate_cine_mr(tmp_path / "data", cases=2, seed=5, layout="dicom", size=64, frames=8, slices=4)
+    for folder, name in zip(sorted((tmp_path / "data").glob("patient*")), ("101", "-7"), strict=True):
+        folder.rename(folder.with_name(name))
+    output = tmp_path / "output"
+
+    def infer_as_shipped(**settings):
+        chosen = {"dataset_dir": str(tmp_path / "data"), "output_dir": str(output), **settings}
+        flow = workflow("cmr_hf_classify", ["inference.json"], "inferring", "infer", **chosen)
+        flow.initialize()
+        flow.run()
+
+    infer_as_shipped()
+    before, whole = written(output), tables(output)
+    assert {row["unlike_training"] for row in read_csv(output / "predictions.csv")} == {"False"}
+    caplog.clear()
+    with caplog.at_level(logging.INFO):
+        infer_as_shipped(skip_finished=True)
+    assert written(output) == before and tables(output) == whole
+    assert "2 cases are finished" in caplog.text and "unlike the training data" not in caplog.text
 
 
 @each_bundle

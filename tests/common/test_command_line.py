@@ -212,6 +212,8 @@ SCRIPT = """
 from common.command_line import check_command_line
 check_command_line({}, ["/anywhere/monai/bundle/__main__.py"])
 from common.data.tables import number
+from common.files import write_csv
+from tests.full_disk import full_disk
 try:
     LINE
 except Exception as error:
@@ -231,6 +233,12 @@ def ended(folder, line):
 def test_an_error_of_ours_ends_the_program_in_one_sentence(tmp_path):
     printed = ended(tmp_path, "number('x', 'ef', 0, 100)")
     assert printed.splitlines() == ["expected ef as a number from 0 to 100, found 'x'"]
+
+
+def test_a_full_disk_ends_the_program_in_one_sentence_that_names_the_file(tmp_path):
+    printed = ended(tmp_path, "with full_disk(3): write_csv('predictions.csv', [{'case': 'anna'}])")
+    assert len(printed.splitlines()) == 1 and ".partial" not in printed
+    assert printed.startswith("predictions.csv: expected to write a whole file, found no more room on the disk")
 
 
 def test_any_other_error_keeps_its_traceback(tmp_path):

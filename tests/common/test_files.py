@@ -81,6 +81,11 @@ def test_text_is_no_formula_in_a_spreadsheet_and_numbers_stay_numbers(tmp_path, 
     assert (tmp_path / "again.csv").read_text() == (tmp_path / "a.csv").read_text()
 
 
+def test_a_number_that_names_a_case_stays_text_as_it_was_read():
+    row = {"case": "101", "value": "-0.5", "ef": "35.10", "flag": "False", "doubts": "'-5 is low"}
+    assert as_given(row) == {**row, "value": -0.5, "doubts": "-5 is low"}
+
+
 def test_rows_are_added_one_by_one_below_one_header(tmp_path):
     for case in ("a", "b"):
         append_csv(tmp_path / "a.csv", {"case": case, "value": 1}, ["case", "value"])

@@ -86,6 +86,20 @@ def test_montage_serves_one_slice_and_many(tmp_path, depth):
     assert picture_width(tmp_path / "a.png") > 400
 
 
+@pytest.mark.parametrize("depth", [6, 12, 18])
+def test_the_note_of_the_side_lies_below_slices_that_fill_every_row(tmp_path, depth):
+    adc = np.full((20, 24, depth), 1300.0)
+    mask = np.zeros(adc.shape, bool)
+    mask[5:9, 5:9, 0] = True
+    draw_lesion_montage(tmp_path / "a.png", adc, {"lesion": (mask, "tab:red")}, "a", slices=depth)
+    shown = np.asarray(Image.open(tmp_path / "a.png").convert("L")).astype(int)
+    grey = np.abs(shown - 255 * 1300 / 2500) < 2
+    last = np.flatnonzero(grey[:, -60])[-1]  # in the slice in the lower right corner
+    column = shown[last - 100 : last, -100:-30]
+    assert (np.abs(column - 255 * 1300 / 2500) < 2).mean() > 0.9, "the last row is a slice"
+    assert column.min() > 100 and shown[last + 5 :, -200:].min() < 100, "text is black, and below it"
+
+
 def test_noise_picture_shows_the_noisiest_slice(tmp_path):
     def step(engine, std):
         engine.state.batch = [{"case": f"std {std}", "slice_number": 2}]

@@ -3,6 +3,7 @@
 import logging
 
 import numpy as np
+import pydicom
 import pytest
 
 from common.cine import read_cine
@@ -56,7 +57,8 @@ def test_truncated_file_takes_down_only_its_slice(tmp_path):
     assert [row[0] for row in first_pixels(cine)] == [100, 300]
     assert len(cine.skipped) == 1
     number, reason = cine.skipped[0]
-    assert number == 1 and "IM-0001-0006.dcm" in reason
+    # The whole path, by which it is known where names are to stay out of the results.
+    assert number == 1 and reason.startswith(f"{tmp_path / 'IM-0001-0006.dcm'}: ")
 
 
 def test_header_scan_finds_truncated_pixels_without_reading_them(tmp_path):
@@ -271,3 +273,24 @@ def test_two_patients_in_one_folder_are_refused_without_naming_them(tmp_path):
     with pytest.raises(UnusableFileError, match="expected one patient") as caught:
         read_cine(tmp_path)
     assert "second" not in str(caught.value) and "Do^Not" not in str(caught.value)
+
+
+def test_two_studies_of_a_patient_are_refused_with_a_file_of_each(tmp_path):
+    write_stack(tmp_path / "before", StudyInstanceUID="1.2.7.1")
+    write_stack(tmp_path / "after", StudyInstanceUID="1.2.7.2")
+    write_frame(tmp_path / "unnumbered.dcm", textured(1))
+    write_frame(tmp_path / "alone.dcm", textured(1), StudyInstanceUID="1.2.7.3")
+    named = r"expected one study \(0020,000D\), found 2, as in after/IM-0001-0001.dcm and before/IM-0001-0001.dcm"
+    with pytest.raises(UnusableFileError, match=named) as caught:
+        read_cine(tmp_path)
+    assert "1.2.7" not in str(caught.value) and "give each study a folder of its own" in str(caught.value)
+    assert len(read_cine(tmp_path / "before").slices) == 3
+
+
+def test_a_study_for_each_file_as_converters_write_it_is_one_study(tmp_path):
+    write_stack(tmp_path)
+    for number, file in enumerate(sorted(tmp_path.glob("*.dcm"))):
+        dataset = pydicom.dcmread(file)
+        dataset.StudyInstanceUID = f"1.2.7.{number}"
+        dataset.save_as(file)
+    assert len(read_cine(tmp_path).slices) == 3

@@ -38,9 +38,9 @@ def test_a_row_without_label_says_none():
 
 SKIPPED = json.dumps([{"slice": 1, "reason": "a frame is missing"}])
 SLICES = [
-    sample("a", 0, 0.25, parts=0, skipped=SKIPPED, notes='["took series 5"]'),
-    sample("a", 2, 0.5, parts=0, skipped=SKIPPED, notes='["took series 5"]'),
-    sample("a", 3, 0.75, parts=3, skipped=SKIPPED, notes='["took series 5"]'),
+    sample("a", 0, 0.25, parts=0, skipped=SKIPPED, notes='["took series 5"]', doubts='["it is frozen"]'),
+    sample("a", 2, 0.5, parts=0, skipped=SKIPPED, notes='["took series 5"]', doubts='["it is frozen"]'),
+    sample("a", 3, 0.75, parts=3, skipped=SKIPPED, notes='["took series 5"]', doubts='["it is frozen"]'),
     sample("b", 0, 0.125, parts=1),
 ]
 
@@ -57,6 +57,7 @@ def test_each_patient_gets_the_mean_of_its_slices_in_whatever_order_they_arrive(
     assert result["skipped_slices"] == [{"slice": 1, "reason": "a frame is missing"}]
     assert result["notes"] == ["took series 5"] and result["probabilities"] == {"HFrEF": 0.5, "HFpEF": 0.5}
     assert json.loads((tmp_path / "b.json").read_text())["probabilities"] == {"HFrEF": 0.125, "HFpEF": 0.875}
+    assert result["doubts"] == ["it is frozen"] and rows["a"]["doubts"] == "it is frozen" and rows["b"]["doubts"] == ""
     assert result["weights"] == "w.pt" and "not a medical device" in result["note"]
     assert (tmp_path / "a.png").stat().st_size > 1000 and (tmp_path / "b.png").is_file()
 

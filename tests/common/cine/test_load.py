@@ -1,4 +1,5 @@
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from common.cine import (
     simulate_cine_mr,
 )
 from common.errors import UnusableFileError
-from tests.dicom_frames import textured, write_frame, write_stack
+from tests.dicom_frames import cut, textured, write_frame, write_stack
 
 SHAPE = (26, 24)
 SAMPLE = Path(__file__).parents[2] / "data" / "sunnybrook_sample"
@@ -61,10 +62,23 @@ def test_each_slice_keeps_its_number_and_what_was_done_is_told(tmp_path):
     assert len(next(iter(DataLoader(slices, batch_size=3)))["notes"]) == 3
 
 
-def test_few_frames_are_told(tmp_path):
-    write_stack(tmp_path, slices=2, frames=3, shape=SHAPE)
-    slices = LoadCinePatient()({"case": "anna", "image": str(tmp_path)})
-    assert json.loads(slices[0]["notes"]) == ["only 3 frames of the beat; the network was made for about 40"]
+def test_few_frames_and_few_of_the_slices_are_doubtful(tmp_path):
+    write_stack(tmp_path / "few", slices=2, frames=7, shape=SHAPE)
+    (tmp_path / "few" / "IM-0001-0007.dcm").unlink()  # 6 in one slice, 7 in the other
+    write_stack(tmp_path / "half", slices=4, frames=8, shape=SHAPE)
+    shutil.copytree(tmp_path / "half", tmp_path / "most")
+    for slice_number, folders in enumerate((("half", "most"), ("half", "most"), ("most",))):
+        for folder in folders:
+            cut(tmp_path / folder / f"IM-0001-{8 * slice_number + 3:04d}.dcm", 20)
+    doubts = [
+        json.loads(LoadCinePatient()({"case": "anna", "image": str(tmp_path / name)})[0]["doubts"])
+        for name in ("few", "half", "most")
+    ]
+    assert doubts == [
+        ["only 6 frames of the beat, expected at least 8"],
+        [],
+        ["3 of 4 slices could not be used"],
+    ]
 
 
 def test_training_items_carry_the_phases_of_uneven_frames(tmp_path):

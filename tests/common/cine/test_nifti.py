@@ -122,19 +122,19 @@ def test_cine_that_freezes_says_so_and_one_whose_frames_are_doubled_does_not(tmp
     radius = 8 + 4 * np.cos(2 * np.pi * np.arange(12) / 12)
     beat = 300 / (1 + np.exp(np.hypot(rows - 20, columns - 20)[..., None, None] - radius)) + np.ones((1, 1, 2, 1))
     frozen = np.concatenate([beat[..., :4], np.repeat(beat[..., 4:5], 8, axis=3)], axis=3).astype(np.int16)
-    (note,) = read_cine(save(tmp_path / "a.nii.gz", frozen)).notes
-    assert note == "the picture stands still for 8 frames in a row of every slice, as if frozen"
+    (doubt,) = read_cine(save(tmp_path / "a.nii.gz", frozen)).doubts
+    assert doubt == "the picture stands still for 8 frames in a row of every slice, as if frozen"
     doubled = np.repeat(beat, 2, axis=3).astype(np.int16)
-    assert not read_cine(save(tmp_path / "b.nii.gz", doubled)).notes
+    assert not read_cine(save(tmp_path / "b.nii.gz", doubled)).doubts
 
 
 def test_cine_that_only_noise_moves_says_so(tmp_path):
     generator = np.random.default_rng(3)
     still = generator.integers(0, 500, (40, 40, 2, 1)) + generator.integers(-20, 21, (40, 40, 2, 12))
-    (note,) = read_cine(save(tmp_path / "a.nii.gz", still.astype(np.int16))).notes
-    assert note == "the frames of every slice change from one to the next as noise does, not as a beating heart"
+    (doubt,) = read_cine(save(tmp_path / "a.nii.gz", still.astype(np.int16))).doubts
+    assert doubt == "the frames of every slice change from one to the next as noise does, not as a heart"
     still[:, :, 1] += (100 * (1 + np.sin(2 * np.pi * np.arange(12) / 12))).astype(int)
-    assert read_cine(save(tmp_path / "b.nii.gz", still.astype(np.int16))).notes == []
+    assert read_cine(save(tmp_path / "b.nii.gz", still.astype(np.int16))).doubts == []
 
 
 @pytest.mark.parametrize("voxels", [VOXELS[..., 0], VOXELS[..., :1]], ids=["3D", "one frame"])

@@ -120,7 +120,7 @@ def test_the_papers_own_method_leads_where_it_has_figures(plan, tmp_path):
 def test_pictures_and_steps_name_arm_fold_and_seed(plan, tmp_path):
     text = page(plan, tmp_path)
     assert "<figcaption>ROC curve (evaluation, arm good, fold 0, seed 0)</figcaption>" in text
-    assert '<h3>training, arms "good", "bad", fold 0, seed 0 <small>' in unescape(text)
+    assert "<h3>training, arms good, bad, fold 0, seed 0 <small>" in unescape(text)
     assert 'class="wide" tabindex="0"' in text
 
 

@@ -5,8 +5,9 @@ import re
 
 import pytest
 
-from common.commands.jobs import Job
-from common.commands.study import in_words, seconds_left, study
+from common.commands.executors import executor_of
+from common.commands.jobs import Job, run_jobs
+from common.commands.study import in_words, reason, seconds_left, study
 from common.commands.study_file import read_study
 from common.commands.study_plan import Limits, StudyPlan
 from common.errors import NoDataError, OutputFolderError, StudyError
@@ -300,10 +301,10 @@ def test_data_like_those_of_another_study_differ_in_what_they_say(toy, tmp_path)
 @pytest.mark.parametrize(
     ("limits", "message"),
     [
-        ({"arms": ["best"]}, '--arms: expected "good", "bad", found "best"'),
+        ({"arms": ["best"]}, "--arms: expected good, bad, found best"),
         ({"folds": [2]}, "--folds: expected 0, 1, found 2"),
-        ({"settings": {"batchsize": 1}}, 'settings: expected .*, found "batchsize"'),
-        ({"inputs": {"start": "x"}}, '--input: expected .*, found "start"'),
+        ({"settings": {"batchsize": 1}}, "settings: expected .*, found batchsize"),
+        ({"inputs": {"start": "x"}}, "--input: expected .*, found start"),
     ],
 )
 def test_limits_that_a_study_does_not_have_are_refused(run, limits, message):
@@ -360,3 +361,16 @@ def test_durations_are_said_in_the_unit_that_fits():
         "2 h",
         "2 days",
     ]
+
+
+def test_a_worker_that_is_killed_takes_no_other_job_down_and_is_replaced(tmp_path):
+    waits = {"_target_": "tests.common.commands.toy.take_time"}
+    dies = {"_target_": "tests.common.commands.toy.die"}
+    phantoms = {"slow": {**waits, "seconds": 8}, "killed": dies, "next": {**waits, "seconds": 0}}
+    queued = [Job(name, name, tmp_path, phantom=phantom) for name, phantom in phantoms.items()]
+    queued.append(Job("needs killed", "needs", tmp_path, needs=("killed",), phantom=phantoms["next"]))
+    with executor_of(2, None) as executor:
+        ended = {job.stage: outcome for job, outcome in run_jobs(queued, executor, 2, {})}
+    assert isinstance(ended["slow"], float) and isinstance(ended["next"], float) and ended["needs killed"] is None
+    assert reason(ended["killed"]) == "its process was killed, perhaps because the memory was full"
+    assert [job.stage for job in queued if job.record.is_file()] == ["slow", "next"]

@@ -1,6 +1,9 @@
 """A bundle whose stages take no time: what a study's engine does with stages can be seen from what these write."""
 
 import json
+import os
+import signal
+import time
 
 # Kind of model -> fold -> cases with reference and predicted EF: errors of 1, 3 and 8 points, and of 2, 4 and 8.
 CASES = {
@@ -35,6 +38,7 @@ CONFIG = {
         "$write_json(@model_dir + '/pretrained.pt', @made)",
         "$write_csv(@output_dir + '/history.csv', @history)",
     ],
+    "inferring": [],
     "wait_s": 0,
     "waited": "$Path(@output_dir) / 'waited'",
     "training": [
@@ -90,3 +94,13 @@ def write_bundle(folder):
 def change_study(bundle, **changes):
     """Change entries of the toy's study."""
     (bundle / "studies" / "table.json").write_text(json.dumps({**STUDY, **changes}))
+
+
+def die(directory):
+    """A phantom whose process is killed, as one is that takes too much memory."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def take_time(directory, seconds):
+    """A phantom that takes its time."""
+    time.sleep(seconds)

@@ -1,3 +1,5 @@
+import warnings
+
 import pydicom
 import pytest
 
@@ -51,6 +53,7 @@ def test_without_identity_nothing_is_left_but_how_the_image_was_made(tmp_path):
     ("changes", "reason"),
     [
         ({"PatientID": "another"}, "files of one patient"),
+        ({"PatientID": None}, r"the patient's number \(PatientID\) that other files of the case have, found none"),
         ({"StudyInstanceUID": "1.2.3.4"}, "files of one study"),
         ({"SeriesInstanceUID": None}, "none of SeriesInstanceUID"),
     ],
@@ -64,3 +67,22 @@ def test_names_the_file_that_does_not_belong_and_quotes_no_value(tmp_path, chang
     assert NUMBER not in str(raised.value) and "another " not in str(raised.value).replace(
         "another patient", ""
     ).replace("another study", "")
+
+
+@pytest.mark.parametrize(
+    ("keyword", "text", "tag"),
+    [
+        ("StudyDate", "2024-1", "0008,0020"),
+        ("StudyDate", "20240231", "0008,0020"),
+        ("StudyTime", "2500", "0008,0030"),
+        ("PatientBirthDate", "7.1.1953", "0010,0030"),
+    ],
+)
+def test_a_date_that_is_none_is_named_unquoted_and_needs_no_identity(tmp_path, keyword, text, tag):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        file = write_echo(tmp_path / "a.dcm", **{keyword: text})
+    with pytest.raises(UnusableFileError, match=rf"a.dcm: expected {keyword} \({tag}\) .*--anonymous true") as raised:
+        read_instances([file], False, "2.25")
+    assert text not in str(raised.value)
+    assert not read_instances([file], True, "2.25")[0].get(keyword)

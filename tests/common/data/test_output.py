@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from common.data.output import OutputFolder, safe_name
+from common.data.output import LOCK, OutputFolder, safe_name
 from common.errors import OutputFolderError
 from common.files import replacing
 from tests.full_disk import full_disk
@@ -143,3 +143,9 @@ def test_a_file_in_place_of_the_folder_is_named(tmp_path, place):
     with pytest.raises(OutputFolderError, match=rf"{place}: expected a folder to write to, found a file of this name"):
         OutputFolder(tmp_path / place).open()
     assert (tmp_path / "file").read_text() == "x"
+
+
+def test_a_folder_whose_lock_cannot_be_made_is_named(tmp_path):
+    (tmp_path / "out" / LOCK).mkdir(parents=True)  # as good as a disk that can only be read, and for any user
+    with pytest.raises(OutputFolderError, match="out: expected a folder to write to, found Is a directory; choose"):
+        OutputFolder(tmp_path / "out").open()

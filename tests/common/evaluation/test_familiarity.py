@@ -122,8 +122,10 @@ class Means(CaseResults):
         return {"mean": 0.0}
 
 
-def run(folder, path, network, images):
-    results = Means(FailureLog(folder), ["case", "mean"], path, FamiliarityCheck(network, path))
+def run(folder, path, network, images, skip_finished=False):
+    log = FailureLog(folder, skip_finished=skip_finished)
+    log.start()
+    results = Means(log, ["case", "mean"], path, FamiliarityCheck(network, path))
 
     def step(engine, batch):
         engine.state.batch = batch
@@ -154,6 +156,11 @@ def test_every_result_says_how_familiar_its_image_is(model, tmp_path, caplog):
     assert contents["usual"]["text"] == "the mean"
     assert "unlike the training data: 2 of 3 cases (bright, flat)" in caplog.text
     assert not any(module._forward_hooks for module in network.modules())
+    with caplog.at_level(logging.WARNING):
+        caplog.clear()
+        again, _ = run(tmp_path / "out", path, network, {"another": image(502)}, skip_finished=True)
+    assert "unlike the training data: 2 of 4 cases (bright, flat)" in caplog.text, "those of the earlier run count"
+    assert again == {**rows, "another": again["another"]}
 
 
 def test_weights_without_a_fit_answer_without_a_score_and_say_so(model, tmp_path, caplog):

@@ -110,6 +110,32 @@ def test_all_frames_that_are_numbered_are_a_sequence(tmp_path):
     np.testing.assert_array_equal(read_rf(tmp_path / "b.mat").frames, np.stack([*FRAMES, third]))
 
 
+@pytest.mark.parametrize(
+    "structures",
+    [
+        {"rest": {"Im1": 1, "Im2": 2}, "pressed": {"Im1": 3, "Im2": 4}},
+        {"rest": {"Im1": 1}, "pressed": {"Im2": 2}},
+        {"rest": {"frame1": 1}, "pressed": {"frame2": 2}},
+        {"rest": {"Im1": 1, "Im2": 2}, "pressed": {"Im3": 3}, "rf": 4},
+    ],
+    ids=["Im twice", "Im", "frame", "beside rf"],
+)
+def test_numbered_frames_of_two_structures_are_no_sequence(tmp_path, structures):
+    filled = {
+        name: {key: value * FRAMES[0] for key, value in inside.items()}
+        if isinstance(inside, dict)
+        else inside * FRAMES[0]
+        for name, inside in structures.items()
+    }
+    savemat(tmp_path / "a.mat", filled)
+    first, second = (f"{name}.{key}" for name in ("rest", "pressed") for key in list(structures[name])[:1])
+    with pytest.raises(UnusableFileError, match=rf"several arrays could be the RF \({first}, .*{second}"):
+        read_rf(tmp_path / "a.mat")
+    chosen = RfSettings(variable=f"{first},{second}")
+    wanted = np.stack([structures[n.split(".")[0]][n.split(".")[1]] * FRAMES[0] for n in (first, second)])
+    np.testing.assert_array_equal(read_rf(tmp_path / "a.mat", chosen).frames, wanted)
+
+
 def test_numbers_do_not_choose_between_frames_and_something_else(tmp_path):
     savemat(tmp_path / "a.mat", {"frame1": FRAMES[0], "frame2": FRAMES[1], "image": FRAMES[0]})
     with pytest.raises(UnusableFileError, match=r"several arrays.*frame1,frame2"):
