@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 from .bundle import bundle_names, bundle_roots, installed_bundles_folder
 from .errors import NoDataError, NoWeightsError, OutputFolderError, StudyError
@@ -51,6 +52,20 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+class _SimulateHelp(argparse.Action):
+    """Help of `simulate B`, with the settings that the phantom of B takes."""
+
+    def __call__(self, parser: argparse.ArgumentParser, namespace: Options, *_: object) -> None:
+        known = [name for name in namespace.bundles or [] if name in bundle_names()]
+        parser.epilog = "python -m common simulate BUNDLE --help lists the settings of its phantom."
+        if known:
+            from .commands.simulate import settings_in_words
+
+            parser.epilog = settings_in_words(known[0])
+        parser.print_help()
+        parser.exit()
+
+
 class _UsageError(Exception):
     """Options that do not fit each other."""
 
@@ -62,9 +77,10 @@ def _verb(
     purpose: str,
     description: str,
     bundles: int | str = "*",
+    **further: Any,
 ) -> argparse.ArgumentParser:
-    """Add a verb for `bundles` bundles (1, or any number) that calls `run`."""
-    parser = verbs.add_parser(name, help=purpose, description=description)
+    """Add a verb for `bundles` bundles (1, or any number) that calls `run`; `further` goes to its parser."""
+    parser = verbs.add_parser(name, help=purpose, description=description, **further)
     parser.set_defaults(run=run, bundles=[])
     if bundles:
         parser.add_argument("bundles", nargs=bundles, help="bundle" if bundles == 1 else "bundles (default: all)")
@@ -84,7 +100,10 @@ def _simulate(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> N
         "write simulated cases in the layout of a public data set",
         "Write simulated cases. Further settings of the phantom as --name value, e.g. --cases 40 --seed 1.",
         1,
+        add_help=False,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    parser.add_argument("-h", "--help", nargs=0, action=_SimulateHelp, help="show this and the settings of BUNDLE")
     parser.add_argument("directory", type=Path, help="folder to write to")
 
 

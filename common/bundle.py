@@ -1,6 +1,7 @@
 """Where a bundle stands, and how its configs are run in this process."""
 
 import logging
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -124,4 +125,12 @@ def command_line(bundle_root: str | Path, run_id: str, configs: Sequence[str], o
     words = ["python", "-m", "monai.bundle", "run", run_id, "--config_file", config_file]
     for key, value in {"bundle_root": str(bundle_root), **overrides}.items():
         words += [f"--{key}", value if isinstance(value, str) else repr(value)]
-    return shlex.join(words)
+    return " ".join(_quoted(word) for word in words)
+
+
+def _quoted(word: str) -> str:
+    """Return a word for the shell: in double quotes where it holds single ones, which no single quotes can hold."""
+    if "'" not in word or "!" in word:
+        return shlex.quote(word)
+    escaped = re.sub(r'([\\$`"])', r"\\\1", word)
+    return f'"{escaped}"'

@@ -132,7 +132,8 @@ def _draw_reliability(path: Path, labels: NDArray, probabilities: NDArray) -> No
             axes.errorbar(mean, share, [[share - low], [high - share]], marker="o", color="C0", capsize=3)
             axes.annotate(f"{inside.sum()}", (mean, share), (5, 5), textcoords="offset points", fontsize=8)
         axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal")
-        axes.set(xlabel="probability of HFrEF", ylabel="share with HFrEF", title="Reliability (patients in each bin)")
+        axes.set(xlabel="probability of HFrEF", ylabel="fraction of patients with HFrEF")
+        axes.set(title="Reliability (patients in each bin)")
 
 
 def _draw_ef(path: Path, patients: list[Row]) -> None:

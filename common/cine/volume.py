@@ -109,7 +109,8 @@ def no_usable_slice(source: Path, skipped: list[tuple[int, str]]) -> UnusableFil
     for number, reason in skipped:
         by_reason.setdefault(reason, []).append(str(number))
     reasons = "; ".join(f"slice {', '.join(by_reason[reason])}: {reason}" for reason in list(by_reason)[:5])
-    more = f"; and {len(by_reason) - 5} more reasons" if len(by_reason) > 5 else ""
+    left = len(by_reason) - 5
+    more = f"; and {left} more reason{'s' if left > 1 else ''}" if left > 0 else ""
     return UnusableFileError(
         f"{source}: expected at least one whole short-axis slice, found none ({reasons}{more}); export the cine series "
         "of this patient again."

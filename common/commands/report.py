@@ -5,7 +5,7 @@ import json
 import math
 import os
 import platform
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from html import escape
 from importlib.metadata import version
 from pathlib import Path
@@ -14,9 +14,10 @@ from typing import Any
 from ..evaluation.intervals import Interval
 from ..figure import NOTE
 from ..files import read_csv, replacing
+from .captions import caption, whole_label
 from .jobs import SCORING, Job
-from .study_plan import StudyPlan
-from .study_table import LEADING, Rows, meaning
+from .study_plan import Content, StudyPlan
+from .study_table import Rows, leading, meaning
 
 LIBRARIES = ("torch", "monai", "pytorch-ignite", "numpy")
 _PICTURES, _CSV_ROWS = 4, 8
@@ -27,16 +28,23 @@ h3{font-size:1rem;margin:1.2rem 0 .3rem} .faint,small,figcaption{color:#5b6675;f
 .warning{background:#fff4d6;padding:.4rem .8rem;border-left:4px solid #e0a800}
 .leading{display:flex;flex-wrap:wrap;gap:.8rem;margin:1rem 0} .leading div{flex:1 1 12rem;background:#f3f5f8;
 padding:.7rem .9rem;border-radius:.4rem} .leading b{display:block;font-size:1.7rem;line-height:1.3}
-.wide{overflow-x:auto} table{border-collapse:collapse;font-size:.9rem}
+.wide{overflow-x:auto;background:linear-gradient(90deg,#fff 50%,#fff0) 0 0/5rem 100% local no-repeat,
+linear-gradient(270deg,#fff 50%,#fff0) 100% 0/5rem 100% local no-repeat,
+linear-gradient(90deg,#0005,#0000) 0 0/1rem 100% no-repeat,
+linear-gradient(270deg,#0005,#0000) 100% 0/1rem 100% no-repeat}
+table{border-collapse:collapse;font-size:.9rem}
 td,th{padding:.3rem .7rem;text-align:left;vertical-align:top;border-bottom:1px solid #dde3ea}
 thead th{border-bottom:2px solid #8894a3} tbody th{position:sticky;left:0;background:#fff;font-weight:600}
 td small{display:block;white-space:nowrap} figure{margin:.6rem 0} img{max-width:100%;height:auto}
 details{margin:.5rem 0;border:1px solid #dde3ea;border-radius:.4rem;padding:.4rem .8rem} summary{cursor:pointer}
+h2::first-letter,h3::first-letter,figcaption::first-letter{text-transform:uppercase} h3 small{white-space:nowrap}
 pre{background:#f3f5f8;padding:.6rem;font-size:.78rem;white-space:pre-wrap;overflow-wrap:anywhere}
 """
 
 
-def write_report(path: str | os.PathLike[str], bundle: str, plan: StudyPlan, rows: Rows) -> Path:
+def write_report(
+    path: str | os.PathLike[str], bundle: str, plan: StudyPlan, rows: Rows, notes: Sequence[str] = ()
+) -> Path:
     """Write the page and return its path.
 
     Args:
@@ -44,6 +52,7 @@ def write_report(path: str | os.PathLike[str], bundle: str, plan: StudyPlan, row
         bundle: name of the bundle.
         plan: the study, as far as its jobs have run.
         rows: its figures.
+        notes: sentences below the table.
     """
     content = plan.content
     jobs = [job for job in plan.jobs() if job.record.is_file()]
@@ -55,10 +64,11 @@ def write_report(path: str | os.PathLike[str], bundle: str, plan: StudyPlan, row
         "<h2>All figures</h2>",
         _figures(content, rows),
         f'<p class="faint">In brackets: 95 % interval; n counts what it rests on. {escape(meaning(content))}</p>',
-        *_pictures(_shown(plan)),
+        f'<ul class="faint">{"".join(f"<li>{escape(note)}</li>" for note in notes)}</ul>' if notes else "",
+        *_pictures(plan, _shown(plan, rows)),
         "<h2>How it was made</h2>",
-        _details("Courses of the trainings", "".join(_picture(job.output / "history.png", job.title) for job in jobs)),
-        _details(f"{len(jobs)} steps and their commands", "".join(_command(job) for job in jobs)),
+        _details("Curves of the trainings", "".join(_picture(plan, job, job.output / "history.png") for job in jobs)),
+        _details(f"Commands of the steps: {len(jobs)}", "".join(_command(plan, job) for job in jobs)),
         _details("Settings", f"<pre>{escape(_settings(plan))}</pre>"),
         f'<p class="faint">{escape(_versions(bundle, plan))}</p>',
     ]
@@ -72,11 +82,12 @@ def write_report(path: str | os.PathLike[str], bundle: str, plan: StudyPlan, row
     return Path(path)
 
 
-def _leading(content: Mapping[str, Any], rows: Rows) -> str:
-    """Return the first figures of the first row, each beside the same of the row after it, or the paper's."""
-    scored = [(name, row) for name, row in rows.items() if any(row.values())]
+def _leading(content: Content, rows: Rows) -> str:
+    """Return the first figures of the paper's own method, each beside the same of the next row, or the paper's."""
+    own = _own(content, rows)
+    scored = [(name, rows[name]) for name in sorted(rows, key=lambda name: name != own)]
     cards = []
-    for heading in list(content["metrics"])[:LEADING]:
+    for heading in leading(content, rows):
         known = [(name, figure) for name, row in scored if (figure := row.get(heading))]
         if not known:
             continue
@@ -91,7 +102,12 @@ def _leading(content: Mapping[str, Any], rows: Rows) -> str:
     return f'<div class="leading">{"".join(cards)}</div>' if cards else "<p>No step has been scored yet.</p>"
 
 
-def _figures(content: Mapping[str, Any], rows: Rows) -> str:
+def _own(content: Content, rows: Rows) -> str:
+    """Return the first arm with figures, the paper's own before others."""
+    return next((name for name in (*content.get("own", ()), *rows) if any(rows.get(name, {}).values())), "")
+
+
+def _figures(content: Content, rows: Rows) -> str:
     """Return the table with a row for each metric and a column for each arm."""
     published = content.get("published", {})
     head = "".join(f"<th>{escape(name)}</th>" for name in rows)
@@ -101,9 +117,13 @@ def _figures(content: Mapping[str, Any], rows: Rows) -> str:
         if any(cells):
             shown = "".join(f"<td>{cell}</td>" for cell in cells)
             lines.append(f'<tr><th scope="row">{escape(heading)}</th>{shown}</tr>')
-    return (
-        f'<div class="wide"><table><thead><tr><th></th>{head}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
-    )
+    return _wide(f"<th></th>{head}", "".join(lines))
+
+
+def _wide(head: str, body: str) -> str:
+    """Return a table that scrolls sideways, by keys as well, where it is wider than the page."""
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f'<div class="wide" tabindex="0">{table}</div>'
 
 
 def _cell(figure: Interval | None, paper: Any) -> str:
@@ -116,31 +136,30 @@ def _interval(figure: Interval) -> str:
     return f"<small>{ends}n {figure.cases}</small>"
 
 
-def _shown(plan: StudyPlan) -> list[Job]:
-    """Return the jobs whose pictures are shown: what inferred, and the first that was scored."""
+def _shown(plan: StudyPlan, rows: Rows) -> list[Job]:
+    """Return the jobs whose pictures are shown: what inferred, and the first of the leading arm that was scored."""
     jobs = [job for job in plan.jobs() if job.record.is_file()]
-    scored = [job for job in jobs if job.run_id in SCORING]
+    own = {job.key for run in plan.runs if run.arm == _own(plan.content, rows) for job in run.jobs}
+    scored = sorted((job for job in jobs if job.run_id in SCORING), key=lambda job: job.key not in own)
     return [job for job in jobs if job.run_id == "inferring" or job in scored[:1]]
 
 
-def _pictures(jobs: Sequence[Job]) -> Iterator[str]:
+def _pictures(plan: StudyPlan, jobs: Sequence[Job]) -> Iterator[str]:
     for job in jobs:
         pictures = sorted(job.output.glob("*.png"))
         more = f"<p class=faint>{len(pictures) - _PICTURES} more in {escape(str(job.output))}</p>"
-        yield f"<h2>{escape(job.title)}</h2>"
+        yield f"<h2>{escape(whole_label(plan, job))}</h2>"
         yield "".join(_csv(job.output / name) for name in ("failed.csv", "predictions.csv"))
-        yield "".join(_picture(path, path.stem) for path in pictures[:_PICTURES])
+        yield "".join(_picture(plan, job, path) for path in pictures[:_PICTURES])
         yield more if len(pictures) > _PICTURES else ""
 
 
-def _picture(path: Path, caption: str) -> str:
+def _picture(plan: StudyPlan, job: Job, path: Path) -> str:
     if not path.is_file():
         return ""
     image = base64.b64encode(path.read_bytes()).decode()
-    caption = escape(caption)
-    return (
-        f'<figure><img alt="{caption}" src="data:image/png;base64,{image}"><figcaption>{caption}</figcaption></figure>'
-    )
+    text = escape(caption(plan, job, path))
+    return f'<figure><img alt="{text}" src="data:image/png;base64,{image}"><figcaption>{text}</figcaption></figure>'
 
 
 def _csv(path: Path) -> str:
@@ -152,15 +171,13 @@ def _csv(path: Path) -> str:
     lines = ["".join(f"<td>{escape(_number(cell))}</td>" for cell in row.values()) for row in rows[:_CSV_ROWS]]
     body = "".join(f"<tr>{line}</tr>" for line in lines)
     count = f"{path.name}, {min(len(rows), _CSV_ROWS)} of {len(rows)} rows"
-    return _details(
-        count, f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
-    )
+    return _details(count, _wide(head, body))
 
 
-def _command(job: Job) -> str:
+def _command(plan: StudyPlan, job: Job) -> str:
     noted = job.noted
     line = f"<pre>{escape(noted['command'])}</pre>" if noted["command"] else ""
-    return f"<h3>{escape(job.title)} <small>{noted['seconds']:.0f} s</small></h3>{line}"
+    return f"<h3>{escape(whole_label(plan, job))} <small>{noted['seconds']:.0f} s</small></h3>{line}"
 
 
 def _details(summary: str, content: str) -> str:

@@ -1,8 +1,10 @@
 """`python -m common simulate B DIR`: the phantom of a bundle's demo, with settings as they are typed."""
 
 import ast
-from collections.abc import Sequence
-from inspect import signature
+import re
+import textwrap
+from collections.abc import Callable, Sequence
+from inspect import getdoc, signature
 from pathlib import Path
 from pydoc import locate
 from typing import Any
@@ -10,21 +12,44 @@ from typing import Any
 from .study_file import read_study
 from .terminal import say
 
+_LINK = re.compile(r":\w+:`(\w+)`")
+
 
 def simulate(bundle: str, directory: Path, settings: Sequence[str]) -> int:
     """Write the phantom of `bundle` to `directory`; `settings` are `--name value` pairs for it. Return the status."""
-    call = read_study(bundle, "demo")["data"]["data"]
-    phantom: Any = locate(call.pop("_target_"))
-    typed, known = pairs(settings), signature(phantom).parameters.keys() - {"directory"}
+    phantom, known = _phantom(bundle)
+    typed = pairs(settings)
     if unknown := typed.keys() - known:
         names = [", ".join(f"--{name}" for name in sorted(group)) for group in (known, unknown)]
         raise SystemExit(f"expected settings among {names[0]}, found {names[1]}")
     try:
-        phantom(**{**call, **typed, "directory": str(directory)})
+        phantom(**{**known, **typed, "directory": str(directory)})
     except ValueError as error:  # a value out of its range
         raise SystemExit(str(error)) from error
     say(f"simulated cases for {bundle} are in {directory}")
     return 0
+
+
+def settings_in_words(bundle: str) -> str:
+    """Return the settings of the phantom of `bundle`, with what is used where they are not typed and their meaning."""
+    phantom, known = _phantom(bundle)
+    arguments = re.search(r"^Args:\n(.*?)(?:\n\n|\Z)", getdoc(phantom) or "", re.DOTALL | re.MULTILINE)
+    said = re.findall(r"^ {4}([\w, ]+): (.+(?:\n {5,}.*)*)", arguments[1] if arguments else "", re.MULTILINE)
+    meanings = {name: _LINK.sub(r"\1", " ".join(text.split())) for names, text in said for name in names.split(", ")}
+    lines = []
+    for name, value in known.items():
+        word = str(value).replace(" ", "")
+        lines.append(f"  --{name} " + (word if re.fullmatch(r"[\w.-]+", word) else f'"{word}"'))
+        lines += textwrap.wrap(meanings.get(name, ""), 100, initial_indent=" " * 8, subsequent_indent=" " * 8)
+    return "\n".join([f"settings, each with its default for {bundle}:", *lines])
+
+
+def _phantom(bundle: str) -> tuple[Callable[..., Any], dict[str, Any]]:
+    """Return the phantom of the bundle's demo and the settings it takes, with their defaults."""
+    call = read_study(bundle, "demo")["data"]["data"]
+    phantom: Any = locate(call.pop("_target_"))
+    own = {name: one.default for name, one in signature(phantom).parameters.items() if one.kind != one.VAR_KEYWORD}
+    return phantom, {name: value for name, value in {**own, **call}.items() if name != "directory"}
 
 
 def pairs(words: Sequence[str]) -> dict[str, Any]:

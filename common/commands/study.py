@@ -12,11 +12,14 @@ from ..data.output import LOCK, held
 from ..evaluation.evaluation import MODEL
 from ..evaluation.table import read_evaluation
 from ..files import write_csv
+from .captions import label
 from .executors import Cluster, executor_of
 from .jobs import SCORING, Job, run_jobs
 from .report import write_report
+from .study_file import headings
+from .study_gaps import gaps
 from .study_plan import Limits, StudyPlan
-from .study_table import Rows, lines_of, study_rows, write_table
+from .study_table import Rows, lines_of, study_rows, study_tables, write_table
 from .terminal import progress, say
 
 _CAUSE = re.compile(r"^[\w.]*(?:Error|Exception|Interrupt)\w*: (.+)$", re.MULTILINE)
@@ -61,10 +64,11 @@ def study(
         failed = _run(plan, workers, cluster)
         folder = work / name
         write_csv(folder / "jobs.csv", list(_job_rows(plan)))
-        rows = study_rows(folder, plan.content, plan.runs)
-        write_table(folder, plan.content, plan.runs, rows)
-        report = write_report(folder / "report.html", bundle, plan, rows)
-    say("\n".join(["", *(f"   {line}" for line in lines_of(plan.content, rows)), f"   report: {report}"]))
+        tables = study_tables(folder, plan.content, plan.runs)
+        rows, notes = study_rows(plan.content, plan.runs, tables), gaps(plan.content, plan.runs, tables)
+        write_table(folder, plan.content, plan.runs, rows, notes)
+        report = write_report(folder / "report.html", bundle, plan, rows, notes)
+    say("\n".join(f"   {line}".rstrip() for line in ["", *lines_of(plan.content, rows), *notes, f"report: {report}"]))
     if failed:
         say(f"{len(failed)} of {len(plan.jobs())} jobs did not finish; the same command tries them again")
     return Outcome(plan, folder, rows, int(bool(failed)))
@@ -83,11 +87,11 @@ def _run(plan: StudyPlan, workers: int, cluster: Cluster | None) -> list[Job]:
     say(f"   {len(jobs)} jobs, {len(jobs) - len(missing)} done already{f'; to do: {kinds}' if kinds else ''}")
     failed: list[Job] = []
     watched: dict[str, Job] = {}
-    with executor_of(workers, cluster) as executor, progress(watched, lambda job: _label(plan, job)):
+    with executor_of(workers, cluster) as executor, progress(watched, lambda job: label(plan, job)):
         ended = len(jobs) - len(missing)
         for job, outcome in run_jobs(missing, executor, workers, watched):
             ended += 1
-            line = f"[{ended:{len(str(len(jobs)))}}/{len(jobs)}] {_label(plan, job)}"
+            line = f"[{ended:{len(str(len(jobs)))}}/{len(jobs)}] {label(plan, job)}"
             if isinstance(outcome, float):
                 left = seconds_left(jobs) / min(workers, len(missing))
                 to_go = f", about {in_words(left)} to go" if ended < len(jobs) else ""
@@ -100,12 +104,16 @@ def _run(plan: StudyPlan, workers: int, cluster: Cluster | None) -> list[Job]:
 
 
 def _score(plan: StudyPlan, job: Job) -> str:
-    """Return the first figure of what a job has scored."""
-    table = read_evaluation(job.output) if job.run_id in SCORING else {}
-    for heading, metric in plan.content["metrics"].items():
-        row = table.get((MODEL, metric))
-        if row and row["value"] is not None:
-            return f", {heading} {row['value']:.4g}"
+    """Return the first figure of what a job has scored that the other evaluations so far have, too."""
+    if job.run_id not in SCORING:
+        return ""
+    alike = [job, *(other for other in plan.jobs() if other.stage == job.stage and other.record.is_file())]
+    tables = [read_evaluation(one.output) for one in alike]
+    for heading in headings(plan.content):
+        rows = [table.get((MODEL, plan.content["metrics"][heading])) for table in tables]
+        values = [row["value"] for row in rows if row and row["value"] is not None]
+        if len(values) == len(tables):
+            return f", {heading} {values[0]:.4g}"
     return ""
 
 
@@ -118,21 +126,6 @@ def seconds_left(jobs: list[Job]) -> float:
     usual = fmean(seconds for some in took.values() for seconds in some)
     missing = [job.stage for job in jobs if not job.record.is_file()]
     return sum(fmean(took[stage]) if stage in took else usual for stage in missing)
-
-
-def _label(plan: StudyPlan, job: Job) -> str:
-    """Return title, arm, fold and seed of a job; the arm where another one has a job of its own for this stage."""
-    users = [run for run in plan.runs if job in run.jobs]
-    if not users:
-        return job.title
-    first = users[0]
-    alike = {
-        other.key for run in plan.runs for other in run.jobs if other.stage == job.stage and run[1:3] == first[1:3]
-    }
-    arm = f", {first.arm}" if len(alike) > 1 else ""
-    fold = "" if first.fold is None else f", fold {first.fold}"
-    seed = f", seed {first.seed}" if len(plan.content["seeds"]) > 1 or plan.content.get("folds") else ""
-    return f"{job.title}{arm}{fold}{seed}"
 
 
 def _job_rows(plan: StudyPlan) -> Iterator[dict[str, Any]]:

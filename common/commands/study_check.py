@@ -1,7 +1,8 @@
 """What the file of a study may say: a misspelt name would be ignored, and another study run than was meant."""
 
 import difflib
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ Types = dict[str, Any]
 # Name -> type; those that must be there first.
 _STUDY: Types = {"title": str, "intro": str, "seeds": list, "stages": dict, "arms": dict, "metrics": (dict, list)}
 _MORE_STUDY: Types = {"data": dict, "inputs": dict, "settings": dict, "folds": list, "average": str}
-_MORE_STUDY |= {"cases": str, "differences": bool, "published": dict, "held_out": dict}
+_MORE_STUDY |= {"cases": str, "differences": bool, "published": dict, "held_out": dict, "leading": list, "own": list}
 _PARTS: dict[str, tuple[Types, Types]] = {
     "stages": ({"run_id": str, "configs": list}, {"overrides": dict, "title": str, "shipped": bool}),
     "arms": ({}, {"stages": list, "of": str, "settings": dict, "needs": list, "method": str}),
@@ -51,6 +52,8 @@ def check_study(path: Path, content: Any) -> None:
         check_known(f"{path}: arms: {name}: needs", arm.get("needs", []), content.get("inputs", {}))
     for name, figures in content.get("published", {}).items():
         check_known(f"{path}: published: {name}", figures, content["metrics"])
+    check_known(f"{path}: leading", content.get("leading", []), content["metrics"])
+    check_known(f"{path}: own", content.get("own", []), content["arms"])
 
 
 def check_known(what: str, found: Collection[Any], known: Collection[Any]) -> None:
@@ -62,8 +65,15 @@ def check_known(what: str, found: Collection[Any], known: Collection[Any]) -> No
     unknown = [name for name in found if name not in known]
     if unknown:
         near = difflib.get_close_matches(str(unknown[0]), known, n=3) if len(known) > _MANY else known
-        expected = ", ".join(map(str, near)) or ("another name" if known else "none, as this study has none")
-        raise StudyError(f"{what}: expected {expected}, found {', '.join(map(str, unknown))}")
+        expected = listed(near) or ("another name" if known else "none, as this study has none")
+        raise StudyError(f"{what}: expected {expected}, found {listed(unknown)}")
+
+
+def listed(names: Iterable[object]) -> str:
+    """Return names joined by commas, each in quotes where one of them is more than a word, as it may hold a comma."""
+    words = [str(name) for name in names]
+    plain = all(re.fullmatch(r"[\w.#+-]+", word) for word in words)
+    return ", ".join(words if plain else [f'"{word}"' for word in words])
 
 
 def _check_entries(where: str, found: Any, required: Mapping[str, Any], more: Mapping[str, Any]) -> None:

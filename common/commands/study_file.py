@@ -11,6 +11,8 @@
 | `stages` | name -> `run_id`, `configs`, `overrides`, `title`; `shipped`: by the bundle's weights, without `settings` |
 | `arms` | name -> `stages` in order, `settings` of those that have them, `needs` (inputs to be given), `method` |
 | `metrics` | heading -> metric in the evaluation's table, or a list where they are the same; the first ones lead |
+| `leading` | headings that lead before the first ones of `metrics`, whose order is that of the paper's table |
+| `own` | arms of the paper's own method, of which the first with figures leads in the report; else the first arm |
 | `cases` | table of the cases in the evaluation's output (default `cases.csv`) |
 | `differences` | true: the first arm less each other one, run by run |
 | `published` | row -> heading -> the paper's figure; rows that are no arm are shown with it alone |
@@ -25,6 +27,7 @@ Every stage has a folder of its own and takes over the models of the last stage 
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -76,3 +79,8 @@ def read_study(bundle: str, name: str, likened: tuple[str, ...] = ()) -> dict[st
             content["arms"][arm] = {**content["arms"][spec.pop("of")], **spec}
     metrics = content["metrics"]
     return {**content, "metrics": metrics if isinstance(metrics, dict) else {metric: metric for metric in metrics}}
+
+
+def headings(content: Mapping[str, Any]) -> list[str]:
+    """Return the names of the metrics, those that lead first."""
+    return list(dict.fromkeys([*content.get("leading", []), *content["metrics"]]))

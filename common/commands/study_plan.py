@@ -13,7 +13,7 @@ from ..errors import NoDataError, StudyError
 from ..evaluation.evaluation import MODEL
 from .carried_package import carried_sources
 from .jobs import SCORING, WITHOUT_TRAINING, Job, fingerprint
-from .study_check import check_known
+from .study_check import check_known, listed
 from .study_file import read_study, shown_root
 
 Content = Mapping[str, Any]
@@ -42,8 +42,9 @@ class Limits:
     def in_words(self) -> str:
         """Return what differs from the whole study; "" if nothing does."""
         kept = {"arms": self.arms, "folds": self.folds, "seeds": self.seeds}
-        said = [f"{name} {', '.join(map(str, values))}" for name, values in kept.items() if values]
-        said += [f"at most {self.max_epochs} epochs"] if self.max_epochs else []
+        said = [f"{name} {listed(values)}" for name, values in kept.items() if values]
+        epochs = "1 epoch" if self.max_epochs == 1 else f"{self.max_epochs} epochs"
+        said += [f"at most {epochs}"] if self.max_epochs else []
         return "; ".join([*said, *(f"{name} = {value}" for name, value in self.settings.items())])
 
 

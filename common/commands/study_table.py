@@ -1,8 +1,8 @@
 """The table of a study in the paper's layout, and its cases, from what the last job of each run wrote."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -13,30 +13,55 @@ from ..evaluation.intervals import Interval, seed_interval
 from ..evaluation.table import read_evaluation
 from ..files import read_csv, replacing, write_csv
 from .jobs import SCORING, Job
-from .study_plan import Run
+from .study_file import headings
+from .study_plan import Content, Run
 
-Content = Mapping[str, Any]
+Key = tuple[int, int | None]  # seed and fold of a run; None where its folds are scored together
+Tables = dict[str, dict[Key, dict[tuple[str, str], dict[str, Any]]]]  # arm -> run -> table of its evaluation
 Rows = dict[str, Mapping[str, Interval | None]]  # arm -> heading -> figure
-Figures = dict[str, dict[Any, Interval]]  # heading -> run -> figure
+Figures = dict[str, dict[Key, Interval]]  # heading -> run -> figure
 LEADING = 3  # headings that are shown first
+FEWEST = 3  # values that an interval rests on: over two, Student's t leaves the range of most metrics
 _TEXT = ("case", "slice", "filename")  # columns that stay as they are, though a case may be called 101
 
 
-def study_rows(folder: Path, content: Content, runs: Sequence[Run]) -> Rows:
-    """Return arm -> heading -> figure of the runs that have been scored, with differences and published rows.
+def study_tables(folder: Path, content: Content, runs: Sequence[Run]) -> Tables:
+    """Return the evaluations of the arms that have one; the folds of a seed are one run unless the study averages them.
 
     Args:
         folder: evaluations of several folds together go to `folds` in it.
         content: the study.
         runs: those of the arms that were to run.
     """
-    scored = [run for run in runs if run.scored]
-    ends = {run.arm for run in runs if any(job.run_id in SCORING for job in run.jobs)}
-    figures = {
-        arm: _figures(folder, content, scored, arm) for arm in dict.fromkeys(run.arm for run in runs if run.arm in ends)
+    together: dict[str, dict[Key, list[Run]]] = {}
+    for run in runs:
+        if any(job.run_id in SCORING for job in run.jobs):
+            by_key = together.setdefault(run.arm, {})
+            if run.scored:
+                by_key.setdefault(_key(content, run), []).append(run)
+    return {
+        arm: {key: _of_folds(folder / "folds", group) for key, group in by_key.items()}
+        for arm, by_key in together.items()
     }
+
+
+def _key(content: Content, run: Run) -> Key:
+    return run.seed, run.fold if content.get("average") == "folds" else None
+
+
+def study_rows(content: Content, runs: Sequence[Run], tables: Tables) -> Rows:
+    """Return arm -> heading -> figure of the runs that have been scored, with differences and published rows.
+
+    Args:
+        content: the study.
+        runs: those of the arms that were to run.
+        tables: from :func:`study_tables`.
+    """
+    figures = {arm: _figures(content, arm, by_run) for arm, by_run in tables.items()}
+    several = len({_key(content, run) for run in runs}) > 1
     rows: Rows = {
-        arm: {name: _summary(list(by_run.values())) for name, by_run in own.items()} for arm, own in figures.items()
+        arm: {name: _summary(list(by_run.values()), several) for name, by_run in own.items()}
+        for arm, own in figures.items()
     }
     if content.get("differences"):
         first, *others = figures
@@ -44,7 +69,16 @@ def study_rows(folder: Path, content: Content, runs: Sequence[Run]) -> Rows:
     return rows | {row: {} for row in content.get("published", {}) if row not in rows and row not in content["arms"]}
 
 
-def write_table(folder: Path, content: Content, runs: Sequence[Run], rows: Rows) -> None:
+def leading(content: Content, rows: Rows) -> list[str]:
+    """Return the headings that are shown first: those that every arm with figures has before those that some have."""
+    names = headings(content)
+    scored = [row for row in rows.values() if any(row.values())]
+    common = [name for name in names if all(row.get(name) for row in scored)]
+    some = [name for name in names if name not in common and any(row.get(name) for row in scored)]
+    return [*common, *some][:LEADING]
+
+
+def write_table(folder: Path, content: Content, runs: Sequence[Run], rows: Rows, notes: Sequence[str] = ()) -> None:
     """Write `table.md`, `table.csv` and `cases.csv`.
 
     Args:
@@ -52,21 +86,20 @@ def write_table(folder: Path, content: Content, runs: Sequence[Run], rows: Rows)
         content: the study.
         runs: those of the arms that were to run.
         rows: from :func:`study_rows`.
+        notes: sentences below the table.
     """
     published = content.get("published", {})
     write_csv(folder / "cases.csv", list(_cases(content, [run for run in runs if run.scored])))
     write_csv(folder / "table.csv", [_csv_row(name, row, published, content) for name, row in rows.items()])
     with replacing(folder / "table.md") as temporary:
-        temporary.write_text(_markdown(content, rows, published), encoding="utf-8")
+        temporary.write_text(_markdown(content, rows, published, notes), encoding="utf-8")
 
 
 def lines_of(content: Content, rows: Rows) -> list[str]:
-    """Return the leading figures of the rows as aligned lines of text."""
-    headings = list(content["metrics"])[:LEADING]
-    table = [
-        ["", *headings],
-        *([name, *(cell_of(row.get(heading)) for heading in headings)] for name, row in rows.items()),
-    ]
+    """Return the leading figures of the arms as aligned lines of text."""
+    shown = leading(content, rows)
+    own = [(name, row) for name, row in rows.items() if any(row.values()) or name in content["arms"]]
+    table = [["", *shown], *([name, *(cell_of(row.get(heading)) for heading in shown)] for name, row in own)]
     widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
     return ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in table]
 
@@ -86,16 +119,9 @@ def _scored(run: Run) -> Job:
     return run.scored
 
 
-def _figures(folder: Path, content: Content, runs: Sequence[Run], arm: str) -> Figures:
-    """Return heading -> run -> figure; the folds of a seed are one run unless the study averages them."""
+def _figures(content: Content, arm: str, tables: Mapping[Key, Any]) -> Figures:
+    """Return heading -> run -> figure of an arm."""
     method = content["arms"][arm].get("method", MODEL)
-    own = [run for run in runs if run.arm == arm]
-    if content.get("average") == "folds":
-        tables = {(run.seed, run.fold): read_evaluation(_scored(run).output) for run in own}
-    else:
-        tables = {
-            (seed, None): _of_folds(folder / "folds", list(group)) for seed, group in groupby(own, lambda run: run.seed)
-        }
     result: Figures = {heading: {} for heading in content["metrics"]}
     for heading, metric in content["metrics"].items():
         for run, table in tables.items():
@@ -107,7 +133,7 @@ def _figures(folder: Path, content: Content, runs: Sequence[Run], arm: str) -> F
 
 
 def _of_folds(folder: Path, runs: Sequence[Run]) -> dict[tuple[str, str], dict[str, Any]]:
-    """Return the evaluation's table of the cases of all folds of one seed together."""
+    """Return the evaluation's table of the cases of all these folds of one seed together."""
     jobs = [_scored(run) for run in runs]
     if len(jobs) == 1:
         return read_evaluation(jobs[0].output)
@@ -139,9 +165,19 @@ def _report(job: Job, folder: Path) -> Any:
     return parser.get_parsed_content("validate#report")
 
 
-def _summary(values: Sequence[Interval]) -> Interval | None:
-    """Return one figure with its own interval, several as their mean with the t interval of that mean."""
-    return (values[0] if len(values) == 1 else seed_interval([value.value for value in values])) if values else None
+def _summary(figures: Sequence[Interval], several: bool) -> Interval | None:
+    """Return the figure of the one run with its interval, or of several runs the mean with its t interval.
+
+    An interval that rests on fewer than three values is left out.
+    """
+    if not figures:
+        return None
+    values = [figure.value for figure in figures]
+    if several:
+        found = seed_interval(values) if len(values) >= FEWEST else Interval(fmean(values), np.nan, np.nan, len(values))
+    else:
+        (found,) = figures
+    return found if found.cases >= FEWEST else found._replace(low=np.nan, high=np.nan)
 
 
 def _differences(first: Figures, other: Figures) -> dict[str, Interval | None]:
@@ -149,8 +185,7 @@ def _differences(first: Figures, other: Figures) -> dict[str, Interval | None]:
     for name, by_run in first.items():
         both = [run for run in by_run if run in other[name]]
         values = [by_run[run].value - other[name][run].value for run in both]
-        alone = [Interval(value, np.nan, np.nan, 1) for value in values]
-        result[name] = seed_interval(values) if len(values) > 1 else _summary(alone)
+        result[name] = _summary([Interval(value, np.nan, np.nan, 1) for value in values], several=True)
     return result
 
 
@@ -166,16 +201,16 @@ def _csv_row(name: str, row: Mapping[str, Interval | None], published: Content, 
     return cells
 
 
-def _markdown(content: Content, rows: Rows, published: Content) -> str:
+def _markdown(content: Content, rows: Rows, published: Content, notes: Sequence[str]) -> str:
     beside = {heading: ["published"] for figures in published.values() for heading in figures}
-    headings = [cell for heading in content["metrics"] for cell in (heading, *beside.get(heading, []))]
+    columns = [cell for heading in content["metrics"] for cell in (heading, *beside.get(heading, []))]
     lines = [
         f"# {content['title']}",
         "",
         content["intro"],
         "",
-        _line(["", *headings]),
-        "|---" * (len(headings) + 1) + "|",
+        _line(["", *columns]),
+        "|---" * (len(columns) + 1) + "|",
     ]
     for name, row in rows.items():
         cells = [name]
@@ -183,15 +218,22 @@ def _markdown(content: Content, rows: Rows, published: Content) -> str:
             paper = [f"{published.get(name, {}).get(heading, '')}" for _ in beside.get(heading, [])]
             cells += [cell_of(row.get(heading)), *paper]
         lines.append(_line(cells))
-    lines += ["", "In brackets: 95 % interval and what it counts. " + meaning(content), "Research use only.", ""]
+    lines += ["", "In brackets: 95 % interval; n counts what it rests on. " + meaning(content), ""]
+    lines += [*(f"- {note}" for note in notes), ""] if notes else []
+    lines += ["Research use only.", ""]
     return "\n".join(lines)
 
 
 def meaning(content: Content) -> str:
     """Return what the figures and intervals are."""
+    fewest = (
+        f"No interval for fewer than {FEWEST} values; Student's t knows no limits of a metric, such as 1 of an AUC."
+    )
     if content.get("average") == "folds":
-        return "Means over folds and seeds, Student's t over these; of one run alone, bootstrap over its cases."
-    return "Of one seed, bootstrap over its cases; of several, their mean, Student's t over seeds."
+        return (
+            f"Means over folds and seeds, Student's t over these; of one run alone, bootstrap over its cases. {fewest}"
+        )
+    return f"Of one seed, bootstrap over its cases; of several, their mean, Student's t over seeds. {fewest}"
 
 
 def cell_of(figure: Interval | None) -> str:
@@ -199,8 +241,8 @@ def cell_of(figure: Interval | None) -> str:
     if figure is None:
         return ""
     if not np.isfinite(figure.low):
-        return f"{figure.value:.4g} [{figure.cases}]"
-    return f"{figure.value:.4g} [{figure.low:.4g} to {figure.high:.4g}, {figure.cases}]"
+        return f"{figure.value:.4g} [n {figure.cases}]"
+    return f"{figure.value:.4g} [{figure.low:.4g} to {figure.high:.4g}, n {figure.cases}]"
 
 
 def _line(cells: Sequence[str]) -> str:

@@ -159,7 +159,7 @@ class OutputFolder:
             os.replace(self.folder / name, previous / name)
         os.replace(noted, previous / _WRITTEN)
         if names:
-            logger.info(f"{len(names)} files of an earlier run are now in {previous}")
+            logger.info(f"files of an earlier run, now in {previous}: {len(names)}")
 
 
 def _names(noted: Path) -> list[str]:

@@ -60,7 +60,7 @@ def simulate_echo(
         frames: fewest and most frames of a video ("echonet").
         frame_rate_hz: frames a second.
         ef_percent: lowest and highest EF, uniform in between.
-        held_out: share of the cases for validation, and again for test ("echonet").
+        held_out: fraction of the cases for validation, and again for test ("echonet").
         variation: how far everything but the EF and the phase varies, from 0 (one heart, one view) to 1; "plain" only.
         style: "plain" hearts in an ideal view, or "clinical" ones, with the beats, views, settings and artefacts that
             patients and scanners have, at 20 to 80 frames a second (`frames` then counts at `frame_rate_hz`).

@@ -2,13 +2,16 @@
 
 import json
 import re
+import shlex
 
 import pytest
 from monai.bundle import ConfigParser
 
+from common.__main__ import _parser
+from common.commands.simulate import pairs
 from common.commands.study_file import read_study, study_names
 from common.commands.study_plan import Limits, StudyPlan
-from tests.bundles.harness import BUNDLES, root
+from tests.bundles.harness import BUNDLES, REPOSITORY, root
 
 TABLES = {
     "cmr_hf_classify": {"table1", "table2", "table3", "real_claim"},
@@ -63,6 +66,16 @@ def test_published_figures_stand_in_columns_of_the_table(bundle, name):
     study = read_study(bundle, name)
     for row in study.get("published", {}).values():
         assert row.keys() <= set(study["metrics"])
+
+
+def test_commands_of_a_first_try_name_arms_folds_and_settings_of_the_studies(tmp_path):
+    text = (REPOSITORY / "common" / "docs" / "running.md").read_text()
+    lines = re.findall(r"^python -m common study (\w+ \w+ --dataset_dir D/.*)$", text, re.MULTILINE)
+    assert sorted(line.split()[0] for line in lines) == sorted(BUNDLES)
+    for line in lines:
+        options, further = _parser().parse_known_args(["study", *shlex.split(line)])
+        limits = Limits(options.arms, options.folds, options.seeds, options.max_epochs, pairs(further))
+        assert StudyPlan(options.bundles[0], options.name, tmp_path, tmp_path, limits).runs
 
 
 def test_figures_of_the_papers_stand_in_their_place():

@@ -1,5 +1,6 @@
 import json
 import shlex
+import subprocess
 
 import pytest
 
@@ -47,6 +48,14 @@ def test_command_line_survives_the_shell():
         *["python", "-m", "monai.bundle", "run", "training", "--config_file", "/my bundles/b/configs/train.json"],
         *["--bundle_root", "/my bundles/b", "--epochs", "3", "--dataset_dir", "/my data"],
     ]
+
+
+def test_command_line_can_be_read_and_typed():
+    overrides = {"start": "$@root + '/x'", "title": "it's", "loud": "it's!", "plain": "a b", "sign": "5 $'`\\\""}
+    line = command_line("/b", "training", ["train.json", "x.json"], overrides)
+    assert line.startswith("python -m monai.bundle run training --config_file \"['/b/configs/train.json','/b")
+    found = subprocess.run(["bash", "-c", f"printf '%s\\n' {line}"], capture_output=True, text=True, check=True).stdout
+    assert found.splitlines()[-9::2] == list(overrides.values())
 
 
 def test_command_line_gives_overlays_as_one_list():

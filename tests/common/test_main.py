@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 
@@ -30,6 +31,18 @@ def test_a_setting_that_the_phantom_lacks_is_named_beside_those_it_has(tmp_path)
     with pytest.raises(SystemExit, match=r"expected settings among --cases, .*--slices, .*found --casses$"):
         main(["simulate", "cmr_hf_classify", str(tmp_path), "--casses", "2"])
     assert not list(tmp_path.iterdir())
+
+
+def test_help_of_simulate_lists_the_settings_of_a_bundle_with_defaults(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["simulate", "elasto_flow", "--help"])
+    shown = capsys.readouterr().out
+    assert ended.value.code == 0 and "  --cases 24\n        number of pairs.\n" in shown
+    assert "  --lines 64\n" in shown and '  --strain_percent "[0.5,2.0]"\n' in shown
+    with pytest.raises(SystemExit, match=r"expected settings among (.*), found --x$") as refused:
+        main(["simulate", "elasto_flow", "d", "--x", "1"])
+    names = str(refused.value.code).split("among ")[1].split(", found")[0].split(", ")
+    assert names == sorted(re.findall(r"^  (--\w+) ", shown, re.MULTILINE))
 
 
 def test_a_value_that_the_phantom_refuses_ends_in_one_sentence(tmp_path):

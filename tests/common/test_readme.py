@@ -12,6 +12,7 @@ import pytest
 
 from common.__main__ import _parser
 from common.bundle import bundle_names
+from common.commands.simulate import pairs, settings_in_words
 from tests.bundles.harness import REPOSITORY, root
 
 README, HOUSE = REPOSITORY / "README.md", REPOSITORY / "common" / "README.md"
@@ -61,7 +62,10 @@ def test_every_verb_of_ours_is_one_with_these_arguments(page):
     for line in shell_lines(page):
         words = shlex.split(line, posix=True)
         if words[1:3] == ["-m", "common"]:
-            _parser().parse_args(words[3:])
+            options, further = _parser().parse_known_args(words[3:])
+            known = settings_in_words(options.bundles[0]) if further and options.verb == "simulate" else ""
+            if options.verb != "study":  # settings of studies: tests/bundles/test_plans.py
+                assert all(f"\n  --{name} " in known for name in pairs(further)), line
 
 
 @each_page

@@ -6,6 +6,7 @@ import pytest
 
 from common.cine import read_cine
 from common.cine.nifti import read_nifti_slice
+from common.cine.volume import no_usable_slice
 from common.errors import NoDataError, UnusableFileError
 
 RNG = np.random.default_rng(0)
@@ -108,6 +109,12 @@ def test_no_usable_slice_is_an_error_that_lists_the_reasons(tmp_path):
         voxels = np.zeros((5, 7, 3, 4), np.int16)
         voxels[2, 3, 2] = 1
         read_cine(save(tmp_path / "a.nii.gz", voxels))
+
+
+@pytest.mark.parametrize(("reasons", "more"), [(5, ""), (6, "; and 1 more reason"), (7, "; and 2 more reasons")])
+def test_of_many_reasons_five_are_listed_and_the_others_counted(reasons, more):
+    message = str(no_usable_slice("a.nii", [(number, f"reason {number}") for number in range(reasons)]))
+    assert f"slice 4: reason 4{more}); export" in message
 
 
 def test_cine_that_freezes_says_so_and_one_whose_frames_are_doubled_does_not(tmp_path):

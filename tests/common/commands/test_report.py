@@ -1,11 +1,14 @@
 import json
 import re
 import subprocess
+from html import unescape
 from html.parser import HTMLParser
 from shutil import which
 
 import pytest
 
+from common.bundle import installed_bundles_folder
+from common.commands.captions import PICTURES
 from common.commands.report import write_report
 from common.commands.study_plan import Limits, StudyPlan
 from common.evaluation.intervals import Interval
@@ -17,6 +20,7 @@ PIXEL = bytes.fromhex(
     "0000000049454e44ae426082"
 )
 CHROMIUM = which("chromium") or which("google-chrome")
+COMMON = installed_bundles_folder().parent / "common"
 WIDTHS = {"phone": 390, "desktop": 1280}
 
 
@@ -102,6 +106,29 @@ def test_the_page_needs_no_other_file_and_escapes_what_it_shows(plan, tmp_path):
     assert not re.search(r'(src|href)="(?!data:)|https?://|@import', text)
     assert text.count("data:image/png;base64,") == 1
     assert "not a medical device" in text
+
+
+def test_the_papers_own_method_leads_where_it_has_figures(plan, tmp_path):
+    def first_card(own):
+        plan.content["own"] = own
+        return re.search(r'class="leading"><div>(.*?)<b>', page(plan, tmp_path))[1]
+
+    assert first_card(["bad"]) == "MAE, bad"
+    assert first_card(["others", "good"]) == first_card([]) == "MAE, good"
+
+
+def test_pictures_and_steps_name_arm_fold_and_seed(plan, tmp_path):
+    text = page(plan, tmp_path)
+    assert "<figcaption>ROC curve (evaluation, arm good, fold 0, seed 0)</figcaption>" in text
+    assert "<h3>training, arms good, bad, fold 0, seed 0 <small>" in unescape(text)
+    assert 'class="wide" tabindex="0"' in text
+
+
+def test_every_picture_of_an_evaluation_or_training_has_words():
+    files = [path for path in COMMON.rglob("*.py") if path.parent.name != "commands"]
+    drawn = {name for path in files for name in re.findall(r'older / f?"([\w{}]+)\.png"', path.read_text())}
+    assert {"roc", "bland_altman_{wave}", "history"} <= drawn
+    assert {name.replace("{wave}", wave) for name in drawn for wave in "EA"} == set(PICTURES)
 
 
 def test_long_tables_are_cut_and_say_so(plan, tmp_path):

@@ -1,6 +1,7 @@
 import csv
 import json
 import math
+import re
 
 import pytest
 
@@ -84,14 +85,71 @@ def test_the_cases_of_all_folds_are_scored_together_beside_the_published_figure(
 
 
 def test_folds_are_averaged_where_the_paper_does_with_t_intervals(toy, run, tmp_path):
-    change_study(toy, average="folds", differences=True)
+    change_study(toy, average="folds", differences=True, seeds=[0, 1])
     run()
     table = {row["arm"]: row for row in rows(tmp_path / "out" / "toy" / "table" / "table.csv")}
-    # means of 2 and 8 in the folds; t of one degree of freedom is tan(.95 pi / 2) = 12.7062, and the mean's error 3
-    arm = math.tan(0.95 * math.pi / 2) * 3
+    # means of 2 and 8 in the folds, for both seeds: a standard deviation of sqrt(12), t of 3 degrees of freedom 3.18245
+    arm = 3.18245 * math.sqrt(12 / 4)
     found = [float(table["good"][f"MAE{end}"]) for end in ("", " low", " high", " count")]
-    assert found == pytest.approx([5, 5 - arm, 5 + arm, 2], abs=1e-4)
+    assert found == pytest.approx([5, 5 - arm, 5 + arm, 4], abs=1e-4)
     assert float(table["good - bad"]["MAE"]) == pytest.approx(-0.5)  # by fold: 2 - 3 and 8 - 8
+
+
+@pytest.mark.parametrize(("folds", "mean"), [([0, 1], "5.0"), ([1], "8.0")], ids=["two folds", "one case"])
+def test_fewer_than_three_values_have_no_interval(toy, run, tmp_path, folds, mean):
+    change_study(toy, average="folds", differences=True)
+    run(folds=folds)
+    folder = tmp_path / "out" / "toy" / "table"
+    for row in rows(folder / "table.csv")[:3]:
+        assert (row["MAE low"], row["MAE high"], row["MAE count"]) == ("", "", str(len(folds)))
+    text = (folder / "table.md").read_text()
+    assert rows(folder / "table.csv")[0]["MAE"] == mean and f"| good | {mean[0]} [n {len(folds)}] | 5.29 |" in text
+    assert "No interval for fewer than 3 values" in text
+
+
+def test_what_a_figure_lacks_stands_below_the_table_with_the_reason(toy, run, tmp_path, capsys):
+    metrics = {"r": "correlation, Good and Medium", "MAE": "MAE (EF points), Good and Medium", "P": "MAE, Poor"}
+    change_study(toy, average="folds", metrics=metrics)
+    run()
+    # The one case of fold 1 has no correlation; no case is poor.
+    said = ["r: 1 of 2 values missing (fold 1, seed 0), undefined for its cases and predictions: good; bad."]
+    said += ["P: 2 of 2 values missing, no case for it: good; bad."]
+    lines = capsys.readouterr().out.splitlines()
+    assert [f"   {text}" for text in said] == lines[-3:-1]
+    scores = [re.search(r" s, (\w+ \d+)", line) for line in lines if "] evaluation" in line]
+    assert [score[1] for score in scores] == ["r 1", "r 1", "MAE 8", "MAE 8"], "the first that all so far have"
+    folder = tmp_path / "out" / "toy" / "table"
+    for name in ("table.md", "report.html"):
+        assert all(text in (folder / name).read_text() for text in said)
+    assert rows(folder / "table.csv")[0]["r count"] == "1", "of several runs it counts runs, not the cases of one"
+
+
+def test_runs_without_evaluation_are_counted_below_the_table(toy, run, tmp_path):
+    path, fails = toy / "configs" / "evaluate.json", "$[][3] if @kind == 'bad' else 0"
+    path.write_text(path.read_text().replace('"evaluating": ["', f'"evaluating": ["{fails}", "'))
+    run()
+    text = (tmp_path / "out" / "toy" / "table" / "table.md").read_text()
+    assert "- bad: 2 of 2 runs not scored, as jobs have not finished (jobs.csv).\n" in text and "- good" not in text
+
+
+def test_headings_that_lead_come_first_in_the_terminal_if_every_arm_has_them(toy, run, tmp_path, capsys):
+    metrics = {"P": "MAE, Poor", "r": "correlation, Good and Medium", "MAE": "MAE (EF points), Good and Medium"}
+    change_study(toy, metrics=metrics, leading=["MAE"])
+    run()
+    shown = capsys.readouterr().out
+    assert "evaluation, good, fold 0, seed 0" in shown and ", r " not in shown
+    assert "others" not in shown, "rows of the paper alone have no figures of one's own"
+    assert [line.split() for line in shown.splitlines() if line.startswith("         ")] == [["MAE", "r"]]
+    assert (tmp_path / "out" / "toy" / "table" / "table.md").read_text().count("|  | P | r | MAE | published |") == 1
+
+
+def test_the_seed_is_said_where_several_were_chosen(toy, run, capsys):
+    content = {key: value for key, value in STUDY.items() if key != "folds"}
+    (toy / "studies" / "table.json").write_text(json.dumps(content))
+    run(arms=["good"])
+    assert "] evaluation:" in capsys.readouterr().out
+    run(arms=["good"], seeds=[0, 1])
+    assert "] evaluation, seed 1:" in capsys.readouterr().out
 
 
 def test_each_stage_begins_with_the_models_of_the_one_before_and_an_evaluation_has_none(run, tmp_path):
@@ -192,6 +250,7 @@ def test_max_epochs_is_an_upper_limit_and_other_settings_are_as_typed(toy, tmp_p
 def test_a_limited_study_says_so_in_its_table_and_in_the_terminal(run, tmp_path, capsys):
     run(seeds=[0], max_epochs=7)
     said = "Limited run, unlike this description: seeds 0; at most 7 epochs."
+    assert Limits(arms=["a, b", "c"], max_epochs=1).in_words() == 'arms "a, b", "c"; at most 1 epoch'
     assert said in capsys.readouterr().out
     (table,) = tmp_path.rglob("table.md")
     assert said in table.read_text()

@@ -6,6 +6,7 @@ import json
 import pytest
 
 from common.bundle import installed_bundles_folder
+from common.commands.study_check import check_known
 from common.commands.study_file import read_study
 from common.commands.study_plan import Limits, StudyPlan
 from common.errors import StudyError
@@ -36,6 +37,9 @@ WRONG = [
     ({"data": {"data": {"cases": 3}}}, r"data: data: expected _target_, or like: \[STUDY, DATA\], found"),
     ({"data": {"data": {"like": "table"}}}, r"data: data: expected _target_, or like"),
     ({"data": {"data": {"like": ["table", "data"]}}}, r"data: data: expected like to end at data .* found a circle"),
+    ({"leading": ["MSE"]}, r"leading: expected MAE, found MSE"),
+    ({"own": ["best"]}, r"own: expected good, bad, found best"),
+    ({"own": "good"}, r"own: expected a list, found 'good'"),
     ({"published": {"others": {"MSE": 1}}}, r"published: others: expected MAE, found MSE"),
 ]
 
@@ -79,3 +83,11 @@ def test_every_name_that_a_study_is_said_to_have_may_be_there():
     ]
     used = {name for content in studies for name in content}
     assert {"data", "inputs", "settings", "folds", "average", "cases", "differences", "published", "held_out"} <= used
+    assert {"leading", "own"} <= used
+
+
+def test_names_that_may_hold_a_comma_are_quoted_one_by_one():
+    with pytest.raises(StudyError, match=r'^--arms: expected "LADP", "LADP, decoder only", found x$'):
+        check_known("--arms", ["x"], ["LADP", "LADP, decoder only"])
+    with pytest.raises(StudyError, match=r"^--folds: expected 0, 1, found 2$"):
+        check_known("--folds", [2], [0, 1])
