@@ -2,13 +2,14 @@
 
 import os
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.dicom import is_dicom, read_dicom
+from ..data.dicom import is_dicom, read_dicom, should_be_dicom
 from ..data.dicom_volume import read_dicom_geometry, read_dicom_values
 from ..data.listing import report_unused, visible_files
 from ..errors import UnusableFileError
@@ -83,18 +84,34 @@ def dicom_datalist(dataset_dir: PathLike) -> list[Item]:
     """
     root = Path(dataset_dir)
     cases: dict[Path, dict[str, Series]] = {}
-    for file in visible_files(root) if root.is_dir() else []:
-        if file.name.upper() != "DICOMDIR" and is_dicom(file):
+    refused: dict[Path, str] = {}
+    for file in filter(should_be_dicom, visible_files(root) if root.is_dir() else []):
+        parts = file.relative_to(root).parts
+        folder = root / parts[0] if len(parts) > 1 else root
+        found = cases.setdefault(folder, {})
+        try:
             header = read_dicom(file, stop_before_pixels=True, tags=_TAGS)
-            series, study = (str(header.get(name, "")) for name in ("SeriesInstanceUID", "StudyInstanceUID"))
-            parts = file.relative_to(root).parts
-            folder = root / parts[0] if len(parts) > 1 else root
-            cases.setdefault(folder, {}).setdefault(series, Series(file, study, _words(header)))
+        except UnusableFileError as error:
+            refused.setdefault(folder, str(error))
+            continue
+        series, study = (str(header.get(name, "")) for name in ("SeriesInstanceUID", "StudyInstanceUID"))
+        found.setdefault(series, Series(file, study, _words(header)))
     listed = [(uid, series) for found in cases.values() for uid, series in found.items()]
     is_one = len({series.study for _, series in listed}) == 1 and len({uid for uid, _ in listed}) == len(listed)
-    if len(cases) > 1 and is_one:
-        cases = {root: dict(listed)}
-    return [_item(folder, list(found.values())) for folder, found in cases.items()]
+    if len(cases) > 1 and is_one and all(cases.values()):
+        cases, refused = {root: dict(listed)}, dict(zip([root], refused.values(), strict=False))
+    elif cases and root not in cases:
+        empty = _without_dicom(root, cases)
+        cases, refused = {**cases, **{folder: {} for folder in empty}}, {**refused, **empty}
+    return [_item(folder, list(found.values()), refused.get(folder)) for folder, found in cases.items()]
+
+
+def _without_dicom(root: Path, cases: Collection[Path]) -> dict[Path, str]:
+    """Return the sub-folders that are empty, as where a transfer broke off, with what is wrong; report the others."""
+    folders = [path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".") and path not in cases]
+    empty = {folder for folder in folders if not visible_files(folder)}
+    report_unused(root, {folder: "holds no DICOM file" for folder in sorted(folders) if folder not in empty})
+    return {folder: f"{folder}: expected DICOM series of ADC and Z, found an empty folder" for folder in sorted(empty)}
 
 
 def _words(header: Any) -> str:
@@ -102,7 +119,7 @@ def _words(header: Any) -> str:
     return " ".join([str(header.get("SeriesDescription", "")), *map(str, kinds)])
 
 
-def _item(folder: Path, series: list[Series]) -> Item:
+def _item(folder: Path, series: list[Series], refused: str | None) -> Item:
     case = folder.resolve().name
     maps: dict[str, list[Path]] = {title: [] for title in _TITLES}
     others, studies = {}, set()
@@ -120,4 +137,4 @@ def _item(folder: Path, series: list[Series]) -> Item:
             item["refused"] = f"{case}: expected one series that is the {title} by its description, found {len(found)}"
     if len(studies) > 1:
         item["refused"] = f"{case}: expected ADC and Z of one study, found {len(studies)} studies; give each a folder"
-    return item
+    return item if refused is None else {**item, "refused": refused}

@@ -214,4 +214,7 @@ def _write(voxels: NDArray, path: Path, grid: sitk.Image) -> None:
     image.SetOrigin(grid.GetOrigin())
     image.SetDirection(grid.GetDirection())
     with replacing(path) as temporary:
-        sitk.WriteImage(image, str(temporary), useCompression=True)
+        try:
+            sitk.WriteImage(image, str(temporary), useCompression=True)
+        except RuntimeError as error:
+            raise OSError(f"{path}: expected to write a whole file, found less on disk; is it full?") from error

@@ -153,14 +153,22 @@ def in_words(seconds: float) -> str:
 
 
 def reason(error: BaseException) -> str:
-    """Return the first line of the first cause of an error; a cluster's has the text of a traceback."""
-    while (cause := error.__cause__ or error.__context__) is not None and not _is_remote(cause):
+    """Return the first line of an error that says what was expected, or else of its first cause.
+
+    A cluster's error has the text of a traceback.
+    """
+    while (
+        "expected" not in str(error)  # the words of this package, which name file and remedy
+        and (cause := error.__cause__ or error.__context__) is not None
+        and not _is_remote(cause)
+    ):
         error = cause
     if isinstance(error, BrokenExecutor):
         return "its process was killed, perhaps because the memory was full"
     causes = _CAUSE.findall(str(error))
     if state := _STATE.search(str(error)):
         return f"the scheduler ended it: {state[1]}"
+    causes.sort(key=lambda cause: "expected" not in cause)
     return causes[0] if causes else str(error).strip().split("\n")[0] or type(error).__name__
 
 

@@ -7,6 +7,7 @@ import warnings
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from ..errors import UnusableFileError
@@ -34,6 +35,11 @@ def is_dicom(path: str | os.PathLike[str]) -> bool:
     explicit = start[4:6].isalpha() and start[4:6].isupper()
     groups = [struct.unpack(order, start[:2])[0] for order in ("<H", ">H")]
     return (explicit and not {2, 8}.isdisjoint(groups)) or (groups[0] == 8 and struct.unpack("<I", start[4:])[0] < 1024)
+
+
+def should_be_dicom(path: Path) -> bool:
+    """Return whether a file is DICOM by its content or, damaged perhaps, by its suffix; a DICOMDIR is no image."""
+    return path.name.upper() != "DICOMDIR" and (path.suffix.lower() in (".dcm", ".ima") or is_dicom(path))
 
 
 def has_preamble(path: str | os.PathLike[str]) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import UnusableFileError
-from .dicom import is_dicom, read_dicom
+from .dicom import read_dicom, should_be_dicom
 from .dicom_pixels import decode_pixels, frame_count
 from .listing import visible_files
 
@@ -126,13 +126,14 @@ def series_files(path: PathLike) -> list[Path]:
     """Return the files of the series that `path` names: a folder, or any of its files.
 
     Raises:
-        UnusableFileError: if there are none, a folder holds several series, or a series has several patients.
+        UnusableFileError: if there are none, one is damaged, a folder holds several series, or a series has several
+            patients.
     """
     given = Path(path)
     folder = given if given.is_dir() else given.parent
     found: dict[str, dict[Path, str]] = {}  # series -> file -> patient's number
     for file in visible_files(folder, recursive=False):
-        if file.name.upper() != "DICOMDIR" and is_dicom(file):
+        if should_be_dicom(file):  # the reader names one that is none: a slice may be lost
             header = read_dicom(file, stop_before_pixels=True, tags=["SOPClassUID", "SeriesInstanceUID", "PatientID"])
             series = str(header.get("SeriesInstanceUID", ""))
             found.setdefault(series, {})[file] = str(header.get("PatientID") or "")

@@ -64,6 +64,29 @@ def test_maps_of_two_studies_are_refused_by_name(study):
     assert "expected ADC and Z of one study, found 2 studies" in items[0]["refused"]
 
 
+DAMAGED = [b"", b"an error page of a server", bytes(128) + b"DICM" + b"\xff" * 90]
+
+
+@pytest.mark.parametrize("content", DAMAGED, ids=["empty", "text", "garbage"])
+def test_a_damaged_file_refuses_its_case_alone(study, content, caplog):
+    """Of its first and last slice too, without which the others would be a smaller brain at even steps."""
+    good = write_maps(study.parent / "bea", *maps(), oblique(), StudyInstanceUID="1.2.840.99.55")
+    (study.parent / "cut_off").mkdir()
+    (study.parent / "notes").mkdir()
+    (study.parent / "notes" / "a.txt").write_text("a note")
+    (study / "ADC" / "000.dcm").write_bytes(content)
+    items = {item["case"]: item for item in neonatal_adc_datalist(study.parent)}
+    assert items.keys() == {"anna", "bea", "cut_off"} and "refused" not in items["bea"]
+    assert f"{study / 'ADC' / '000.dcm'}: expected a" in items["anna"]["refused"]
+    assert "cut_off: expected DICOM series of ADC and Z, found an empty folder" in items["cut_off"]["refused"]
+    assert "not used notes: holds no DICOM file" in caplog.text
+    for file in study.rglob("*.dcm"):
+        file.write_bytes(content)
+    items = {item["case"]: item for item in neonatal_adc_datalist(study.parent)}
+    assert "refused" not in items["bea"] and "expected a" in items["anna"]["refused"]
+    assert items["bea"]["image"] == [str(good / name / "000.dcm") for name in ("ADC", "Z-score")]
+
+
 def test_a_folder_without_dicom_is_no_case(tmp_path):
     (tmp_path / "a.txt").write_text("nothing")
     assert dicom_datalist(tmp_path) == [] and dicom_datalist(tmp_path / "none") == []

@@ -13,6 +13,7 @@ from common.commands.study_plan import Limits, StudyPlan
 from common.errors import NoDataError, OutputFolderError, StudyError
 from common.files import write_json
 from tests.common.commands.toy import STUDY, change_study, write_bundle
+from tests.full_disk import full_disk
 
 
 @pytest.fixture
@@ -374,3 +375,13 @@ def test_a_worker_that_is_killed_takes_no_other_job_down_and_is_replaced(tmp_pat
     assert isinstance(ended["slow"], float) and isinstance(ended["next"], float) and ended["needs killed"] is None
     assert reason(ended["killed"]) == "its process was killed, perhaps because the memory was full"
     assert [job.stage for job in queued if job.record.is_file()] == ["slow", "next"]
+
+
+def test_a_full_disk_is_the_reason_of_a_simulation_that_fails_and_no_word_of_a_library(tmp_path):
+    call = {"_target_": "common.adc.simulate_neonatal_adc", "cases": 1, "size": [64, 64, 16], "progress": False}
+    call["spacing_mm"] = [2.0, 2.0, 5.0]
+    job = Job("simulate data", "key", tmp_path, phantom=call)
+    with executor_of(1, None) as executor, full_disk(30_000):
+        ((_, error),) = run_jobs([job], executor, 1, {})
+    assert isinstance(error, Exception) and not job.record.exists()
+    assert re.search(r"\.mha: expected to write a whole file, found less on disk; is it full\?$", reason(error))

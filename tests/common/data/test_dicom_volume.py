@@ -141,3 +141,12 @@ def test_slices_in_two_units_are_refused(tmp_path):
     change(volume.frames[2].file, RescaleType="mm2/s")
     with pytest.raises(UnusableFileError, match="values in one unit, found US, mm2/s"):
         read_dicom_values(volume)
+
+
+@pytest.mark.parametrize(("content", "found"), [(b"", "an empty file"), (b"an error page of a server", "plain text")])
+def test_a_series_in_which_one_file_is_none_is_refused(tmp_path, content, found):
+    write_series(tmp_path, np.ones((12, 9, 5), np.int16), AFFINES["axial"], 1)
+    last = max(read_dicom_geometry(tmp_path).frames, key=lambda frame: frame.position[2])
+    last.file.write_bytes(content)
+    with pytest.raises(UnusableFileError, match=f"{last.file.name}: expected a DICOM file, found {found}"):
+        read_dicom_geometry(tmp_path)
