@@ -18,14 +18,17 @@ LIMITS = {
 }
 # With every breath tricuspid inflow changes by a quarter and more, mitral inflow by less; beats of fibrillation too.
 MOST_CHANGE, LEAST_BEATS = 0.45, 3
+# An E rises in 60 to 110 ms and falls in 120 to 300, an A in about the same time on both sides; backwards they do not.
+MOST_RISE_OVER_FALL = 1.1
 
 
-def unlike_inflow(means: Mapping[str, Any], beats: Sequence[Beat]) -> str:
+def unlike_inflow(means: Mapping[str, Any], beats: Sequence[Beat], rise_over_fall: float = math.nan) -> str:
     """Return in words what is unlike mitral inflow; empty if nothing is.
 
     Args:
         means: of :func:`common.doppler.summarise_beats`.
         beats: on which they rest.
+        rise_over_fall: of the waves, see :func:`common.doppler.doppler_row`; NaN if not seen.
     """
     strange = [
         f"{name} {means[key]:.0f} {unit}"
@@ -35,4 +38,6 @@ def unlike_inflow(means: Mapping[str, Any], beats: Sequence[Beat]) -> str:
     e = [beat.e.velocity_cm_s for beat in beats if beat.e and beat.a and math.isfinite(beat.e.velocity_cm_s)]
     if len(e) >= LEAST_BEATS and max(e) > 0 and 1 - min(e) / max(e) > MOST_CHANGE:
         strange.append(f"E of beats with an A from {min(e):.0f} to {max(e):.0f} cm/s, as of a tricuspid valve")
+    if rise_over_fall > MOST_RISE_OVER_FALL:
+        strange.append(f"waves rise {rise_over_fall:.1f} times as long as they fall, as in a trace that runs backwards")
     return f"unlike mitral inflow: {', '.join(strange)}" if strange else ""

@@ -75,7 +75,7 @@ class DopplerResults(CaseResults):
         )
         remark = "; ".join(filter(None, remarks))
         summary = {**means, "remark": remark}
-        self.doubt(case, [unlike_inflow(means, sure_beats(beats))])
+        self.doubt(case, [unlike_inflow(means, sure_beats(beats), row["rise_over_fall"])])
         unit = "cm/s" if is_calibrated else "px"
         self.write_json(case, {**summary, "unit": unit, "beats": [_beat(beat) for beat in beats]})
         title = self.caption(case, _caption(case, summary, remark))

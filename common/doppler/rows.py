@@ -1,21 +1,24 @@
 """From a network's answer for one image to rows of peaks: predicted, reference, matched."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from ..evaluation.rows import Row
+from .beats import SURE
 from .calibration import DopplerCalibration, peak_velocity_cm_s
 from .fit import to_image, to_network
 from .labels import WAVES
 from .scores import ImageCounts, Tolerance, match_peaks, peak_tolerance
-from .slopes import wave_durations_s
+from .slopes import log_rise_over_fall, wave_durations_s
 
 Found = tuple[float, ...]
+LEAST_WAVES = 3  # of which rise and fall are seen
 
 
 def doppler_row(batch: Any, output: Any) -> Row:
@@ -24,7 +27,7 @@ def doppler_row(batch: Any, output: Any) -> Row:
     Args:
         batch: `case`, `box` (4,), `placement` (4,), `calibration` (3,; NaN where unknown), how sure the box is as
             `strip` (1 without), `peaks` (2, K, 2) in the network's pixels and their `durations` (2, K) if the image is
-            labelled, and `trace` (1, n H, n W) where durations are to be measured.
+            labelled, and `trace` (1, n H, n W) where durations and `rise_over_fall` are to be measured.
         output: `points` (2, K, 2) in image pixels and `confidence` (2, K), from DecodePeaksd.
     """
     calibration = DopplerCalibration(*(float(value) for value in batch["calibration"]))
@@ -38,6 +41,7 @@ def doppler_row(batch: Any, output: Any) -> Row:
         "calibration": tuple(calibration),
         "seconds_per_px": calibration.seconds_per_px,
         "strip": float(batch.get("strip", 1.0)),
+        "rise_over_fall": math.nan,
     }
     if "peaks" in batch:
         reference = to_image(
@@ -46,6 +50,7 @@ def doppler_row(batch: Any, output: Any) -> Row:
         durations = torch.as_tensor(batch.get("durations", torch.full(reference.shape[:2], math.nan)))
         row["reference"] = _by_wave(reference, torch.ones(reference.shape[:2]), calibration, durations)
     if "trace" in batch and math.isfinite(calibration.seconds_per_px):
+        row["rise_over_fall"] = _rise_over_fall(batch, row["predicted"].values(), calibration)
         row["predicted"] = {wave: _measured(batch, wave, of, calibration) for wave, of in row["predicted"].items()}
     return row
 
@@ -68,15 +73,34 @@ def _by_wave(
 
 def _measured(batch: Any, wave: str, peaks: Sequence[Found], calibration: DopplerCalibration) -> list[Found]:
     """Return the peaks with their durations, measured on the trace."""
+    trace, points, *scales = _on_trace(batch, peaks, calibration)
+    durations = wave_durations_s(trace, points, wave, *scales)
+    return [(*peak[:4], float(duration_s)) for peak, duration_s in zip(peaks, durations, strict=True)]
+
+
+def _rise_over_fall(batch: Any, waves: Iterable[Sequence[Found]], calibration: DopplerCalibration) -> float:
+    """Return the time of the rise over that of the fall, the geometric mean over both waves of a trace.
+
+    NaN where fewer than 3 waves with a confidence of at least 0.5 show both.
+    """
+    sure = [[peak for peak in peaks if peak[2] >= SURE] for peaks in waves]
+    logarithms = np.concatenate([log_rise_over_fall(*_on_trace(batch, peaks, calibration)) for peaks in sure])
+    seen = logarithms[np.isfinite(logarithms)]
+    return math.exp(seen.mean()) if len(seen) >= LEAST_WAVES else math.nan
+
+
+def _on_trace(
+    batch: Any, peaks: Sequence[Found], calibration: DopplerCalibration
+) -> tuple[NDArray, list[tuple[float, float]], float, float, float]:
+    """Return the trace, the peaks and the row of velocity 0 in its pixels, and their cm/s and seconds."""
     trace = torch.as_tensor(batch["trace"])[0].float().cpu().numpy() / 255
     placement = torch.as_tensor(batch["placement"]).double().cpu().clone()
     placement[2:] *= trace.shape[1] / batch["image"].shape[-1]
     x_scale, y_scale = placement[2:].tolist()
     points = to_network(torch.tensor([[*peak[:2]] for peak in peaks]).reshape(-1, 2).double(), placement).tolist()
     zero = float((calibration.baseline_row + 0.5 - placement[1]) * placement[3] - 0.5)
-    scales = (calibration.cm_s_per_px / y_scale, calibration.seconds_per_px / x_scale)
-    durations = wave_durations_s(trace, [(x, y) for x, y in points], wave, zero, *scales)
-    return [(*peak[:4], float(duration_s)) for peak, duration_s in zip(peaks, durations, strict=True)]
+    scales = calibration.cm_s_per_px / y_scale, calibration.seconds_per_px / x_scale
+    return trace, [(x, y) for x, y in points], zero, *scales
 
 
 class PeakRow(NamedTuple):

@@ -1,4 +1,4 @@
-"""Deceleration time of E waves and duration of A waves: edges of the waves, extended to the baseline as readers do."""
+"""Deceleration time of E, duration of A, rise over fall: edges of the waves, extended to the baseline as readers do."""
 
 import math
 from collections.abc import Sequence
@@ -17,6 +17,9 @@ WALLS_CM_S = 18.0  # the band of moving walls hides edges below
 LENGTHS_S = {"fall of E": (0.07, 0.45), "rise of A": (0.03, 0.14), "fall of A": (0.04, 0.18)}
 # A straight edge begins beside the peak, by these parts of its length: below 0, the peak was found late.
 ROUNDINGS = {"fall of E": (-0.05, 0.28), "rise of A": (0.0, 0.28), "fall of A": (0.0, 0.28)}
+# Of a wave that may have the other name, or run backwards, as in a mirrored trace.
+LENGTHS_S |= dict.fromkeys(("rise of any", "fall of any"), (0.03, 0.45))
+ROUNDINGS |= dict.fromkeys(("rise of any", "fall of any"), (-0.05, 0.28))
 SHARED, SHARED_SPREAD, SOFTNESS = 1.0, 0.06, 0.05
 MOST_SPREAD_S = 0.012  # of a length that is given
 
@@ -55,6 +58,26 @@ def wave_durations_s(
         for name in ("rise", "fall")
     )
     return rise + fall
+
+
+def log_rise_over_fall(
+    image: NDArray,
+    peaks: Sequence[tuple[float, float]],
+    baseline_row: float,
+    cm_s_per_px: float,
+    seconds_per_px: float,
+) -> NDArray[np.float64]:
+    """Return the logarithm of the rise's time over the fall's of each wave; NaN where the trace does not show both.
+
+    Arguments as those of :func:`wave_durations_s`; the peaks are of waves that are alike, whatever their name.
+    """
+    if not len(peaks):
+        return np.zeros(0)
+    rise, fall = (
+        _edge_lengths_s(image, peaks, f"{name} of any", baseline_row, cm_s_per_px, seconds_per_px)
+        for name in ("rise", "fall")
+    )
+    return np.log(rise / fall)
 
 
 def _edge_lengths_s(

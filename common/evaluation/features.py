@@ -52,7 +52,8 @@ def _steps(images: Tensor, axis: int, scale: Tensor) -> list[Tensor]:
     sizes = steps.abs()
     size, squares = sizes.mean(1), steps.square()
     skewness = (squares * steps).mean(1) / (squares.mean(1) ** 1.5 + _LEAST_SPREAD**2)
-    none = [((sizes < nil).float().mean(1) + _LEAST_FRACTION).log() for nil in _NIL]
+    below = [(sizes < nil).sum(1, dtype=torch.int32) / sizes.shape[1] for nil in _NIL]  # half the time of a mean
+    none = [(fraction + _LEAST_FRACTION).log() for fraction in below]
     change = (change / (size + _LEAST_SPREAD)).nan_to_num()  # two pixels have one step
     logarithms = [part.clamp_min(_LEAST_STEP).log() for part in (size, change)]
     return [size, change, skewness, *logarithms, *none]

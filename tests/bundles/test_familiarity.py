@@ -2,9 +2,13 @@
 
 import statistics
 
+import av
+import nibabel
+import numpy as np
 import pytest
 
 from common.files import read_csv
+from tests.bundles.attacks import infer
 from tests.bundles.harness import BUNDLES, overrides, simulate, workflow
 
 FIRST = "cmr_hf_classify"
@@ -54,3 +58,19 @@ def test_the_score_rises_on_other_data_and_falls_again_once_it_is_fitted_to_them
     assert score(like) < 95 < score(unlike)
     run(bundle, ["train.json", "evaluate.json"], "describing", others)
     assert score(unlike) < 95
+
+
+@pytest.mark.slow
+def test_most_moving_echoes_written_as_a_cine_mr_are_unlike_hearts_to_the_shipped_weights(tmp_path):
+    echo = simulate("echo_coreecho", tmp_path / "echo", cases=12, seed=712, size=112, frames=[30, 70], style="clinical")
+    for video in (echo / "Videos").glob("*.avi"):
+        with av.open(str(video)) as opened:
+            frames = np.stack([frame.to_ndarray(format="gray") for frame in opened.decode(video=0)])
+        patient = tmp_path / "cine" / video.stem
+        patient.mkdir(parents=True)
+        image = nibabel.Nifti1Image(frames.T[:, :, None].astype(np.int16), np.diag([1.4, 1.4, 8.0, 1.0]))
+        image.header.set_zooms((1.4, 1.4, 8.0, 0.04))
+        nibabel.save(image, patient / f"{video.stem}.nii.gz")
+    rows, failed = infer(FIRST, tmp_path / "cine", tmp_path / "out")
+    assert len(rows) == 12 and not failed
+    assert sum(row["unlike_training"] == "True" for row in rows.values()) >= 8

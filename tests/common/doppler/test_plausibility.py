@@ -8,13 +8,13 @@ from common.doppler.plausibility import unlike_inflow
 SECONDS = 0.01
 
 
-def trace(e_cm_s, a_cm_s, fall_s=0.2, a_s=0.13, beat_px=80):
+def trace(e_cm_s, a_cm_s, fall_s=0.2, a_s=0.13, beat_px=80, rise_over_fall=0.6):
     """Beats of 0.8 s and what is said of them."""
     beats = [
         Beat(Peak(beat_px * n, 9, 0.9, e, fall_s), Peak(beat_px * n + 40, 9, 0.9, a_cm_s, a_s) if a_cm_s else None)
         for n, e in enumerate(e_cm_s)
     ]
-    return unlike_inflow(summarise_beats(beats, SECONDS), beats)
+    return unlike_inflow(summarise_beats(beats, SECONDS), beats, rise_over_fall)
 
 
 @pytest.mark.parametrize(
@@ -51,6 +51,12 @@ def test_a_wrong_time_scale_shows_in_the_heart_rate():
     # Ticks of 0.2 s taken for 1 s: beats of 4 s.
     found = trace((80, 82, 85), 60, fall_s=math.nan, a_s=math.nan, beat_px=400)
     assert found == "unlike mitral inflow: heart rate 15 a minute"
+
+
+def test_waves_that_rise_slowly_and_fall_fast_run_backwards():
+    backwards = "waves rise 1.6 times as long as they fall, as in a trace that runs backwards"
+    assert trace((80, 82, 85), 60, rise_over_fall=1.6) == f"unlike mitral inflow: {backwards}"
+    assert trace((80, 82, 85), 60, rise_over_fall=1.05) == trace((80,), None, rise_over_fall=math.nan) == ""
 
 
 def test_without_calibration_nothing_can_be_said():

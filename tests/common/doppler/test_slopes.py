@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from common.doppler.phantoms.flow import InflowWave
-from common.doppler.slopes import wave_durations_s
+from common.doppler.slopes import log_rise_over_fall, wave_durations_s
 
 SECONDS, CM_S, ZERO = 0.004, 0.5, 200.0
 
@@ -41,6 +41,21 @@ def test_finds_how_long_an_a_lasts():
     # The rise is a power of a sine: its straight part meets zero at 0.93 of its length.
     image, peaks = trace([InflowWave("A", 0.5, 60.0, 0.07, 0.09)], noise=0.1)
     assert lasting(image, peaks, "A") == pytest.approx([0.93 * 0.07 + 0.09], abs=0.01)
+
+
+def test_an_e_rises_faster_than_it_falls_and_backwards_slower():
+    waves = [InflowWave("E", time_s, 80.0, 0.08, 0.2) for time_s in (0.3, 1.2)]
+    image, peaks = trace(waves, noise=0.1)
+    expected = math.log(0.93 * 0.08 / 0.2)  # a power of a sine, as in an A
+    assert log_rise_over_fall(image, peaks, ZERO, CM_S, SECONDS) == pytest.approx([expected] * 2, abs=0.2)
+    mirrored = [(499 - x, y) for x, y in peaks]
+    assert log_rise_over_fall(image[:, ::-1], mirrored, ZERO, CM_S, SECONDS) == pytest.approx([-expected] * 2, abs=0.2)
+
+
+def test_a_wave_of_which_one_side_leaves_the_trace_is_not_compared():
+    image, peaks = trace([InflowWave("E", 0.5, 80.0, 0.08, 0.2), InflowWave("E", 1.9, 80.0, 0.08, 0.2)])
+    assert list(np.isfinite(log_rise_over_fall(image, peaks, ZERO, CM_S, SECONDS))) == [True, False]
+    assert len(log_rise_over_fall(image, [], ZERO, CM_S, SECONDS)) == 0
 
 
 def test_a_slope_that_leaves_the_trace_is_not_measured():
