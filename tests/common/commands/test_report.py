@@ -126,7 +126,8 @@ def test_pictures_and_steps_name_arm_fold_and_seed(plan, tmp_path):
 
 def test_every_picture_of_an_evaluation_or_training_has_words():
     files = [path for path in COMMON.rglob("*.py") if path.parent.name != "commands"]
-    drawn = {name for path in files for name in re.findall(r'older / f?"([\w{}]+)\.png"', path.read_text())}
+    texts = [path.read_text(encoding="utf-8") for path in files]
+    drawn = {name for text in texts for name in re.findall(r'older / f?"([\w{}]+)\.png"', text)}
     assert {"roc", "bland_altman_{wave}", "history"} <= drawn
     assert {name.replace("{wave}", wave) for name in drawn for wave in "EA"} == set(PICTURES)
 
