@@ -60,9 +60,9 @@ def check_command_line(resolved: MutableMapping[str, Any], arguments: Sequence[s
             _check_path(name, text)
             if not text.startswith(_RESOLVED_BY_MONAI):
                 resolved[name] = text
-        elif name in config and (_value(text) is None or text == "null"):  # as JSON and our pages write it
-            _check_none(name, config[name])
-            resolved[name] = None
+        elif _value(text) is None or text == "null":  # as JSON and our pages write it
+            _check_none(name, text, config)
+            resolved.update({name: None} if name in config else {})
         elif text.lower() in _SWITCHES:
             _check_switch_inside(name, text, config)
             resolved[name] = _SWITCHES[text.lower()]
@@ -107,9 +107,14 @@ def _check_path(name: str, text: str) -> None:
         )
 
 
-def _check_none(name: str, default: Any) -> None:
-    if isinstance(default, (int, float)):
-        raise ValueError(f"--{name} None: expected a value such as {json.dumps(default)}, found None")
+def _check_none(name: str, text: str, config: Mapping[str, Any]) -> None:
+    if "#" in name:
+        raise ValueError(
+            f"--{name} {text}: expected a value, found {text}, which MONAI drops or takes for a word inside a part of "
+            f'the config; write {{"{name}": null}} in a JSON file and name it last in --config_file'
+        )
+    if isinstance(config.get(name), (int, float)):
+        raise ValueError(f"--{name} None: expected a value such as {json.dumps(config[name])}, found None")
 
 
 def _check_switch(name: str, text: str) -> None:

@@ -107,6 +107,12 @@ def test_null_is_none(config):
     assert check(config, "--section", "null", files="train.json,overlay.json") == {"section": None}
 
 
+@pytest.mark.parametrize("text", ["null", "None"])
+def test_null_inside_a_part_of_the_config_is_refused_with_what_to_write(config, text):
+    with pytest.raises(ValueError, match=f'--section#part {text}: .*write {{"section#part": null}} in a JSON file'):
+        check(config, "--section#part", text)
+
+
 def test_none_is_refused_where_a_number_is_expected(config):
     with pytest.raises(ValueError, match="--epochs None: expected a value such as 20, found None"):
         check(config, "--epochs", "None")
