@@ -75,11 +75,13 @@ def test_ten_thousand_cases_are_listed(bundle, phantom, tmp_path):
 @pytest.mark.parametrize("bundle", ["doppler_keypoint", "echo_coreecho"])
 def test_no_picture_of_a_finished_case_stays_in_memory(bundle, trained, phantom, tmp_path):
     data = many(bundle, phantom(bundle), tmp_path / "data", LAST)
-    settings = overrides(bundle, data, tmp_path, model_dir=str(trained(bundle) / "models"))
+    # Large clips, beside which it does not count that the allocator keeps a few megabytes now and then.
+    more = {"size": 96} if bundle == "echo_coreecho" else {}
+    settings = overrides(bundle, data, tmp_path, model_dir=str(trained(bundle) / "models"), **more)
     words = [sys.executable, "-c", WATCHED, json.dumps([bundle, settings, FIRST, LAST])]
     said = run_command(words, tmp_path, timeout=900).stdout.split()
     grown, passed = int(said[-3]), int(said[-1])
-    assert passed > 2e7 and grown < FRACTION * passed, f"{grown / passed:.2f} of {passed / 1e6:.0f} MB"
+    assert passed > 9e7 and grown < FRACTION * passed, f"{grown / passed:.2f} of {passed / 1e6:.0f} MB"
 
 
 @pytest.mark.parametrize("bundle", BUNDLES)
