@@ -124,7 +124,8 @@ def command_line(bundle_root: str | Path, run_id: str, configs: Sequence[str], o
     config_file = paths[0] if len(paths) == 1 else repr(paths).replace(" ", "")
     words = ["python", "-m", "monai.bundle", "run", run_id, "--config_file", config_file]
     for key, value in {"bundle_root": str(bundle_root), **overrides}.items():
-        words += [f"--{key}", value if isinstance(value, str) else repr(value)]
+        nothing = "$None" if "#" in key else "None"  # MONAI drops None inside a part of the config
+        words += [f"--{key}", nothing if value is None else value if isinstance(value, str) else repr(value)]
     return " ".join(_quoted(word) for word in words)
 
 

@@ -111,7 +111,7 @@ def _check_none(name: str, text: str, config: Mapping[str, Any]) -> None:
     if "#" in name:
         raise ValueError(
             f"--{name} {text}: expected a value, found {text}, which MONAI drops or takes for a word inside a part of "
-            f'the config; write {{"{name}": null}} in a JSON file and name it last in --config_file'
+            f"the config; write --{name} '$None'"
         )
     if isinstance(config.get(name), (int, float)):
         raise ValueError(f"--{name} None: expected a value such as {json.dumps(config[name])}, found None")

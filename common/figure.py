@@ -50,7 +50,7 @@ def figure(
 def show_tiles(
     axes: "Axes", images: Sequence[NDArray], labels: Sequence[str], columns: int, aspect: float = 1.0, **shown: Any
 ) -> list[tuple[int, int]]:
-    """Show images row by row in one plot, which is several times as fast as a plot each; return their left, top edges.
+    """Show images row by row in one plot, which is faster than a plot each; return their left, top edges.
 
     Args:
         axes: plot; its unit is a pixel, its frame is taken away.

@@ -126,9 +126,8 @@ class HeartFailureResults(CaseResults):
     def _draw(self, case: str, slices: list[_Slice], title: str) -> None:
         count = min(len(slices), _SHOWN_SLICES)
         shown = [slices[k] for k in np.unique(np.linspace(0, len(slices) - 1, count).round().astype(int))]
-        labels = [f"slice {part.number}\n{self._told(part)}" for part in shown] + ["a third of the beat on"] * len(
-            shown
-        )
+        labels = [f"slice {part.number}\n{self._told(part)}" for part in shown]
+        labels += ["a third of the beat on"] * len(shown)
         frames = [part.frames[..., line] for line in (0, 1) for part in shown]
         with figure(self.file(case, ".png"), 1.6 * len(shown), 4.4, title) as made:
             show_tiles(made.subplots(), frames, labels, len(shown), cmap="gray", vmin=-1.5, vmax=3)

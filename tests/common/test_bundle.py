@@ -58,6 +58,13 @@ def test_command_line_can_be_read_and_typed():
     assert found.splitlines()[-9::2] == list(overrides.values())
 
 
+def test_command_line_says_null_as_monai_understands_it():
+    words = shlex.split(
+        command_line("/b", "training", ["train.json"], {"fold": None, "validate#pairs#classical": None})
+    )
+    assert words[-4:] == ["--fold", "None", "--validate#pairs#classical", "$None"]
+
+
 def test_command_line_gives_overlays_as_one_list():
     words = shlex.split(command_line("/b", "evaluating", ["train.json", "evaluate.json"], {}))
     assert words[6] == "['/b/configs/train.json','/b/configs/evaluate.json']"

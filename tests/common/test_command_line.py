@@ -109,8 +109,12 @@ def test_null_is_none(config):
 
 @pytest.mark.parametrize("text", ["null", "None"])
 def test_null_inside_a_part_of_the_config_is_refused_with_what_to_write(config, text):
-    with pytest.raises(ValueError, match=f'--section#part {text}: .*write {{"section#part": null}} in a JSON file'):
+    with pytest.raises(ValueError, match=rf"--section#part {text}: .*write --section#part '\$None'$"):
         check(config, "--section#part", text)
+    assert check(config, "--section#part", "$None") == {}
+    parser = ConfigParser({"section": {"part": "@other"}, "other": 3})
+    parser.update({"section#part": "$None"})
+    assert parser.get_parsed_content("section") == {"part": None}, "as MONAI takes it"
 
 
 def test_none_is_refused_where_a_number_is_expected(config):
