@@ -34,9 +34,7 @@ def image_statistics(image: Tensor) -> Tensor:
     flat = images.flatten(2)
     mean, spread = flat.mean(-1), flat.std(-1)
     thinned = flat[..., :: max(1, flat.shape[-1] // _QUANTILE_VALUES)]  # a quantile sorts its values
-    # NumPy partitions, PyTorch sorts: a third of the time.
-    levels = np.quantile(thinned.cpu().numpy(), np.array(_QUANTILES, dtype=np.float32), axis=-1)
-    quantiles = torch.from_numpy(levels).to(flat).permute(1, 2, 0).flatten(1)
+    quantiles = _quantiles(thinned.cpu().numpy()).to(flat).flatten(1)
     scale = spread.mean(1) + _LEAST_SPREAD
     steps = torch.stack([part for axis in range(2, images.ndim) for part in _steps(images, axis, scale)], 1)
     pool: Any = adaptive_avg_pool2d if images.ndim == 4 else adaptive_avg_pool3d
@@ -45,14 +43,22 @@ def image_statistics(image: Tensor) -> Tensor:
     return torch.cat([mean, spread, quantiles, steps, coarse.flatten(1)], 1).mean(0).cpu()
 
 
+def _quantiles(values: np.ndarray) -> Tensor:
+    ordered = np.sort(values, axis=-1)  # a quarter of the time of np.quantile, which partitions
+    places = np.array(_QUANTILES) * (values.shape[-1] - 1)
+    before, after = ordered[..., np.floor(places).astype(int)], ordered[..., np.ceil(places).astype(int)]
+    return torch.from_numpy(before + (after - before) * (places % 1))
+
+
 def _steps(images: Tensor, axis: int, scale: Tensor) -> list[Tensor]:
-    steps = images.diff(dim=axis) / scale.reshape(-1, *[1] * (images.ndim - 1))
-    change = steps.diff(dim=axis).abs().flatten(1).mean(1)
+    steps = images.diff(dim=axis).div_(scale.reshape(-1, *[1] * (images.ndim - 1)))
+    change = steps.diff(dim=axis).abs_().flatten(1).mean(1)
     steps = steps.flatten(1)
     sizes = steps.abs()
-    size, squares = sizes.mean(1), steps.square()
-    skewness = (squares * steps).mean(1) / (squares.mean(1) ** 1.5 + _LEAST_SPREAD**2)
+    size = sizes.mean(1)
     below = [(sizes < nil).sum(1, dtype=torch.int32) / sizes.shape[1] for nil in _NIL]  # half the time of a mean
+    squares = sizes.square_()
+    skewness = torch.linalg.vecdot(squares, steps) / steps.shape[1] / (squares.mean(1) ** 1.5 + _LEAST_SPREAD**2)
     none = [(fraction + _LEAST_FRACTION).log() for fraction in below]
     change = (change / (size + _LEAST_SPREAD)).nan_to_num()  # two pixels have one step
     logarithms = [part.clamp_min(_LEAST_STEP).log() for part in (size, change)]
