@@ -8,6 +8,7 @@ from .history import History as History
 from .history import draw_history as draw_history
 from .precision import PrecisionInferer as PrecisionInferer
 from .precision import default_precision as default_precision
+from .precision import fast_precision as fast_precision
 from .processes import bare_network as bare_network
 from .processes import distributed_network as distributed_network
 from .processes import gather_rows as gather_rows

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from common.training import PrecisionInferer
+from common.training import PrecisionInferer, fast_precision
 
 
 class Seen(nn.Module):
@@ -51,3 +51,28 @@ def test_gradients_arrive_in_the_type_of_the_weights():
 def test_mixed_precision_is_refused_where_it_would_have_no_effect():
     with pytest.raises(ValueError, match="expected bfloat16 or float32 without a GPU, found 'mixed'"):
         PrecisionInferer("mixed")
+
+
+@pytest.mark.parametrize(
+    ("gpu", "processor", "expected"),
+    [
+        (True, "AVX2", "mixed"),
+        (False, "AVX512", "bfloat16"),
+        (False, "SVE256", "bfloat16"),
+        (False, "AVX2", "float32"),
+        (False, "DEFAULT", "float32"),
+    ],
+)
+def test_the_fast_precision_is_one_that_the_processor_computes_itself(gpu, processor, expected, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: gpu)
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: processor)
+    assert fast_precision() == expected
+
+
+@pytest.mark.parametrize(("processor", "warnings"), [("AVX2", 1), ("AVX512", 0)])
+def test_bfloat16_by_emulation_is_said_once(processor, warnings, monkeypatch, caplog):
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: processor)
+    inferer, network = PrecisionInferer("bfloat16"), Seen("tensor")
+    for _ in range(2):
+        inferer(torch.rand(1, 1, 8, 8), network)
+    assert [record.getMessage().partition(":")[0] for record in caplog.records] == ["precision"] * warnings
