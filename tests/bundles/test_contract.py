@@ -8,6 +8,7 @@ import jsonschema
 import pytest
 import torch
 from monai.bundle import ConfigParser, verify_net_in_out
+from monai.data import MetaTensor
 
 from common.files import DIGEST, read_sealed_json
 from common.label.served import ServedBundle
@@ -54,6 +55,17 @@ def test_network_takes_and_gives_what_the_metadata_says(bundle):
         device="cpu",
         n=smallest(bundle).get("n", 1),
     )
+
+
+@each_bundle
+def test_network_answers_monais_tensors_as_it_does_plain_ones(bundle):
+    parser = ConfigParser.load_config_files(root(bundle) / "configs" / "inference.json")
+    configured = ConfigParser({**parser, **smallest(bundle)["settings"], "bundle_root": str(root(bundle))})
+    network = configured.get_parsed_content("network_def").eval()
+    image = torch.rand(smallest(bundle)["input_shape"], generator=torch.Generator().manual_seed(0))
+    with torch.inference_mode():
+        plain, others = network(image), network(MetaTensor(image))
+    torch.testing.assert_close(torch.as_tensor(others), torch.as_tensor(plain), rtol=0, atol=0)
 
 
 @each_bundle

@@ -87,7 +87,7 @@ def as_maps(images: list[Tensor]) -> Tensor:
 
 def strips(parts: Iterable[Tensor], dtype: torch.dtype) -> Iterator[Tensor]:
     """Yield rows (r, W, C) of parts (C, H, W) from the top, their channels joined."""
-    maps = [part.permute(1, 2, 0) for part in parts]
+    maps = [part.as_subclass(Tensor).permute(1, 2, 0) for part in parts]  # a MetaTensor makes other empty rows
     height, width = maps[0].shape[:2]
     count = max(TILE, _STRIP_PIXELS // width // TILE * TILE)
     for top in range(0, height, count):
