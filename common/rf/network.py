@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import conv_transpose2d, interpolate, leaky_relu, unfold
 from torch.utils.checkpoint import checkpoint
 
+from ..training.precision import without_bfloat16
 from .rowwise.chain import RowwiseSequential, goes_by_rows
 from .rowwise.smoothing import smoothed_rows
 from .warping import cost_volume, warp
@@ -158,9 +159,7 @@ class LiteFlowNet(nn.Module):
         two thirds of the work, a hundredth.
         """
         device = inputs[-1][0].device.type if isinstance(inputs[-1], list) else inputs[-1].device.type
-        coarse = torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device) == torch.bfloat16
-        exactly = torch.autocast(device, enabled=False) if exact and coarse and not self.training else nullcontext()
-        with exactly:
+        with without_bfloat16(self, device) if exact else nullcontext():
             if self.checkpointing and torch.is_grad_enabled():
                 return checkpoint(module, *inputs, use_reentrant=False)
             return module(*inputs)

@@ -2,11 +2,12 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
 from monai.inferers import SimpleInferer
-from torch import Tensor
+from torch import Tensor, nn
 
 logger = logging.getLogger(__name__)
 
@@ -21,6 +22,19 @@ def default_precision() -> str:
 def fast_precision() -> str:
     """Return "mixed" where there is a GPU, "bfloat16" where the CPU is faster at it, else "float32"."""
     return "mixed" if torch.cuda.is_available() else "bfloat16" if _cpu_has_bfloat16() else "float32"
+
+
+def without_bfloat16(module: nn.Module, device: str) -> AbstractContextManager[object]:
+    """Return a context in which autocast to bfloat16 is off, for the few layers of a network that need more digits.
+
+    Float16, which has them, stays on; so does everything while `module` trains.
+
+    Args:
+        module: the network or part of it.
+        device: type of the device that it runs on, such as "cpu".
+    """
+    coarse = torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device) == torch.bfloat16
+    return torch.autocast(device, enabled=False) if coarse and not module.training else nullcontext()
 
 
 def _cpu_has_bfloat16() -> bool:

@@ -4,18 +4,18 @@ import pytest
 import torch
 from monai.bundle import ConfigParser
 
-from tests.bundles.harness import BUNDLES, overrides, root
+from tests.bundles.harness import BUNDLES, overrides, root, simulate
 
 each_bundle = pytest.mark.parametrize("bundle", BUNDLES)
 
 
-def answered(bundle, data, work, precision):
+def answered(bundle, data, work, precision, **more):
     """What the network gives for the first batch, with the types in which its layers computed."""
     parser = ConfigParser()
     parser.read_config(str(root(bundle) / "configs" / "inference.json"))
     folders = {name: value for name, value in overrides(bundle, data, work).items() if name.endswith("_dir")}
     del folders["model_dir"]
-    parser.update({"bundle_root": str(root(bundle)), "precision": precision, "device": "cpu", **folders})
+    parser.update({"bundle_root": str(root(bundle)), "precision": precision, "device": "cpu", **folders, **more})
     network = parser.get_parsed_content("network_def").eval()
     parser.get_parsed_content("load")
     seen = set()
@@ -37,6 +37,14 @@ def test_bfloat16_is_what_the_network_computes_in_and_the_answer_is_float32(bund
     assert not torch.equal(rounded, exact)
     # bfloat16 has 8 bits of mantissa, so each layer rounds to 0.4 %.
     assert (rounded - exact).square().mean().sqrt() < 0.02 * exact.abs().max()
+
+
+def test_bfloat16_moves_an_ef_by_less_than_a_tenth_of_a_point(tmp_path):
+    data = simulate("echo_coreecho", tmp_path / "data", cases=8, seed=556, size=48, frames=[30, 40], style="clinical")
+    exact, _ = answered("echo_coreecho", data, tmp_path, "float32", batch_size=8)
+    rounded, _ = answered("echo_coreecho", data, tmp_path, "bfloat16", batch_size=8)
+    assert len(exact) == 8
+    assert 0 < (rounded - exact).abs().max() < 0.1
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="mixed precision needs a GPU, and finds one")
