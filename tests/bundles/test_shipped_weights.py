@@ -10,6 +10,7 @@ from common.commands.jobs import call_phantom
 from common.commands.shipped_weights import weights_sha256
 from common.commands.study_file import read_study
 from common.evaluation.table import read_evaluation
+from tests.bundles.attacks import infer
 from tests.bundles.harness import BUNDLES, root, workflow
 
 MEGABYTE = 1e6
@@ -102,3 +103,14 @@ def test_a_part_of_the_held_out_cohort_written_anew_gives_the_figures_of_the_met
         figure = found[tuple(key)]
         low, high = interval_of_part(stated, name, figure["cases"])
         assert low - 1e-6 <= figure["value"] <= high + 1e-6, f"{name}: {figure}, stated {stated[name]}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("bundle", WITH_WEIGHTS)
+def test_held_out_cases_look_like_the_training_data(bundle, tmp_path):
+    call_phantom({**read_study(bundle, "weights")["data"]["held_out"], "cases": 8, "directory": str(tmp_path / "data")})
+    rows, failed = infer(bundle, tmp_path / "data", tmp_path / "output")
+    assert len(rows) >= 8 and not failed
+    # One case in 1,000 is expected above 99.9 %.
+    assert [name for name, row in rows.items() if row["unlike_training"] == "True"] == []
+    assert min(float(row["familiarity"]) for row in rows.values()) < 90
