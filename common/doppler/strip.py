@@ -14,6 +14,8 @@ LEAST_CONTRAST = 0.12
 # A baseline is of one brightness within this, unlike the rows beside it, over at least this part of the picture.
 EVENNESS, LEAST_LENGTH = 0.06, 0.28
 LONGEST_GAP_PX = 16
+# A caliper's cross may stand on it: a wider gap, between two long parts.
+CROSS_PX = 48
 TICK_PX = (3, 14)
 # The tick of velocity 0 grows out of the baseline and is no mark of its own.
 LEAST_PITCH_PX, LEAST_TICKS, LEAST_TIME_TICKS, ENOUGH_TICKS = 5, 3, 4, 6
@@ -190,6 +192,10 @@ def _line(pixels: NDArray, column: int, row: int) -> tuple[int, float] | None:
     run = ndimage.label(closed[LONGEST_GAP_PX:-LONGEST_GAP_PX])[0]
     at_edge = run[max(column - LONGEST_GAP_PX, 0) :].max(initial=0)
     left = int(np.argmax(run == at_edge)) if at_edge else column
+    for part in reversed([one for (one,) in ndimage.find_objects(run[:left])]):
+        if left - part.stop > CROSS_PX or part.stop - part.start < 2 * CROSS_PX:
+            break
+        left = part.start
     if column - left < LEAST_LENGTH * pixels.shape[1]:
         return None
     beside = np.abs(pixels[[row - 4, row + 4], left:column] - level) > EVENNESS
@@ -228,8 +234,11 @@ def _comb(sizes: NDArray) -> Comb | None:
     numbers = np.arange(1, count + 1)
     at = np.array(ndimage.center_of_mass(sizes, labels, numbers))[:, 0]
     size = np.asarray(ndimage.maximum(sizes, labels, numbers), float)
-    gaps, often = np.unique(np.rint(np.diff(at)), return_counts=True)
-    pitches = {float(np.median(np.diff(at))), *gaps[np.argsort(-often, kind="stable")[:3]].tolist()}
+    gaps = np.diff(at)
+    rounded, often = np.unique(np.rint(gaps), return_counts=True)
+    usual = rounded[np.argsort(-often, kind="stable")[:3]]
+    # Marks 12.5 pixels apart are 12 and 13 apart in a picture, and 12 or 13 alone leads astray.
+    pitches = {float(np.median(gaps)), *usual.tolist(), *(float(gaps[abs(gaps - one) < 1.5].mean()) for one in usual)}
     combs = [comb for comb in (_fitted(at, size, pitch) for pitch in pitches) if comb]
     return max(combs, key=lambda comb: len(comb.numbers) * comb.found, default=None)
 

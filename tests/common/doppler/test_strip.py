@@ -115,3 +115,18 @@ def test_what_it_is_sure_of_on_whole_screens_is_right():
         is_near = abs(strip.baseline_row - drawn.layout.baseline_row) < 1.1
         right += is_near and abs(scale / drawn.layout.cm_s_per_px - 1) < 0.01
     assert sure >= 9 and right == sure
+
+
+def test_a_calipers_cross_on_the_baseline_does_not_end_the_strip():
+    marked = screen()
+    marked[200, 176:196] = 0.4
+    marked[190:211, 186] = 0.9
+    strip = find_strip(marked)
+    assert strip.box[0] == pytest.approx(40, abs=1) and strip.confidence > SURE
+
+
+def test_a_pitch_between_two_whole_numbers_is_found():
+    sizes = np.zeros(720, int)
+    sizes[np.floor(337 + 12.5 * np.delete(np.arange(31), 20)).astype(int)] = 6
+    comb = _comb(sizes)
+    assert comb.pitch_px == pytest.approx(12.5, abs=0.02) and len(comb.numbers) == 30
