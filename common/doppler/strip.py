@@ -192,7 +192,7 @@ def _line(pixels: NDArray, column: int, row: int) -> tuple[int, float] | None:
     run = ndimage.label(closed[LONGEST_GAP_PX:-LONGEST_GAP_PX])[0]
     at_edge = run[max(column - LONGEST_GAP_PX, 0) :].max(initial=0)
     left = int(np.argmax(run == at_edge)) if at_edge else column
-    for part in reversed([one for (one,) in ndimage.find_objects(run[:left])]):
+    for (part,) in reversed(ndimage.find_objects(run)[: max(at_edge - 1, 0)]):
         if left - part.stop > CROSS_PX or part.stop - part.start < 2 * CROSS_PX:
             break
         left = part.start

@@ -75,7 +75,7 @@ class PrecisionInferer(SimpleInferer):
             return _in_float32(network(inputs, *args, **kwargs))
         if self._is_slow and inputs.device.type == "cpu":
             logger.warning(
-                "precision: this processor computes bfloat16 by emulation, 5 to 20 times as slowly as float32; "
+                "precision: this processor computes bfloat16 by emulation, 5 to 16 times as slowly as float32; "
                 "set --precision float32"
             )
             self._is_slow = False

@@ -125,6 +125,11 @@ def test_a_calipers_cross_on_the_baseline_does_not_end_the_strip():
     assert strip.box[0] == pytest.approx(40, abs=1) and strip.confidence > SURE
 
 
+def test_a_baseline_from_the_first_column_on_is_one():
+    strip = find_strip(screen()[:, 40:])
+    assert strip.box[0] == pytest.approx(0, abs=1) and strip.confidence > 0.9
+
+
 def test_a_pitch_between_two_whole_numbers_is_found():
     sizes = np.zeros(720, int)
     sizes[np.floor(337 + 12.5 * np.delete(np.arange(31), 20)).astype(int)] = 6
