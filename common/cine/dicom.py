@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..data.dicom import read_dicom
+from ..data.dicom import read_dicom, should_be_dicom
 from ..data.dicom_pixels import decode_pixels
 from ..data.listing import visible_files
 from ..errors import NoDataError, UnusableFileError
@@ -48,7 +48,7 @@ def load_stack(source: Path, stack: Stack) -> Cine:
             slices.append(_load(found))
         except ValueError as fault:
             skipped.append((found.number, str(fault)))
-    return report(source, Cine(slices, sorted(skipped), [*stack.notes]))
+    return report(source, Cine(slices, sorted(skipped), [*stack.notes], [*stack.doubts]))
 
 
 def read_dicom_slice(files: Sequence[FrameFile], number: int = 0, phases: Sequence[float] | None = None) -> CineSlice:
@@ -78,18 +78,32 @@ def read_stack(source: Path) -> Stack:
         raise NoDataError(f"{source}: expected DICOM files, found none; give the folder that holds the cine series.")
     frames: list[CineFrame] = []
     problems = []
+    damaged = 0
     for file in files:
         try:
             frames += read_frames(file)
         except UnusableFileError as error:
             problems.append(str(error))
+            damaged += _is_damaged(file)
     if not frames:
         raise UnusableFileError(f"{problems[0]} ({len(problems)} files in {source}, none can serve)")
     _check_one(source, frames, "patient", "(0010,0020)")
     _check_one(source, frames, "study", "(0020,000D)", least=2)
     stack = arrange_slices(source, frames)
     left_out = problems[:5] + ([f"{len(problems) - 5} more files are left out"] if len(problems) > 5 else [])
-    return Stack(stack.slices, stack.skipped, left_out + stack.notes)
+    lost = f"{damaged} damaged DICOM file{'s' * (damaged > 1)}: frames or slices of the heart may be missing"
+    return Stack(stack.slices, stack.skipped, left_out + stack.notes, [lost] if damaged else [])
+
+
+def _is_damaged(file: Path) -> bool:
+    """Return whether a file that cannot serve may have held frames of the heart: unreadable DICOM, MR without size."""
+    if not should_be_dicom(file):
+        return False
+    try:
+        header = read_dicom(file, stop_before_pixels=True)
+    except UnusableFileError:
+        return True
+    return header.get("Modality") == "MR" and "Rows" not in header
 
 
 def _check_one(

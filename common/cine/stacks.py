@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -38,11 +38,12 @@ class SliceFrames:
 
 @dataclass(frozen=True)
 class Stack:
-    """The usable slices of a patient along the normal."""
+    """The usable slices of a patient along the normal, and why results of them are not to be trusted."""
 
     slices: list[SliceFrames]
     skipped: list[tuple[int, str]]
     notes: list[str]
+    doubts: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from tests.bundles.harness import BUNDLES, REPOSITORY, root
 
 TABLES = {
     "cmr_hf_classify": {"table1", "table2", "table3", "real_claim"},
-    "doppler_keypoint": {"table1", "cart_claim"},
+    "doppler_keypoint": {"table1", "cart_claim", "cart_backbones"},
     "echo_coreecho": {"table1", "table2", "table3", "table4", "table5"},
     "elasto_flow": {"figure5"},
     "hie_ladp_seg": {"table1", "table2"},

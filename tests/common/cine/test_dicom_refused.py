@@ -85,6 +85,7 @@ def test_damaged_file_leaves_a_hole_in_its_slice_and_is_named(tmp_path, caplog, 
     # Frame 1 of 0 to 3, each 30 ms long, is missing: half of the beat, between 20 and 80 ms, has no frame.
     assert cine.skipped == [(1, "a frame is missing after 20 ms (a step of 60 ms, not 30)")]
     assert "IM-0001-0006.dcm: expected" in cine.notes[0] and "IM-0001-0006.dcm" in caplog.text
+    assert "1 damaged DICOM file: frames or slices of the heart may be missing" in cine.doubts
 
 
 def test_all_files_truncated_is_an_error_that_names_one(tmp_path):
@@ -243,7 +244,8 @@ def test_file_of_another_modality_beside_a_cine_is_left_out(tmp_path):
     write_stack(tmp_path)
     write_frame(tmp_path / "report.dcm", textured(1), Modality="SR")
     (tmp_path / "notes").write_text("not an image")
-    assert shapes(read_cine(tmp_path)) == [(4, 8, 6)] * 3
+    cine = read_cine(tmp_path)
+    assert shapes(cine) == [(4, 8, 6)] * 3 and not any("damaged" in doubt for doubt in cine.doubts)
 
 
 @pytest.mark.parametrize(
