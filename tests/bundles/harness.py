@@ -1,7 +1,9 @@
 """What the tests over all bundles share: each bundle found by being there, at a size that takes seconds."""
 
 import json
+import math
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -71,3 +73,16 @@ def run_command(words, folder, timeout=240, path=REPOSITORY):
     )
     assert finished.returncode == 0, finished.stdout[-3000:] + finished.stderr[-3000:]
     return finished
+
+
+def same_but_for_rounding(one, two):
+    """Whether all but decimal numbers is equal, and those to 1e-5 of them, or to one unit of the last digit written."""
+    if isinstance(one, dict):
+        return one.keys() == two.keys() and all(same_but_for_rounding(one[key], two[key]) for key in one)
+    if isinstance(one, list):
+        return len(one) == len(two) and all(map(same_but_for_rounding, one, two))
+    digits = [re.fullmatch(r"-?\d+\.(\d+)", str(value)) for value in (one, two)]
+    if not all(digits):
+        return one == two
+    unit = 10.0 ** -min(len(found[1]) for found in digits)
+    return math.isclose(float(one), float(two), rel_tol=1e-5, abs_tol=1.01 * unit)

@@ -9,7 +9,7 @@ from common.__main__ import main
 from common.files import read_csv
 from tests.bundles.harness import BUNDLES
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
+pytestmark = [pytest.mark.demo, pytest.mark.timeout(1500)]
 
 AT_LEAST = {
     "cmr_hf_classify": [("with stage 1", "patient AUC", 0.85)],

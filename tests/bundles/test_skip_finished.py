@@ -2,10 +2,8 @@
 
 import json
 import logging
-import math
 import operator
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -17,7 +15,16 @@ import torch
 
 from common.cine import simulate_cine_mr
 from common.files import read_csv
-from tests.bundles.harness import BUNDLES, command, environment, overrides, run_command, simulate, workflow
+from tests.bundles.harness import (
+    BUNDLES,
+    command,
+    environment,
+    overrides,
+    run_command,
+    same_but_for_rounding,
+    simulate,
+    workflow,
+)
 
 TWO = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2", "-m", "monai.bundle")
 FAST = {"cmr_hf_classify", "hie_ladp_seg"}
@@ -207,16 +214,3 @@ def assert_same_results(one, two, same=operator.eq):
         assert same(read_csv(path), read_csv(two / path.name)), path.name
     for path in one.glob("*.json"):
         assert same(json.loads(path.read_text()), json.loads((two / path.name).read_text())), path.name
-
-
-def same_but_for_rounding(one, two):
-    """Whether all but decimal numbers is equal, and those to 1e-5 of them, or to one unit of the last digit written."""
-    if isinstance(one, dict):
-        return one.keys() == two.keys() and all(same_but_for_rounding(one[key], two[key]) for key in one)
-    if isinstance(one, list):
-        return len(one) == len(two) and all(map(same_but_for_rounding, one, two))
-    digits = [re.fullmatch(r"-?\d+\.(\d+)", str(value)) for value in (one, two)]
-    if not all(digits):
-        return one == two
-    unit = 10.0 ** -min(len(found[1]) for found in digits)
-    return math.isclose(float(one), float(two), rel_tol=1e-5, abs_tol=1.01 * unit)
