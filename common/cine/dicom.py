@@ -97,11 +97,11 @@ def read_stack(source: Path) -> Stack:
 
 def _is_damaged(file: Path) -> bool:
     """Return whether a file that cannot serve may have held frames of the heart: unreadable DICOM, MR without size."""
-    if not should_be_dicom(file):
-        return False
     try:
+        if not should_be_dicom(file):
+            return False
         header = read_dicom(file, stop_before_pixels=True)
-    except UnusableFileError:
+    except (OSError, UnusableFileError):
         return True
     return header.get("Modality") == "MR" and "Rows" not in header
 

@@ -1,6 +1,7 @@
 """What is left out of a DICOM folder or refused: repeated, damaged, incomplete, mixed, of another kind."""
 
 import logging
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -85,6 +86,16 @@ def test_damaged_file_leaves_a_hole_in_its_slice_and_is_named(tmp_path, caplog, 
     # Frame 1 of 0 to 3, each 30 ms long, is missing: half of the beat, between 20 and 80 ms, has no frame.
     assert cine.skipped == [(1, "a frame is missing after 20 ms (a step of 60 ms, not 30)")]
     assert "IM-0001-0006.dcm: expected" in cine.notes[0] and "IM-0001-0006.dcm" in caplog.text
+    assert "1 damaged DICOM file: frames or slices of the heart may be missing" in cine.doubts
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs a file whose reading fails, for root as well")
+@pytest.mark.parametrize("name", ["IM-0002-0001.dcm", "IM-0002-0001"])
+def test_a_file_that_the_disk_does_not_give_is_a_doubt_and_ends_no_patient(tmp_path, name):
+    write_stack(tmp_path, slices=3)
+    (tmp_path / name).symlink_to("/proc/self/mem")
+    cine = read_cine(tmp_path)
+    assert shapes(cine) == [(4, 8, 6)] * 3 and name in cine.notes[0]
     assert "1 damaged DICOM file: frames or slices of the heart may be missing" in cine.doubts
 
 
