@@ -23,6 +23,7 @@ _LOG = logging.getLogger(__name__)
 TARGETS = ("class", "ef")
 LEAST_OF_A_CLASS = 5
 _LARGEST_LOGIT = 12.0
+_UNREGULARISED = 1e6
 _REMEDY = "run calibrating on patients that did not train"
 
 
@@ -40,10 +41,15 @@ class Calibration(NamedTuple):
     def fit(cls, outputs: ArrayLike, labels: ArrayLike) -> Calibration:
         """Return the line that makes the labels (0, 1) likeliest, each class weighing the same.
 
-        Classes weigh the same, so that .5 stays the best threshold whatever their share here.
+        Classes weigh the same, so that .5 stays the best threshold whatever their share here. A label counts as a
+        probability of (n + 1) / (n + 2) of its class of n, which keeps the line finite where classes do not overlap,
+        whatever the spread of the outputs.
 
         Raises:
             NoDataError: for fewer than five patients of a class.
+
+        References:
+            Platt, Probabilistic outputs for support vector machines, 1999, section 2.2
         """
         from sklearn.linear_model import LogisticRegression
 
@@ -54,8 +60,13 @@ class Calibration(NamedTuple):
                 f"expected at least {LEAST_OF_A_CLASS} patients of each class to calibrate, found {counts[1]} with "
                 f"HFrEF and {counts[0]} without; take more patients (--split all, another --dataset_dir)"
             )
-        # The weak pull towards 0 keeps the line finite where the classes do not overlap.
-        model = LogisticRegression(C=1.0, class_weight="balanced").fit(_logit(outputs)[:, None], given)
+        sure = ((counts + 1) / (counts + 2))[given]
+        weight = (len(given) / (2 * counts))[given]
+        both = np.concatenate([given, 1 - given])
+        logits = np.tile(_logit(outputs), 2)[:, None]
+        model = LogisticRegression(C=_UNREGULARISED).fit(
+            logits, both, sample_weight=np.concatenate([weight * sure, weight * (1 - sure)])
+        )
         if model.coef_[0, 0] <= 0:
             raise NoDataError("expected higher outputs with HFrEF than without, found lower ones: nothing to calibrate")
         return cls(float(model.coef_[0, 0]), float(model.intercept_[0]))
@@ -112,6 +123,15 @@ class PatientReading:
     def slice_threshold(self) -> float:
         """The output of a slice from which it is called HFrEF: the boundary of the classes, or `threshold`."""
         return self.threshold if self.target == "class" else self.boundary
+
+    @property
+    def ef_boundary(self) -> float:
+        """The EF in percent, as the network gives it, below which a patient is called HFrEF.
+
+        It is `ef_threshold` only where the calibration does not move it.
+        """
+        shift = (float(_logit(self.threshold)) - self.calibration.offset) / self.calibration.scale
+        return 100.0 * float(1.0 - expit(_logit(self.boundary) + shift))
 
     def ejection_fraction(self, output: float) -> dict[str, float]:
         """Return {"predicted_ef": percent} where the outputs tell it."""

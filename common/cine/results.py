@@ -79,14 +79,15 @@ class HeartFailureResults(CaseResults):
                 "calibrated": self.reading.calibrated,
                 "call": call,
                 "threshold": self.reading.threshold,
-                **({} if ef is None else {"ef_percent": ef}),
+                **({} if ef is None else {"ef_percent": ef, "ef_boundary": self.reading.ef_boundary}),
                 "slices": [self._of_slice(part) for part in slices],
                 "skipped_slices": slices[0].skipped,
                 "notes": slices[0].notes,
             },
         )
-        told = "" if ef is None else f", EF {ef:.0f} %"
-        self._draw(case, slices, self.caption(case, f"{case}: {call}, p(HFrEF) = {probability:.2f}{told}"))
+        told = "" if ef is None else f", EF {ef:.0f} % (HFrEF below {self.reading.ef_boundary:.1f} %)"
+        shown = "" if len(slices) <= _SHOWN_SLICES else f"; {_SHOWN_SLICES} of {len(slices)} slices"
+        self._draw(case, slices, self.caption(case, f"{case}: {call}, p(HFrEF) = {probability:.2f}{told}{shown}"))
         return {
             "probability_HFrEF": round(probability, 6),
             "call": call,
@@ -114,6 +115,8 @@ class HeartFailureResults(CaseResults):
         quantities.append(dicom.Quantity(EJECTION_FRACTION, content.get("ef_percent"), dicom.PERCENT))
         quantities.append(dicom.Quantity(SLICES, len(content["slices"]), dicom.NO_UNIT))
         said = [f"called {content['call']} at a threshold of {content['threshold']:g}"]
+        if "ef_boundary" in content:
+            said.append(f"called HFrEF below an EF of {content['ef_boundary']:.1f} % as the network gives it")
         said += [] if content["calibrated"] else ["the probabilities are not calibrated"]
         said += [f"slice {entry['slice']} left out: {entry['reason']}" for entry in content["skipped_slices"]]
         return dicom.Report(MRI, HEART, [dicom.Group("heart failure", quantities, [*said, *content["notes"]])])

@@ -32,7 +32,7 @@ def make_weights(bundle: str, output: Path, real_data: Path | None = None) -> in
         output: folder of all studies.
         real_data: folder of the real images that the study asks for.
     """
-    limits = Limits(inputs={"real_data": str(real_data)} if real_data else {})
+    limits = Limits(inputs={"real_data": str(real_data)} if real_data else {}, option="--{} ")
     plan, folder, rows, status = study(bundle, "weights", output, limits=limits)
     if status:
         return status

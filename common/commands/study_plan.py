@@ -30,6 +30,7 @@ class Limits:
         max_epochs: upper limit of the epochs of every training; None for none.
         settings: overrides of every stage that has them.
         inputs: name -> path.
+        option: how a person gives an input, before its path.
     """
 
     arms: Sequence[str] = ()
@@ -38,6 +39,7 @@ class Limits:
     max_epochs: int | None = None
     settings: Mapping[str, Any] = field(default_factory=dict)
     inputs: Mapping[str, str] = field(default_factory=dict)
+    option: str = "--input {}="
 
     def in_words(self) -> str:
         """Return what differs from the whole study; "" if nothing does."""
@@ -111,7 +113,7 @@ class StudyPlan:
         for arm, spec in self._all():
             missing = [name for name in spec.get("needs", []) if name not in self.limits.inputs]
             if missing:
-                result[arm] = [f"--input {name}=PATH ({inputs[name]['what']})" for name in missing]
+                result[arm] = [f"{self.limits.option.format(name)}PATH ({inputs[name]['what']})" for name in missing]
             elif self._is_shipped(spec) and not (self.root / "models" / "model.pt").is_file():
                 result[arm] = [f"{self.root / 'models' / 'model.pt'}, which is not there"]
         return result
@@ -136,7 +138,7 @@ class StudyPlan:
         asked = set(_MARK.findall(json.dumps(call)))
         for name in sorted(asked - self.inputs.keys()):
             what = self.content["inputs"][name]["what"]
-            raise StudyError(f"{self.name}: expected {what}, found none; add --input {name}=PATH")
+            raise StudyError(f"{self.name}: expected {what}, found none; add {self.limits.option.format(name)}PATH")
         prints = {name: fingerprint(self.inputs[name]) for name in asked}
         key = _hash({"call": dict(call), "code": self.code} | ({"inputs": prints} if prints else {}))
         return Job(f"simulate {title}", key, self.folder, phantom=_filled(call, self.inputs), title=f"simulate {title}")
@@ -148,7 +150,9 @@ class StudyPlan:
         values = {name: _filled(spec["default"], bundle_root) for name, spec in known.items() if "default" in spec}
         for name, path in self.limits.inputs.items():
             if not Path(path).exists():
-                raise NoDataError(f"--input {name}={path}: expected {known[name]['what']}, found no such file")
+                raise NoDataError(
+                    f"{self.limits.option.format(name)}{path}: expected {known[name]['what']}, found no such file"
+                )
             values[name] = str(Path(path).resolve())
         return values
 

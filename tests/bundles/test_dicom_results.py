@@ -131,6 +131,7 @@ def test_the_report_of_heart_failure_has_probabilities_and_the_number_of_slices(
     assert found.get((group, "8811-2", None), (None, "%")) == (content.get("ef_percent"), "%")
     assert found[group, "slices", None] == (len(content["slices"]), "1") == (3, "1")
     assert f"called {content['call']} at a threshold of {content['threshold']:g}" in texts(report)
+    assert f"called HFrEF below an EF of {content['ef_boundary']:.1f} % as the network gives it" in texts(report)
     assert ("the probabilities are not calibrated" in texts(report)) != content["calibrated"]
 
 

@@ -51,6 +51,17 @@ def test_the_share_of_the_classes_does_not_move_the_threshold():
     assert 0.3 < outputs[np.searchsorted(found.probability(outputs), 0.5)] <= 0.5
 
 
+@pytest.mark.parametrize("spread", [0.1, 1.0, 8.0])
+@pytest.mark.parametrize("count", [5, 40])
+def test_classes_that_do_not_overlap_are_as_sure_as_platt_says_whatever_the_spread_of_the_outputs(count, spread):
+    """All outputs of a class are alike: the likeliest probability is the target, (n + 1) / (n + 2)."""
+    logits = np.repeat([-spread, spread], [count, 2 * count])
+    found = Calibration.fit(1.0 / (1.0 + np.exp(-logits)), logits > 0)
+    below, above = found.probability(1.0 / (1.0 + np.exp([spread, -spread])))
+    assert above == pytest.approx((2 * count + 1) / (2 * count + 2), abs=1e-3)
+    assert below == pytest.approx(1 / (count + 2), abs=1e-3)
+
+
 def test_too_few_patients_and_a_useless_network_are_refused():
     with pytest.raises(
         NoDataError, match="expected at least 5 patients of each class to calibrate, found 4 with HFrEF"
@@ -147,6 +158,17 @@ def test_calibrating_writes_what_reading_reads(tmp_path, weights, caplog, target
     assert wrong <= 1, "at .5 the outputs alone would call 24 of 30 wrong"
 
 
+@pytest.mark.parametrize(("threshold", "ef_threshold"), [(0.5, 50.0), (0.3, 50.0), (0.5, 40.0), (1.0, 50.0)])
+def test_the_boundary_is_the_ef_at_which_the_call_changes(tmp_path, weights, threshold, ef_threshold):
+    path = stored(tmp_path / "calibration.json", weights)
+    reading = PatientReading("ef", threshold, ef_threshold, path, weights)
+    boundary = reading.ef_boundary
+    below, above = (1 - (boundary + step) / 100 for step in (-1e-3, 1e-3))
+    found = reading(rows(below=[below], above=[above]))
+    assert [row["call"] for row in found] == (["HFrEF", "HFpEF"] if threshold < 1 else ["HFpEF", "HFpEF"])
+    assert PatientReading("ef", ef_threshold=ef_threshold).ef_boundary == pytest.approx(ef_threshold)
+
+
 def test_results_tell_the_ef_and_whether_they_are_calibrated(tmp_path, weights):
     sample = {"case": "a", "slice_number": torch.tensor(1), "image": torch.rand(1, 16, 16, 6)}
     for folder, reading in (
@@ -159,5 +181,6 @@ def test_results_tell_the_ef_and_whether_they_are_calibrated(tmp_path, weights):
     assert plain["calibrated"] is False and "ef_percent" not in plain and plain["probability_HFrEF"] == 0.75
     assert ef["calibrated"] is True and ef["ef_percent"] == 25.0 and ef["slices"] == [{"slice": 1, "ef_percent": 25.0}]
     assert ef["probability_HFrEF"] == pytest.approx(logistic(2.0 * math.log(3.0) + 1.0))
+    assert ef["ef_boundary"] == pytest.approx(100 * logistic(0.5)) and "ef_boundary" not in plain
     assert read_csv(tmp_path / "ef" / "predictions.csv")[0]["ef_percent"] == "25.0"
     assert read_csv(tmp_path / "plain" / "predictions.csv")[0]["ef_percent"] == ""

@@ -59,9 +59,9 @@ def test_the_weights_of_the_first_arm_are_copied_and_described(toy, tmp_path):
 
 
 def test_weights_made_of_real_images_are_told_their_folder_or_say_what_is_missing(toy, tmp_path):
-    with pytest.raises(StudyError, match="--input real_data=PATH \\(two patients\\)"):
+    with pytest.raises(StudyError, match="--real_data PATH \\(two patients\\)"):
         make_weights("toy", tmp_path / "out")
-    with pytest.raises(NoDataError, match="nowhere: expected two patients"):
+    with pytest.raises(NoDataError, match=r"^--real_data .*nowhere: expected two patients"):
         make_weights("toy", tmp_path / "out", tmp_path / "nowhere")
 
 
