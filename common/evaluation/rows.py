@@ -9,6 +9,7 @@ from ..training.processes import gather_rows
 
 Row = dict[str, Any]
 RowFunction = Callable[[Any, Any], Row]
+_TRUTH = ("label", "ef")  # what a case has whatever a network says, and whatever it is computed beside
 
 
 class RowCollector:
@@ -65,8 +66,15 @@ class RowMetric(RowCollector):
 
 
 def _without_repeats(rows: list[Row]) -> list[Row]:
-    """Return the rows, each sample once: distributed samplers repeat some to give every process the same number."""
-    keys = [tuple(row.get(k) for k in ("case", "slice")) for row in rows]
-    if any(key[0] is None for key in keys):
-        return rows
-    return list(dict(zip(keys, rows, strict=True)).values())
+    """Return the rows, each sample once: distributed samplers repeat some to give every process the same number.
+
+    Raises:
+        ValueError: if two samples share a name and differ.
+    """
+    kept: dict[tuple, Row] = {}
+    for number, row in enumerate(rows):
+        key = tuple(row.get(name) for name in ("case", "slice"))
+        first = kept.setdefault((number,) if key[0] is None else key, row)
+        if [str(first.get(name)) for name in _TRUTH] != [str(row.get(name)) for name in _TRUTH]:
+            raise ValueError(f"expected each case once, found two that are called {row['case']}; rename one of them")
+    return list(kept.values())

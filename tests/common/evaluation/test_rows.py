@@ -35,6 +35,18 @@ def test_samples_that_a_distributed_sampler_repeats_count_once():
     assert run(RowMetric(row, total), batches).state.metrics["score"] == 5
 
 
+def test_two_cases_of_one_name_are_refused_and_not_taken_for_one():
+    def labelled(item, result):
+        return {**row(item, result), "label": item["label"]}
+
+    one = {**sample("a", 0, 1), "label": 1}
+    assert run(RowMetric(labelled, total), [[one], [{**one, "value": 1.01}]]).state.metrics["score"] == 1
+    unknown = {**one, "label": float("nan")}
+    assert run(RowMetric(labelled, total), [[unknown], [dict(unknown)]]).state.metrics["score"] == 1
+    with pytest.raises(ValueError, match="two that are called a; rename"):
+        run(RowMetric(labelled, total), [[one], [{**one, "label": 0}]])
+
+
 def test_an_epoch_forgets_the_one_before():
     metric = RowMetric(row, total)
     engine = Engine(lambda engine, batch: batch)
