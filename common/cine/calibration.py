@@ -85,7 +85,7 @@ class PatientReading:
         weights: the weights that made the outputs; a calibration of others is left out with a warning.
 
     Raises:
-        ValueError: for another target.
+        ValueError: for another target, a threshold that is no probability or an EF that is no percentage.
         UnusableFileError: if the calibration is damaged.
 
     References:
@@ -102,6 +102,10 @@ class PatientReading:
     ) -> None:
         if target not in TARGETS:
             raise ValueError(f"target: expected class or ef, found {target!r}")
+        if not (isinstance(threshold, int | float) and 0 <= threshold <= 1):
+            raise ValueError(f"threshold: expected a probability from 0 to 1, found {threshold}")
+        if not (isinstance(ef_threshold, int | float) and 1 < ef_threshold < 100):
+            raise ValueError(f"ef_threshold: expected percent, above 1 and below 100, found {ef_threshold}")
         self.target, self.threshold = target, threshold
         self.boundary = 1.0 - ef_threshold / 100.0 if target == "ef" else 0.5
         found = None if calibration is None else load_calibration(calibration, weights)

@@ -83,7 +83,13 @@ def _with_target(items: list[dict[str, Any]], target: str) -> list[dict[str, Any
     unknown = sorted({item["case"] for item in items if not math.isfinite(item["ef"])})
     if unknown:
         _LOG.warning("left out: a class and no ejection fraction, which target ef needs: %s", ", ".join(unknown))
-    return [{**item, "label": 1.0 - item["ef"] / 100.0} for item in items if item["case"] not in unknown]
+    known = [{**item, "label": 1.0 - item["ef"] / 100.0} for item in items if item["case"] not in unknown]
+    if items and not known:
+        raise NoDataError(
+            f"target ef: expected patients with an ejection fraction, found a class alone in all {len(unknown)}; add "
+            "column ef to labels.csv, or take --target class"
+        )
+    return known
 
 
 def _unique(patients: list[CinePatient]) -> list[CinePatient]:

@@ -35,9 +35,12 @@ def acdc_patients(dataset_dir: Path) -> list[CinePatient]:
     References:
         Bernard et al., Deep learning techniques for automatic MRI cardiac multi-structures segmentation, TMI 2018.
     """
-    depths = ("patient*/", "*/patient*/", "*/*/patient*/", "")
+    depths = ("patient*/", "*/patient*/", "*/*/patient*/")
     names = ("Info.cfg", "patient*_4d.nii", "patient*_4d.nii.gz")
     folders = {path.parent for depth in depths for name in names for path in dataset_dir.glob(f"{depth}{name}")}
+    # The folder itself may be a patient's; files of several patients side by side are another layout.
+    own = ("Info.cfg", f"{dataset_dir.name}_4d.nii", f"{dataset_dir.name}_4d.nii.gz")
+    folders |= {dataset_dir} if any((dataset_dir / name).is_file() for name in own) else set()
     patients = []
     for folder in sorted(folders):
         image = _first_existing(folder, f"{folder.name}_4d.nii.gz", f"{folder.name}_4d.nii")
@@ -144,7 +147,7 @@ def cine_patients(dataset_dir: str | Path) -> list[CinePatient]:
                 unused |= patient.unread()
             report_unused(source, unused)
             return _told_apart(patients)
-    state = "no patient" if source.is_dir() else "no such folder"
+    state = "no patient" if source.is_dir() else "another file" if source.exists() else "no such folder"
     raise NoDataError(
         f"{source}: expected cine MR in one of the layouts {'; '.join(LAYOUTS)}; found {state}. "
         f"Simulated patients, in the repository: python -m common simulate cmr_hf_classify {source}"

@@ -19,6 +19,7 @@ from .volume import Cine, CineSlice, check_pixels, report
 
 SUFFIXES = (".nii.gz", ".nii")
 _SPACING_MM = (0.1, 200.0)
+_LIKE = 0.05
 _UNREADABLE = (EOFError, OSError, zlib.error, ValueError, nibabel.filebasedimages.ImageFileError)
 
 
@@ -89,7 +90,12 @@ def open_cine_nifti(source: Path) -> Any:
             f"{source}: expected voxels of {_SPACING_MM[0]:g} to {_SPACING_MM[1]:g} mm, found {sizes} in pixdim; "
             "correct the header."
         )
-    nifti_affine(image, source)
+    steps = np.linalg.norm(nifti_affine(image, source)[:3, :3], axis=0)
+    if not np.allclose(steps, sizes, rtol=_LIKE, atol=0):
+        raise UnusableFileError(
+            f"{source}: expected one voxel size, found {sizes} mm in pixdim and {steps.round(4).tolist()} mm in the "
+            "affine; correct the header."
+        )
     return image
 
 
@@ -119,8 +125,10 @@ def read_voxels(source: Path, image: Any, part: Any = ...) -> NDArray[np.float32
     """Return voxels of an opened image after slope and intercept.
 
     Raises:
-        UnusableFileError: if the file is cut off.
+        UnusableFileError: if the file is cut off, or its voxels are complex.
     """
+    if image.get_data_dtype().kind == "c":
+        raise UnusableFileError(f"{source}: expected grey values, found complex voxels; save their magnitude.")
     try:
         return np.asarray(image.dataobj[part], dtype=np.float32)
     except (*_UNREADABLE, IndexError) as error:

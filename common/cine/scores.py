@@ -17,12 +17,18 @@ def patient_rows(slices: Sequence[Row]) -> list[Row]:
     Args:
         slices: rows with `case`, `label` and `probability`, and `ef` where it is known.
 
+    Raises:
+        ValueError: if slices of one name have two labels or EFs, so are of two patients.
+
     References:
         Zhong et al., EMBC 2021, eq. 3.
     """
     grouped: dict[str, list[Row]] = {}
     for row in slices:
-        grouped.setdefault(row["case"], []).append(row)
+        of_case = grouped.setdefault(row["case"], [])
+        if of_case and any(str(of_case[0].get(name)) != str(row.get(name)) for name in ("label", "ef")):
+            raise ValueError(f"expected each patient once, found two that are called {row['case']}; rename one of them")
+        of_case.append(row)
     return [
         {
             "case": case,

@@ -17,6 +17,8 @@ _LINK = re.compile(r":\w+:`(\w+)`")
 
 def simulate(bundle: str, directory: Path, settings: Sequence[str]) -> int:
     """Write the phantom of `bundle` to `directory`; `settings` are `--name value` pairs for it. Return the status."""
+    if directory.is_dir() and any(directory.iterdir()):
+        raise SystemExit(f"{directory}: expected a new or empty folder, found one with files; cases would mix")
     phantom, known = _phantom(bundle)
     typed = pairs(settings)
     if unknown := typed.keys() - known:
@@ -26,6 +28,8 @@ def simulate(bundle: str, directory: Path, settings: Sequence[str]) -> int:
         phantom(**{**known, **typed, "directory": str(directory)})
     except ValueError as error:  # a value out of its range
         raise SystemExit(str(error)) from error
+    except TypeError as error:  # text where a number is expected
+        raise SystemExit(f"expected settings as --help says, found {typed}: {error}") from error
     say(f"simulated cases for {bundle} are in {directory}")
     return 0
 

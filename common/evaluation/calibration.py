@@ -29,12 +29,14 @@ def stored_line(
     if not Path(path).is_file():
         _LOG.warning("%s: no calibration: %s; %s", path, without, remedy)
         return None
-    content = read_sealed_json(path, "a calibration as JSON", remedy)
+    content = read_sealed_json(path, "a calibration as JSON", f"delete it, then {remedy}")
     stored = content if isinstance(content, dict) else {}
     line = [stored.get(name) for name in ("scale", "offset")]
     scale, offset = (value if isinstance(value, int | float) else math.nan for value in line)
     if not (math.isfinite(scale) and math.isfinite(offset) and scale > 0):
-        raise UnusableFileError(f"{path}: expected scale and offset of a calibration, found {line}; {remedy}")
+        raise UnusableFileError(
+            f"{path}: expected scale and offset of a calibration, found {line}; delete it, then {remedy}"
+        )
     model = stored.get("model_sha256")
     if model and weights is not None and Path(weights).is_file() and model != sha256_of(weights):
         _LOG.warning("%s: of other weights than %s, not used; %s", path, weights, remedy)

@@ -25,6 +25,13 @@ def test_simulate_takes_the_phantoms_settings(tmp_path):
     words = ["simulate", "cmr_hf_classify", str(tmp_path), "--cases", "2", "--size", "32", "--frames", "4"]
     assert main([*words, "--slices", "2"]) == 0
     assert len(list(tmp_path.rglob("*_4d.nii.gz"))) == 2
+    with pytest.raises(SystemExit, match="expected a new or empty folder, found one with files; cases would mix"):
+        main(["simulate", "cmr_hf_classify", str(tmp_path), "--cases", "1"])
+
+
+def test_a_number_typed_as_a_word_ends_in_one_sentence(tmp_path):
+    with pytest.raises(SystemExit, match=r"^expected settings as --help says, found \{'cases': 'x'\}"):
+        main(["simulate", "cmr_hf_classify", str(tmp_path), "--cases", "x"])
 
 
 def test_a_setting_that_the_phantom_lacks_is_named_beside_those_it_has(tmp_path):

@@ -81,26 +81,37 @@ def _pairs(folder: Path) -> list[PhasePair]:
     diastoles = [path for path in visible_files(folder) if path.name.endswith(_DIASTOLE)] if folder.is_dir() else []
     readers: list[Callable[[], PhasePair]] = [partial(_read_files, path) for path in diastoles]
     if not readers:
-        patients = cine_patients(folder)
+        try:
+            patients = cine_patients(folder)
+        except NoDataError:
+            patients = []
         readers = [partial(_read_patient, patient) for patient in patients if patient.phases is not None]
     if not readers:
+        found = f"none among {len(patients)} patients" if folder.is_dir() else "no such folder"
         raise NoDataError(
             f"{folder}: expected images and masks of end-diastole and end-systole (NAME_ED_image.nii.gz, NAME_ED_lv, "
-            f"NAME_ES_image, NAME_ES_lv; or ACDC, M&Ms), found none among {len(patients)} patients."
+            f"NAME_ES_image, NAME_ES_lv; or ACDC, M&Ms), found {found}."
         )
     return [read() for read in tqdm(readers, desc="reading hearts", unit="patient")]
 
 
 def _read_files(diastole: Path) -> PhasePair:
     name, end = diastole.name.split("_ED_image", 1)
-    volumes, sizes = {}, []
+    volumes, affines, sizes = {}, [], []
     for part in ("ED_image", "ED_lv", "ES_image", "ES_lv"):
         path = diastole.with_name(f"{name}_{part}{end}")
         image = open_nifti(path)
         if len(image.shape) != 3:
             raise UnusableFileError(f"{path}: expected a volume of three axes, found shape {image.shape}.")
         volumes[part] = read_voxels(path, image).transpose(2, 1, 0)
+        _check_volume(path, volumes[part], is_mask=part.endswith("lv"))
+        affines.append(image.affine[:3, :3])
         sizes.append(image.header.get_zooms()[:3])
+    if not all(np.allclose(affine, affines[0], atol=0.01 * min(sizes[0])) for affine in affines):
+        raise UnusableFileError(
+            f"{diastole}: expected one pixel size and orientation in images and masks of both phases, found several; "
+            "correct the headers."
+        )
     column, row, between = (float(size) for size in sizes[0])
     images = volumes["ED_image"], volumes["ES_image"]
     masks = volumes["ED_lv"] > 0, volumes["ES_lv"] > 0
@@ -118,12 +129,25 @@ def _read_files(diastole: Path) -> PhasePair:
     )
 
 
+def _check_volume(path: Path, voxels: NDArray, is_mask: bool) -> None:
+    if not np.isfinite(voxels).all() or voxels.min() == voxels.max():
+        raise UnusableFileError(f"{path}: expected numbers that differ, found NaN or one value; leave this heart out.")
+    values = np.unique(voxels) if is_mask else ()
+    if len(values) > 2:
+        raise UnusableFileError(f"{path}: expected a mask of the cavity alone, found {len(values)} values.")
+
+
 def _read_patient(patient: CinePatient) -> PhasePair:
     if patient.phases is None:
         raise UnusableFileError(f"{patient.image}: expected masks of both phases, found none.")
     phases, cine = patient.phases(patient), read_nifti_cine(patient.image)
     column, row, between = (float(size) for size in open_nifti(patient.image).header.get_zooms()[:3])
     numbers = [found.number for found in cine.slices]
+    least = min(len(found.frames) for found in cine.slices)
+    if max(phases.frames) >= least:
+        raise UnusableFileError(
+            f"{patient.image}: expected frames {phases.frames}, from 0, of both phases, found {least}."
+        )
     images = [np.stack([found.frames[frame] for found in cine.slices]) for frame in phases.frames]
     masks = [mask.transpose(2, 1, 0)[numbers] for mask in (phases.diastole, phases.systole)]
     return _checked(patient.case, images, masks, (row, column, between), patient.image)

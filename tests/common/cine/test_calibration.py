@@ -108,7 +108,7 @@ def test_a_stored_calibration_is_used_with_its_weights_only(tmp_path, weights, c
 def test_another_file_is_refused(tmp_path, content):
     path = tmp_path / "calibration.json"
     path.write_text(content)
-    with pytest.raises(UnusableFileError, match="run calibrating"):
+    with pytest.raises(UnusableFileError, match="delete it, then run calibrating"):
         load_calibration(path)
 
 
@@ -156,6 +156,28 @@ def test_calibrating_writes_what_reading_reads(tmp_path, weights, caplog, target
     calls = [row["call"] for row in reading(rows(**{f"p{k}": [o] for k, o in enumerate(outputs)}))]
     wrong = sum((call == "HFrEF") != label for call, label in zip(calls, labels, strict=True))
     assert wrong <= 1, "at .5 the outputs alone would call 24 of 30 wrong"
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"threshold": 40}, "threshold: expected a probability"),
+        ({"threshold": math.nan}, "threshold: expected a probability"),
+        ({"threshold": "nan"}, "threshold: expected a probability"),
+        ({"ef_threshold": 150}, "ef_threshold: expected percent"),
+        ({"ef_threshold": 0.5}, "ef_threshold: expected percent"),
+        ({"ef_threshold": -5}, "ef_threshold: expected percent"),
+    ],
+)
+def test_a_threshold_that_calls_everyone_alike_is_refused(setting, message):
+    with pytest.raises(ValueError, match=message):
+        PatientReading("ef", **setting)
+
+
+def test_slices_of_two_patients_of_one_name_are_refused():
+    one, other = ({**rows(anna=[0.5])[0], "slice": k, "ef": ef} for k, ef in enumerate((30.0, 60.0)))
+    with pytest.raises(ValueError, match="two that are called anna"):
+        PatientReading()([one, other])
 
 
 @pytest.mark.parametrize(("threshold", "ef_threshold"), [(0.5, 50.0), (0.3, 50.0), (0.5, 40.0), (1.0, 50.0)])

@@ -156,3 +156,11 @@ def test_a_column_of_the_hospital_does_not_keep_patients_together(tmp_path):
     (tmp_path / "labels.csv").write_text(f"patient_id,ef,source\n{rows}")
     parts = [cases(cine_datalist(tmp_path, part, folds=3)) for part in ("training", "validation", "test")]
     assert [len(part) for part in parts] == [2, 2, 2]
+
+
+def test_patients_with_a_class_alone_cannot_teach_the_ejection_fraction(tmp_path):
+    write_stack(tmp_path / "anna")
+    (tmp_path / "labels.csv").write_text("patient_id,label\nanna,1\n")
+    assert cine_datalist(tmp_path, "all")[0]["label"] == 1
+    with pytest.raises(NoDataError, match="all 1; add column ef to labels"):
+        cine_datalist(tmp_path, "all", target="ef")

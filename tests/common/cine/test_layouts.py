@@ -178,6 +178,15 @@ def test_one_acdc_patient_alone_is_one_case(tmp_path):
     assert [case["case"] for case in cine_cases(tmp_path / "patient001")] == ["patient001"]
 
 
+def test_images_of_acdc_side_by_side_are_a_patient_each(tmp_path):
+    for name in ("patient001", "patient002"):
+        write_acdc(tmp_path / "from", name)
+        image = next((tmp_path / "from" / name).glob("*_4d.nii.gz"))
+        (tmp_path / "flat").mkdir(exist_ok=True)
+        image.rename(tmp_path / "flat" / image.name)
+    assert [case["case"] for case in cine_cases(tmp_path / "flat")] == ["patient001_4d", "patient002_4d"]
+
+
 def test_same_name_in_two_splits_stays_apart(tmp_path):
     for split in ("train", "validate"):
         write_stack(tmp_path / split / "7" / "study" / "sax_1", slices=1)

@@ -69,6 +69,28 @@ def test_voxels_of_no_size_that_mr_has_are_refused(tmp_path, scale):
         read_cine(save(tmp_path / "a.nii", affine=AFFINE @ np.diag([scale, scale, scale, 1])))
 
 
+def test_a_position_of_other_voxel_sizes_than_the_header_is_refused(tmp_path):
+    path = save(tmp_path / "a.nii")
+    image = nibabel.load(path)
+    image.header["pixdim"][1] *= 1.2
+    image.set_qform(None, code=0, update_affine=False)
+    voxels = np.asarray(image.dataobj)
+    changed = nibabel.Nifti1Image(voxels, image.affine, image.header)
+    changed.header["pixdim"][1:4] = [2.4, 2.0, 8.0]
+    raw = bytearray(changed.to_bytes())
+    raw[80:84] = np.float32(2.4).tobytes()
+    path.write_bytes(bytes(raw))
+    with pytest.raises(UnusableFileError, match=r"expected one voxel size, found \[2\.4"):
+        read_cine(path)
+
+
+def test_complex_voxels_are_refused(tmp_path):
+    path = tmp_path / "a.nii"
+    nibabel.save(nibabel.Nifti1Image(VOXELS.astype(np.complex64), AFFINE), path)
+    with pytest.raises(UnusableFileError, match="found complex voxels"):
+        read_cine(path)
+
+
 def test_scale_factor_of_the_header_is_applied(tmp_path):
     image = nibabel.Nifti1Image(VOXELS, AFFINE)
     image.header.set_slope_inter(0.5, 10)

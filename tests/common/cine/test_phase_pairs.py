@@ -1,5 +1,8 @@
 """End-diastole and end-systole of a patient: pairs of files, ACDC, M&Ms; slices that only one phase has."""
 
+import re
+
+import nibabel
 import numpy as np
 import pytest
 
@@ -85,3 +88,56 @@ def test_two_patients_of_one_name_are_refused(tmp_path):
         write_pair(tmp_path / folder, "p", stack(3, 12), stack(3, 8))
     with pytest.raises(UnusableFileError, match="a name of its own for each patient, found two p"):
         phase_pairs([tmp_path / "a", tmp_path / "b"])
+
+
+def changed(tmp_path, part, change):
+    """Write a good pair and change one of its files: `change` gets voxels (x, y, z) and affine and returns both."""
+    images, masks = stack(4, 12)
+    _, smaller = stack(4, 9)
+    write_pair(tmp_path, "anna", (images, masks), (images, smaller))
+    path = tmp_path / f"anna_{part}.nii.gz"
+    read = nibabel.load(path)
+    voxels, affine = change(np.asarray(read.dataobj).copy(), read.affine.copy())
+    nibabel.save(nibabel.Nifti1Image(voxels, affine), path)
+    return path
+
+
+def set_nan(voxels, affine):
+    voxels[3, 3, 1] = np.nan
+    return voxels, affine
+
+
+@pytest.mark.parametrize(
+    ("part", "change", "message"),
+    [
+        ("ES_image", lambda v, a: (v, a @ np.diag([2, 2, 1, 1])), "one pixel size and orientation"),
+        ("ES_lv", lambda v, a: (v, a @ np.diag([-1, 1, 1, 1])), "one pixel size and orientation"),
+        ("ES_image", set_nan, "ES_image.nii.gz: expected numbers that differ, found NaN"),
+        ("ED_image", lambda v, a: (v * 0 + 7, a), "ED_image.nii.gz: expected numbers that differ"),
+        ("ES_lv", lambda v, a: (v * 0, a), "ES_lv.nii.gz: expected numbers that differ"),
+        ("ED_lv", lambda v, a: (v + (np.arange(4) > 1).astype(np.uint8), a), "a mask of the cavity alone, found 3"),
+    ],
+)
+def test_pairs_that_would_give_a_wrong_ef_are_refused_by_file(tmp_path, part, change, message):
+    changed(tmp_path, part, change)
+    with pytest.raises(UnusableFileError, match=message):
+        phase_pairs(tmp_path)
+
+
+def test_a_source_that_is_not_there_is_not_offered_as_a_place_to_simulate_to(tmp_path):
+    with pytest.raises(NoDataError, match=r"NAME_ED_image.*found no such folder\.$"):
+        phase_pairs(tmp_path / "nowhere")
+    with pytest.raises(NoDataError, match=r"NAME_ED_image.*found none among 0 patients\.$"):
+        phase_pairs(tmp_path)
+
+
+def test_a_frame_of_end_systole_beyond_the_cine_is_named(tmp_path):
+    simulate_cine_mr(tmp_path, cases=1, seed=1, **SMALL)
+    (info,) = tmp_path.rglob("Info.cfg")
+    text = re.sub(r"ES: \d+", "ES: 99", info.read_text())
+    info.write_text(text)
+    for mask in info.parent.glob("*_gt.nii.gz"):
+        if mask.name != "patient001_frame01_gt.nii.gz":
+            mask.rename(info.parent / "patient001_frame99_gt.nii.gz")
+    with pytest.raises(UnusableFileError, match=r"patient001_4d.*expected frames .*98"):
+        phase_pairs(tmp_path)
