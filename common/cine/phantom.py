@@ -73,6 +73,8 @@ def simulate_cine_mr(
     if layout not in ("acdc", "dicom"):
         raise ValueError(f"expected layout acdc or dicom, found {layout!r}.")
     sources = [Path(source)] if isinstance(source, str | os.PathLike) else [Path(folder) for folder in source]
+    if source_split != "all" and not sources:
+        raise ValueError(f"source_split: expected a source to take {source_split} of, found none")
     hearts = _RegisteredHearts(phase_pairs(sources, source_split)) if sources else None
     fractions = _ejection_fractions(cases, seed, reduced_fraction, *(_RANGES_OF_SOURCES if hearts else _RANGES))
     root = Path(directory)

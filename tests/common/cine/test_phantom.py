@@ -156,6 +156,11 @@ def test_impossible_settings_are_refused(tmp_path, settings, message):
         simulate_cine_mr(tmp_path, cases=1, **settings)
 
 
+def test_a_part_of_no_source_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="source_split: expected a source to take test of"):
+        simulate_cine_mr(tmp_path, cases=1, source_split="test")
+
+
 def test_impossible_ejection_fraction_is_refused():
     with pytest.raises(ValueError, match="1 to 90 %"):
         simulate_heart(np.random.default_rng(0), 95.0, CineSettings())
