@@ -43,7 +43,7 @@ def echo_avi(folder):
 def cine(folder):
     frames = moving(20, 8, 8).astype(np.int16)
     image = nibabel.Nifti1Image(np.stack([frames.T] * 3, axis=2), np.diag([25.0, 25.0, 10.0, 1.0]))
-    image.header.set_zooms((5, 5, 10, 0.04))
+    image.header.set_zooms((25, 25, 10, 0.04))
     (folder / "small").mkdir()
     nibabel.save(image, folder / "small" / "small_4d.nii.gz")
 
