@@ -47,10 +47,12 @@ def doppler_datalist(
     Raises:
         NoDataError: if the folder holds no image, or none with a label where they are needed, or a split is empty.
         UnusableFileError: if labels.csv has other columns.
-        ValueError: if `split`, `fold` or `folds` is outside its range.
+        ValueError: if `split`, `fold`, `folds` or `limit` is outside its range.
     """
     wanted = wanted_splits(split)
     check_fold(fold, folds)
+    if limit is not None and limit < 1:
+        raise ValueError(f"labels: expected at least 1 image, or null for all, found {limit}")
     root = Path(str(dataset_dir))
     images = _images(root)
     labels = _labels(root, images)

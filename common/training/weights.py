@@ -4,12 +4,14 @@ import hashlib
 import logging
 import os
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from ..data.integrity import other_kind
 from ..errors import UnusableFileError
@@ -189,8 +191,13 @@ def _check_sha256(path: Path) -> None:
         )
 
 
-def load_weights(network: nn.Module, path: str | os.PathLike[str]) -> nn.Module:
+def load_weights(network: nn.Module, path: str | os.PathLike[str], fold: bool = False) -> nn.Module:
     """Return `network` with all its weights from `path`.
+
+    Args:
+        network: the network; its weights are replaced.
+        path: state dict of the network.
+        fold: the network is only to be run, so :func:`fold_batch_norm` may change its layers.
 
     Raises:
         FileNotFoundError: if there is no such file.
@@ -211,7 +218,34 @@ def load_weights(network: nn.Module, path: str | os.PathLike[str]) -> nn.Module:
             "them"
         )
     bare_network(network).load_state_dict({key: state[key] for key in own})
+    if fold:
+        fold_batch_norm(bare_network(network))
     return network
+
+
+def fold_batch_norm(network: nn.Module) -> None:
+    """Put each batch normalisation into the convolution that it follows, which leaves out its pass over the features.
+
+    Only neighbours in an `nn.Sequential`, nested ones included, are folded: elsewhere a module does not say what
+    follows what. The network, in evaluation mode from here on, gives the same but for rounding and cannot be trained.
+    """
+    network.eval()
+    for sequence in [module for module in network.modules() if isinstance(module, nn.Sequential)]:
+        for (parent, name, layer), (next_parent, next_name, following) in pairwise(_layers(sequence)):
+            if not isinstance(layer, (nn.Conv2d, nn.Conv3d)):
+                continue
+            if isinstance(following, (nn.BatchNorm2d, nn.BatchNorm3d)) and following.running_mean is not None:
+                setattr(parent, name, fuse_conv_bn_eval(layer, following))
+                setattr(next_parent, next_name, nn.Identity())
+
+
+def _layers(sequence: nn.Sequential) -> Iterator[tuple[nn.Sequential, str, nn.Module]]:
+    """Yield the layers in the order in which they run, each with the sequence that holds it and its name there."""
+    for name, layer in sequence.named_children():
+        if isinstance(layer, nn.Sequential):
+            yield from _layers(layer)
+        else:
+            yield sequence, name, layer
 
 
 def start_from_pretrained(

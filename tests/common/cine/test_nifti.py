@@ -196,3 +196,12 @@ def test_header_without_voxel_size_is_refused(tmp_path):
     (tmp_path / "a.nii").write_bytes(bytes(raw))
     with pytest.raises(UnusableFileError, match="expected voxels of 0"):
         read_cine(tmp_path / "a.nii")
+
+
+@pytest.mark.parametrize("window_top", [250, 3000])
+def test_cine_whose_blood_is_cut_to_white_says_so(tmp_path, window_top):
+    rows, columns = np.mgrid[:40, :40]
+    radius = 11 + 3 * np.cos(2 * np.pi * np.arange(12) / 12)
+    beat = 300 / (1 + np.exp(np.hypot(rows - 20, columns - 20)[..., None, None] - radius)) + rows[..., None, None]
+    doubts = read_cine(save(tmp_path / "a.nii.gz", np.minimum(beat, window_top).astype(np.int16))).doubts
+    assert [("cut to it" in doubt) for doubt in doubts] == ([True] if window_top == 250 else [])

@@ -61,6 +61,9 @@ def test_the_split_follows_the_seed(folder):
 
 def test_a_limit_keeps_the_first_of_the_same_order(folder):
     assert names(doppler_datalist(folder, limit=2)) == names(doppler_datalist(folder))[:2]
+    for limit in (0, -1):
+        with pytest.raises(ValueError, match=f"labels: expected at least 1 image, or null for all, found {limit}"):
+            doppler_datalist(folder, limit=limit)
 
 
 def test_the_first_stage_takes_unlabelled_images_and_labelled_ones_of_its_part_only(folder):

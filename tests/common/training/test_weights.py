@@ -2,6 +2,8 @@ import pytest
 import torch
 from torch import nn
 
+from common.cine import CineClassifier
+from common.doppler import KeypointUNet
 from common.errors import UnusableFileError
 from common.training import load_state, load_weights, save_state, start_from_pretrained
 from common.training.weights import unfilled_parts
@@ -169,3 +171,42 @@ def test_a_checkpoint_of_the_form_before_archives_is_read(tmp_path):
     network = nn.Linear(2, 1)
     torch.save(network.state_dict(), tmp_path / "old.pt", _use_new_zipfile_serialization=False)
     assert torch.equal(load_state(tmp_path / "old.pt")["weight"], network.weight)
+
+
+def with_lived_in_norms(network):
+    """The network in evaluation, its normalisations with statistics as a training leaves them."""
+    torch.manual_seed(3)
+    for layer in network.modules():
+        if isinstance(layer, nn.modules.batchnorm._BatchNorm) and layer.running_mean is not None:
+            layer.running_mean.normal_()
+            layer.running_var.uniform_(0.5, 2.0)
+            if layer.affine:
+                nn.init.uniform_(layer.weight, 0.5, 2.0)
+                nn.init.normal_(layer.bias)
+    return network.eval()
+
+
+def batch_norms(network):
+    return sum(isinstance(layer, (nn.BatchNorm2d, nn.BatchNorm3d)) for layer in network.modules())
+
+
+@pytest.mark.parametrize(
+    ("build", "image", "left"),
+    [
+        (lambda: CineClassifier(features=(4, 8, 8, 8, 16)), (2, 1, 32, 32, 8), 0),
+        (lambda: KeypointUNet("MobileNetV2"), (2, 1, 64, 64), 0),
+        (lambda: KeypointUNet("EfficientNetB0"), (2, 1, 64, 64), 48),  # MONAI's encoder has no sequence of the two
+        (lambda: nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.BatchNorm2d(4)), (2, 1, 8, 8), 1),
+        (lambda: nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4, track_running_stats=False)), (2, 1, 8, 8), 1),
+        (lambda: nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4, affine=False)), (2, 1, 8, 8), 0),
+    ],
+)
+def test_weights_to_run_have_their_batch_normalisation_in_the_convolutions(tmp_path, build, image, left):
+    plain = with_lived_in_norms(build())
+    save_state(plain, tmp_path / "model.pt")
+    folded = load_weights(build(), tmp_path / "model.pt", fold=True)
+    assert batch_norms(folded) == left
+    with torch.inference_mode():
+        image = torch.rand(image)
+        expected = plain(image)
+        assert torch.allclose(folded(image), expected, atol=1e-5 * float(expected.abs().max()))
