@@ -54,7 +54,8 @@ class UltrasoundRegion:
         reference_x, reference_y: the reference pixel, relative to (min_x, min_y); None if the file has none.
         flags: (0018,6016); bit 2 set = the Doppler scale is a frequency, not a velocity.
         reference_value_x, reference_value_y: physical value at the reference pixel.
-        missing: keywords that the standard requires and the file lacks; they are -1 above.
+        missing: keywords that the standard requires and the file lacks, or whose value is no number; they are -1 or 0
+            above.
 
     References:
         DICOM PS3.3 C.8.5.5, US Region Calibration Module.
@@ -85,7 +86,7 @@ class UltrasoundRegion:
         """
         if self.missing:
             raise UnusableFileError(
-                f"{path}: expected a whole item in the sequence of ultrasound regions (0018,6011), found none of "
+                f"{path}: expected a whole item in the sequence of ultrasound regions (0018,6011), found no usable "
                 f"{', '.join(self.missing)}; export the file again from the scanner."
             )
 
@@ -218,6 +219,14 @@ def _region(item: Any) -> UltrasoundRegion:
         value = _number(item.get(keyword))
         return None if value is None else int(value)
 
+    def physical(keyword: str) -> float:
+        if item.get(keyword) is None:
+            return 0.0
+        value = _number(item.get(keyword))
+        if value is None:
+            missing.append(keyword)
+        return value or 0.0
+
     return UltrasoundRegion(
         min_x=required("RegionLocationMinX0"),
         min_y=required("RegionLocationMinY0"),
@@ -233,7 +242,7 @@ def _region(item: Any) -> UltrasoundRegion:
         reference_y=reference("ReferencePixelY0"),
         flags=int(_number(item.get("RegionFlags")) or 0),
         reference_value_x=_number(item.get("ReferencePixelPhysicalValueX")) or 0.0,
-        reference_value_y=_number(item.get("ReferencePixelPhysicalValueY")) or 0.0,
+        reference_value_y=physical("ReferencePixelPhysicalValueY"),
         missing=tuple(missing),
     )
 

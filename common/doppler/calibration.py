@@ -76,11 +76,11 @@ def spectral_calibration(
 def check_calibration(box: Box, calibration: DopplerCalibration, path: str | os.PathLike[str]) -> None:
     """Raise a CalibrationError unless a trace with this box and calibration can show mitral inflow.
 
-    The baseline is at most the height of the trace outside it; the scale ends between 40 cm/s (below it is tissue
-    Doppler) and 7 m/s; where time is known, the trace lasts 0.2 to 60 s.
+    The baseline is at most a quarter of the height of the trace outside it; the scale ends between 40 cm/s (below it is
+    tissue Doppler) and 7 m/s; where time is known, the trace lasts 0.2 to 60 s.
     """
     height = box[3] - box[1] + 1
-    if not box[1] - height <= calibration.baseline_row <= box[3] + height:
+    if not box[1] - height / 4 <= calibration.baseline_row <= box[3] + height / 4:
         raise CalibrationError(
             f"{path}: expected the baseline near rows {box[1]} to {box[3]} of the trace, found row "
             f"{calibration.baseline_row:.4g}; correct the calibration."

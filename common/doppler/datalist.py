@@ -119,7 +119,8 @@ def _trace_entries(rows: Sequence[Row], image: Path) -> dict[str, Any]:
     if not rows:
         return {}
     try:
-        box, calibration = row_trace(rows, check_doppler(image), image)
+        header = check_doppler(image)
+        box, calibration = row_trace(rows, header.size, image, header.own)
     except UnusableFileError as error:
         return {"problem": str(error)}
     return _known(box=box, calibration=calibration)
@@ -164,7 +165,8 @@ def _labels(root: Path, images: Mapping[str, Path]) -> dict[str, DopplerLabel]:
     labels = {}
     for name, rows in _matched(read_label_rows(root / LABELS), images, root).items():
         try:
-            labels[name] = doppler_label(rows, check_doppler(images[name]), images[name])
+            header = check_doppler(images[name])
+            labels[name] = doppler_label(rows, header.size, images[name], header.own)
         except UnusableFileError as error:
             _LOG.warning("%s: left out: %s", _case(name), error)
     return labels
@@ -208,10 +210,12 @@ def _case(name: str) -> str:
 
 
 def _case_names(names: Iterable[str]) -> dict[str, str]:
-    """Return a case for each file; files that differ in the suffix only keep it."""
+    """Return a case for each file; files that differ in the suffix only keep it, a/b.png beside a_b.png is a__b.png."""
     cases = {name: _case(name) for name in names}
-    often = Counter(cases.values())
-    return {name: case if often[case] == 1 else "_".join(Path(name).parts) for name, case in cases.items()}
+    for separator in ("_", "__"):
+        often = Counter(cases.values())
+        cases = {name: case if often[case] == 1 else separator.join(Path(name).parts) for name, case in cases.items()}
+    return cases
 
 
 def _remedy(root: Path) -> str:

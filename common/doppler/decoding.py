@@ -127,7 +127,8 @@ class DecodePeaksd(MapTransform):
     """Heat maps under `keys` to `points` (C, K, 2) in image pixels and their `confidence` (C, K), best first.
 
     The tops of both maps are named together, see :func:`common.doppler.name_waves`: the thresholds are heights at which
-    a top by itself is as likely a wave as not.
+    a top by itself is as likely a wave as not. `unused_tops` counts those that are likely waves by themselves and fit
+    into no series of beats.
     """
 
     backend = [TransformBackends.TORCH]  # noqa: RUF012 - MONAI declares a list
@@ -151,8 +152,16 @@ class DecodePeaksd(MapTransform):
             relative_threshold, absolute_threshold: fraction of the largest top of a trace, and height.
             confidence: from the margin of a name to its probability; None takes the margin as log odds.
             settings: of :func:`decode_peaks`.
+
+        Raises:
+            ValueError: if a threshold or distance is outside its range.
         """
         super().__init__(keys)
+        if not (0 <= relative_threshold <= 1 and 0 < absolute_threshold < 1 and exclusive_px >= 0):
+            raise ValueError(
+                "expected relative_threshold in [0, 1], absolute_threshold between 0 and 1 and exclusive_px not below "
+                f"0, found {relative_threshold}, {absolute_threshold} and {exclusive_px}"
+            )
         self.placement_key, self.exclusive_px, self.settings = placement_key, exclusive_px, settings
         self.thresholds, self.confidence = (relative_threshold, absolute_threshold), confidence or Confidence()
 
@@ -163,13 +172,14 @@ class DecodePeaksd(MapTransform):
             floors = {"relative_threshold": 0.0, "absolute_threshold": CANDIDATE * self.thresholds[1]}
             found, heights = decode_peaks(torch.as_tensor(d[key]), **{**self.settings, **floors})
             placement = torch.as_tensor(d[self.placement_key]).double().cpu()
-            points, confidence = self._named(found.double().cpu(), heights.cpu(), placement, d)
+            points, confidence, unused = self._named(found.double().cpu(), heights.cpu(), placement, d)
             d["points"], d["confidence"] = points.to(found.device), confidence.to(found.device)
+            d["unused_tops"] = unused
         return d
 
     def _named(
         self, found: Tensor, heights: Tensor, placement: Tensor, d: Mapping[Hashable, Any]
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, int]:
         box = torch.as_tensor(d.get("box", (-math.inf, -math.inf, math.inf, math.inf))).tolist()
         calibration = torch.as_tensor(d.get("calibration", (math.nan,) * 3)).tolist()
         tops = merged_tops(found.numpy(), heights.numpy(), self.exclusive_px)
@@ -178,10 +188,12 @@ class DecodePeaksd(MapTransform):
         tops, in_image = Tops(tops.points[usable], tops.heights[usable]), in_image[usable]
         threshold = max(self.thresholds[0] * tops.heights.max(initial=0.0), self.thresholds[1])
         choices = name_waves(in_image[..., 0], tops.heights, calibration[2], threshold)
+        is_unused = tops.heights.max(1, initial=0.0) >= threshold
+        is_unused[[choice.top for choice in choices]] = False
         points, confidence = torch.full_like(found, math.nan), torch.zeros(heights.shape)
         for wave in range(2):
             named = sorted((one for one in choices if one.wave == wave), key=lambda one: -one.margin)
             for place, one in enumerate(named[: points.shape[1]]):
                 points[wave, place] = torch.from_numpy(in_image[one.top, wave])
                 confidence[wave, place] = self.confidence(one.margin)
-        return points, confidence
+        return points, confidence, int(is_unused.sum())

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from ..data.tables import number, read_table
 from ..errors import UnusableFileError
-from .calibration import SMALLEST_TRACE_PX, Box, DopplerCalibration, check_calibration
+from .calibration import SMALLEST_TRACE_PX, Box, DopplerCalibration, check_calibration, peak_velocity_cm_s
 
 WAVES = ("E", "A")
 LONG_COLUMNS = {"filename", "wave", "x", "y"}
@@ -19,6 +19,10 @@ SCALE_CM_S_PER_PX = (1e-3, 100.0)
 SECONDS_PER_PX = (1e-5, 1.0)
 DURATION_MS = (10.0, 1500.0)
 SCALE_COLUMNS = ("cm_s_per_px", "y_baseline")
+# A peak nearer to velocity 0, and two peaks nearer to each other, are slips of the pen.
+LEAST_PEAK_CM_S, LEAST_APART_PX = 1.0, 2.0
+# What labels.csv and a DICOM file say of the same trace: relative in the scales, pixels in the baseline.
+SAME_SCALE, SAME_ROW_PX = 0.02, 2.0
 Row = Mapping[str, str]
 Point = tuple[float, float]
 
@@ -74,45 +78,72 @@ def read_label_rows(path: str | os.PathLike[str], with_peaks: bool = True) -> di
     return by_file
 
 
-def doppler_label(rows: Iterable[Row], image_size: tuple[int, int], path: str | os.PathLike[str]) -> DopplerLabel:
+def doppler_label(
+    rows: Iterable[Row],
+    image_size: tuple[int, int],
+    path: str | os.PathLike[str],
+    own: tuple[Box, DopplerCalibration] | None = None,
+) -> DopplerLabel:
     """Return the label of one image.
 
     Args:
         rows: the image's rows of labels.csv.
         image_size: height and width, which every peak must be inside.
         path: image that the errors name.
+        own: what the file itself says of its trace; None if nothing.
 
     Raises:
-        UnusableFileError: for an unknown wave, a value that is no number, a peak outside the image or the trace, the
-            same peak twice, or a trace or calibration as :func:`row_trace` refuses it.
+        UnusableFileError: for an unknown wave, a value that is no number, a peak outside the image or the trace or on
+            the baseline, two peaks in one place, two patients, or a trace or calibration as :func:`row_trace` refuses
+            it.
     """
     rows = list(rows)
-    box, calibration = row_trace(rows, image_size, path)
-    left, top, right, bottom = box or (0, 0, image_size[1] - 1, image_size[0] - 1)
-    inside = f"x {left} to {right}, y {top} to {bottom}" if box else f"the {image_size[1]} x {image_size[0]} image"
+    box, calibration = row_trace(rows, image_size, path, own)
+    trace, scale = box or (own and own[0]), calibration or (own and own[1])
+    left, top, right, bottom = trace or (0, 0, image_size[1] - 1, image_size[0] - 1)
+    inside = f"x {left} to {right}, y {top} to {bottom}" if trace else f"the {image_size[1]} x {image_size[0]} image"
     found: dict[str, dict[Point, float]] = {wave: {} for wave in WAVES}
     for wave, x, y, duration_ms in _points(rows, image_size, path):
         if not (left <= x <= right and top <= y <= bottom):
             raise UnusableFileError(
                 f"{path}: expected peaks inside {inside}, found {wave} at ({x:g}, {y:g}); correct labels.csv."
             )
-        if (x, y) in found[wave]:
-            raise UnusableFileError(f"{path}: the {wave} peak at ({x:g}, {y:g}) is in labels.csv twice; remove one.")
+        if scale and peak_velocity_cm_s(y, scale) < LEAST_PEAK_CM_S:
+            raise UnusableFileError(
+                f"{path}: expected peaks away from the baseline, found {wave} at ({x:g}, {y:g}) on it; correct "
+                "labels.csv."
+            )
+        for other, points in found.items():
+            near = [point for point in points if math.dist(point, (x, y)) < LEAST_APART_PX]
+            if near:
+                raise UnusableFileError(
+                    f"{path}: expected one peak in one place, found {wave} at ({x:g}, {y:g}) and {other} at "
+                    f"({near[0][0]:g}, {near[0][1]:g}) in labels.csv; remove one."
+                )
         found[wave][x, y] = duration_ms / 1000
     patients = {row.get("patient_id", "") for row in rows} - {""}
+    if len(patients) > 1:
+        raise UnusableFileError(
+            f"{path}: expected one patient_id in labels.csv, found {', '.join(sorted(patients))}; correct labels.csv."
+        )
     peaks = {wave: sorted(points) for wave, points in found.items()}
     durations = {wave: [found[wave][point] for point in points] for wave, points in peaks.items()}
     return DopplerLabel(peaks, box, calibration, min(patients) if patients else None, durations)
 
 
 def row_trace(
-    rows: Sequence[Row], image_size: tuple[int, int], path: str | os.PathLike[str]
+    rows: Sequence[Row],
+    image_size: tuple[int, int],
+    path: str | os.PathLike[str],
+    own: tuple[Box, DopplerCalibration] | None = None,
 ) -> tuple[Box | None, DopplerCalibration | None]:
     """Return box and calibration in the image's rows of labels.csv, None where the columns are empty or not there.
 
+    Arguments as those of :func:`doppler_label`.
+
     Raises:
-        UnusableFileError: if one is half, no number, differs between rows, is outside the image, or is none that a
-            trace of mitral inflow can have.
+        UnusableFileError: if one is half, no number, differs between rows or from the file's own, is outside the image,
+            or is none that a trace of mitral inflow can have.
     """
     # In the wide form x1 and y1 are a peak.
     height, width = image_size
@@ -124,8 +155,24 @@ def row_trace(
     if scale is None:
         return box, None
     calibration = DopplerCalibration(scale[1], scale[0], scale[2])
-    check_calibration(box or (0, 0, image_size[1] - 1, image_size[0] - 1), calibration, path)
+    if own:
+        _check_same(calibration, own[1], path)
+    check_calibration(box or (own and own[0]) or (0, 0, image_size[1] - 1, image_size[0] - 1), calibration, path)
     return box, calibration
+
+
+def _check_same(given: DopplerCalibration, own: DopplerCalibration, path: str | os.PathLike[str]) -> None:
+    """Raise an UnusableFileError if labels.csv says something else than the file, which knows."""
+    pairs = [(given.cm_s_per_px, own.cm_s_per_px), (given.seconds_per_px, own.seconds_per_px)]
+    # NaN, an unknown time, is no contradiction.
+    if abs(given.baseline_row - own.baseline_row) > SAME_ROW_PX or any(
+        abs(one / other - 1) > SAME_SCALE for one, other in pairs
+    ):
+        raise UnusableFileError(
+            f"{path}: expected in labels.csv what the file itself says ({own.cm_s_per_px:.4g} cm/s a row, baseline row "
+            f"{own.baseline_row:.5g}, {own.seconds_per_px:.4g} s a column), found {given.cm_s_per_px:.4g}, "
+            f"{given.baseline_row:.5g} and {given.seconds_per_px:.4g}; leave these columns empty for DICOM files."
+        )
 
 
 def _one_of(

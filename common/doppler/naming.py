@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 # Seconds from one wave to the next, by their names, at heart rates of 45 to 120: shortest and longest usual ones. From
 # A to the next E systole passes, which varies little.
 INTERVALS = {"EA": (0.1, 0.75), "AE": (0.42, 0.68), "EE": (0.6, 1.4), "AA": (0.6, 1.4)}
+# The same at 100 to 200 a minute, and the log odds against so fast a heart before anything is seen.
+FAST_INTERVALS = {"EA": (0.08, 0.25), "AE": (0.22, 0.42), "EE": (0.3, 0.6), "AA": (0.3, 0.6)}
+FAST_COSTS = 2.0
 # A heart in sinus rhythm has an A in each beat, one in fibrillation has none: between two E of the first an A is
 # missing, and between two A an E.
 SINUS = {"EA": 0.0, "AE": 0.0, "EE": 1.0, "AA": 1.5}
@@ -76,8 +79,9 @@ def name_waves(x: NDArray, heights: NDArray, seconds_per_px: float, threshold: f
 
     A height counts as the log odds of being a wave, less those of the `threshold`; what two neighbours of one trace
     cannot be, by the time between them, is penalised. The sum is maximised by dynamic programming, once over E and A of
-    sinus rhythm, once over the E of fibrillation alone, which is rarer; the larger one counts. The margin of a choice
-    is how much the sum loses if just this top must be something else.
+    sinus rhythm, once over the E of fibrillation alone, which is rarer, and both again at the rates of a fast heart,
+    which are rarer still; the largest counts. The margin of a choice is how much the sum loses if just this top must be
+    something else.
 
     Args:
         x: (N, 2) columns as E and as A, in order of time.
@@ -89,8 +93,9 @@ def name_waves(x: NDArray, heights: NDArray, seconds_per_px: float, threshold: f
     gaps_s = (x[None, :, None, :] - x[:, None, :, None]) * seconds_per_px
     only_e = np.where([True, False], gains, -math.inf)
     readings = [
-        (gains, _steps_in(gains, gaps_s, SINUS), 0.0),
-        (only_e, _steps_in(only_e, gaps_s, FIBRILLATION), FIBRILLATION_COSTS),
+        (own, _steps_in(own, gaps_s, intervals, rhythm), cost + rhythm_costs)
+        for intervals, cost in ((INTERVALS, 0.0), (FAST_INTERVALS, FAST_COSTS))
+        for own, rhythm, rhythm_costs in ((gains, SINUS, 0.0), (only_e, FIBRILLATION, FIBRILLATION_COSTS))
     ]
 
     def best(without: NDArray | float = 0.0) -> tuple[float, list[tuple[int, int]]]:
@@ -111,10 +116,12 @@ def _log_odds(height: float | NDArray) -> NDArray[np.float64]:
     return np.asarray(np.log(clipped / (1 - clipped)))
 
 
-def _steps_in(gains: NDArray, gaps_s: NDArray, rhythm: Mapping[str, float]) -> NDArray[np.float64]:
+def _steps_in(
+    gains: NDArray, gaps_s: NDArray, intervals: Mapping[str, tuple[float, float]], rhythm: Mapping[str, float]
+) -> NDArray[np.float64]:
     """Return (N, N, 2, 2) penalties of a rhythm, with intervals of the trace where a first look finds enough."""
-    _, first_look = _best(gains, _steps(gaps_s, INTERVALS, rhythm))
-    return _steps(gaps_s, _own_intervals(gaps_s, first_look), rhythm)
+    _, first_look = _best(gains, _steps(gaps_s, intervals, rhythm))
+    return _steps(gaps_s, _own_intervals(gaps_s, first_look, intervals), rhythm)
 
 
 def _steps(
@@ -133,10 +140,12 @@ def _steps(
     return steps
 
 
-def _own_intervals(gaps_s: NDArray, series: Sequence[tuple[int, int]]) -> dict[str, tuple[float, float]]:
-    """Return INTERVALS with the medians of those pairs that are neighbours often enough in a series of waves."""
-    intervals = dict(INTERVALS)
-    for pair in INTERVALS:
+def _own_intervals(
+    gaps_s: NDArray, series: Sequence[tuple[int, int]], usual: Mapping[str, tuple[float, float]]
+) -> dict[str, tuple[float, float]]:
+    """Return the usual intervals with the medians of those pairs that are neighbours often enough in a series."""
+    intervals = dict(usual)
+    for pair in usual:
         found = [
             gaps_s[first, second, wave, next_wave]
             for (first, wave), (second, next_wave) in itertools.pairwise(series)

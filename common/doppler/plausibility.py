@@ -1,8 +1,11 @@
-"""What, by scale and shape, is no mitral inflow: said in words beside the measurements."""
+"""What, by scale and shape, is no mitral inflow, and what of a reading is doubtful: said beside the measurements."""
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
+
+import numpy as np
 
 from .beats import Beat
 
@@ -20,6 +23,19 @@ LIMITS = {
 MOST_CHANGE, LEAST_BEATS = 0.45, 3
 # An E rises in 60 to 110 ms and falls in 120 to 300, an A in about the same time on both sides; backwards they do not.
 MOST_RISE_OVER_FALL = 1.1
+# Beats of the screens that the weights were trained on, and the columns that a second of them had at least.
+TRAINED_BPM = (45.0, 120.0)
+LEAST_PX_PER_S = 18.0
+# A peak that is nearer to the end of the velocity scale than this part of the trace's height may be cut off or wrapped.
+AT_END = 0.03
+# A baseline further outside the trace than this part of its height.
+OUTSIDE = 0.02
+# Waves that look alike, E and A named by turns, and follow each other like that may be one wave a beat.
+ALIKE, EVEN, LONGEST_AE_S = 0.15, 0.2, 0.47
+# Intervals of fibrillation vary by more than this, of sinus rhythm by less.
+REGULAR, ENOUGH_WAVES = 0.06, 4
+# Tops that fit into no beat, over the waves that do.
+MOST_UNUSED = 1 / 3
 
 
 def unlike_inflow(means: Mapping[str, Any], beats: Sequence[Beat], rise_over_fall: float = math.nan) -> str:
@@ -41,3 +57,56 @@ def unlike_inflow(means: Mapping[str, Any], beats: Sequence[Beat], rise_over_fal
     if rise_over_fall > MOST_RISE_OVER_FALL:
         strange.append(f"waves rise {rise_over_fall:.1f} times as long as they fall, as in a trace that runs backwards")
     return f"unlike mitral inflow: {', '.join(strange)}" if strange else ""
+
+
+def reading_doubts(means: Mapping[str, Any], beats: Sequence[Beat], row: Mapping[str, Any]) -> list[str]:
+    """Return in words why the waves of a trace may have been read wrongly.
+
+    Args:
+        means: of :func:`common.doppler.summarise_beats`.
+        beats: on which they rest.
+        row: of :func:`common.doppler.doppler_row`.
+    """
+    doubts = []
+    if row["rainbow"]:
+        doubts.append("the trace is in colours of a rainbow, in which brighter is not stronger: export it in grey")
+    zero, _, seconds_per_px = row["calibration"]
+    _, top, _, bottom = row["box"]
+    height = bottom - top + 1
+    if zero < top - OUTSIDE * height or zero > bottom + OUTSIDE * height:
+        doubts.append(f"the baseline, row {zero:.0f}, lies outside the trace, rows {top} to {bottom}")
+    if row["seen_px_per_s"] < LEAST_PX_PER_S:
+        seconds = (row["box"][2] - row["box"][0] + 1) * seconds_per_px
+        doubts.append(f"{seconds:.0f} s on one screen are more than the network can see apart: take a faster sweep")
+    rate = means["heart_rate_bpm"]
+    if rate and not TRAINED_BPM[0] <= rate <= TRAINED_BPM[1]:
+        doubts.append(f"heart rate {rate:.0f} a minute: trained were {TRAINED_BPM[0]:.0f} to {TRAINED_BPM[1]:.0f}")
+    waves = sorted((peak, name) for beat in beats for peak, name in zip(beat, "EA", strict=True) if peak)
+    cut = [name for peak, name in waves if min(peak.y - top, bottom - peak.y) < AT_END * height]
+    if cut:
+        doubts.append(
+            f"{len(cut)} {' and '.join(sorted(set(cut), reverse=True))} at the end of the velocity scale may be cut "
+            "off or wrapped: take a larger scale"
+        )
+    if row["unused_tops"] > 0 and row["unused_tops"] >= MOST_UNUSED * len(waves):
+        doubts.append(f"tops that look like waves and fit into no beat: {row['unused_tops']}; waves may be missing")
+    columns = {name: [peak.x for peak, of in waves if of == name] for name in "EA"}
+    intervals = np.diff(columns["E"]) * seconds_per_px
+    if not columns["A"] and len(intervals) >= ENOUGH_WAVES - 1 and intervals.std() < REGULAR * intervals.mean():
+        doubts.append("one wave in every regular beat: E and A in one, no A, or another flow than mitral inflow")
+    if _are_alike(waves, seconds_per_px):
+        doubts.append("E and A are alike and evenly spaced: they may be the one wave of twice as many beats")
+    return doubts
+
+
+def _are_alike(waves: Sequence[tuple[Any, str]], seconds_per_px: float) -> bool:
+    gaps = {
+        names: [(after.x - before.x) * seconds_per_px for (before, one), (after, other) in pairwise(waves)
+                if one + other == names]
+        for names in ("EA", "AE")
+    }  # fmt: skip
+    if min(map(len, gaps.values())) < 2:
+        return False
+    ea_s, ae_s = (float(np.median(gaps[names])) for names in ("EA", "AE"))
+    e, a = (float(np.mean([peak.velocity_cm_s for peak, of in waves if of == name])) for name in "EA")
+    return ae_s < LONGEST_AE_S and abs(math.log(ea_s / ae_s)) < EVEN and abs(math.log(e / a)) < ALIKE

@@ -38,6 +38,8 @@ ORIENTATION = 0x0112  # EXIF tag
 MOST_SURE = 0.99  # of a strip that was found; 1 is one that was given
 # Weights of red, green and blue in brightness, ITU-R BT.601.
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+# Of a pixel that is more than background, and the fraction of them that a colour of the map has at least.
+LIT, LEAST_OF_COLOUR = 64, 0.01
 
 
 class DopplerImage(NamedTuple):
@@ -47,11 +49,15 @@ class DopplerImage(NamedTuple):
         pixels: (H, W) float32 brightness in [0, 1].
         box: min_x, min_y, max_x, max_y of the trace, all inside; the whole image where the file does not say.
         calibration: None where the file does not say.
+        colours: (H, W, 3) uint8; None where the image is grey.
+        is_one_of_many: whether the file has other frames.
     """
 
     pixels: NDArray[np.float32]
     box: Box
     calibration: DopplerCalibration | None
+    colours: NDArray[np.uint8] | None = None
+    is_one_of_many: bool = False
 
 
 def read_doppler(path: str | os.PathLike[str], frame: int = -1) -> DopplerImage:
@@ -68,18 +74,21 @@ def read_doppler(path: str | os.PathLike[str], frame: int = -1) -> DopplerImage:
             calibration is missing or unclear.
     """
     if is_picture(path):
-        pixels = _in_grey(read_video_frame(path, frame)) if is_video(path) else _read_picture(path)
+        picture: NDArray[Any] = read_video_frame(path, frame) if is_video(path) else _read_picture(path)
+        colours = picture if picture.ndim == 3 else None
+        pixels = (picture if colours is None else colours @ (LUMA / 255)).astype(np.float32)
         height, width = pixels.shape
-        return DopplerImage(pixels, (0, 0, width - 1, height - 1), None)
+        return DopplerImage(pixels, (0, 0, width - 1, height - 1), None, colours, is_video(path))
     image = read_ultrasound(path)
     frame = frame if len(image.frames) > 1 else -1
     if not -len(image.frames) <= frame < len(image.frames):
         raise UnusableFileError(f"{path}: expected a frame {frame}, found {len(image.frames)}; choose another --frame.")
-    chosen = image.frames[frame].astype(np.float32) / 255
-    pixels = (chosen @ LUMA).astype(np.float32) if chosen.ndim == 3 else chosen
+    chosen = image.frames[frame]
+    colours = chosen if chosen.ndim == 3 else None
+    pixels = (chosen.astype(np.float32) / 255) @ LUMA if chosen.ndim == 3 else chosen.astype(np.float32) / 255
     height, width = pixels.shape
     box, calibration = spectral_calibration(image.regions, (height, width), path)
-    return DopplerImage(pixels, box, calibration)
+    return DopplerImage(pixels.astype(np.float32), box, calibration, colours, len(image.frames) > 1)
 
 
 def is_picture(path: str | os.PathLike[str]) -> bool:
@@ -92,25 +101,31 @@ def is_video(path: str | os.PathLike[str]) -> bool:
     return Path(path).suffix.lower() in VIDEO_SUFFIXES
 
 
-def check_doppler(path: str | os.PathLike[str]) -> tuple[int, int]:
-    """Return height and width from the header, after a look at whether the file can serve.
+class DopplerHeader(NamedTuple):
+    """What the header says: (height, width), and box and calibration of the trace, None where the file has none."""
+
+    size: tuple[int, int]
+    own: tuple[Box, DopplerCalibration] | None = None
+
+
+def check_doppler(path: str | os.PathLike[str]) -> DopplerHeader:
+    """Return what the header says, after a look at whether the file can serve.
 
     Raises:
         UnusableFileError: if the file is damaged or of another kind, or, as :class:`CalibrationError`, if a DICOM
             file has no clear calibration.
     """
     if is_video(path):
-        return video_size(path)
+        return DopplerHeader(video_size(path))
     if is_picture(path):
         from PIL import ImageOps
 
         with _opened(path) as opened:
             # The few that lie on their side are decoded: Pillow's formats differ in which size they give before.
             picture = ImageOps.exif_transpose(opened) if ORIENTATION in opened.getexif() else opened
-            return picture.height, picture.width
+            return DopplerHeader((picture.height, picture.width))
     size, regions = read_ultrasound_header(path)
-    spectral_calibration(regions, size, path)
-    return size
+    return DopplerHeader(size, spectral_calibration(regions, size, path))
 
 
 @contextmanager
@@ -146,18 +161,29 @@ def _check_picture(picture: Any, path: str | os.PathLike[str]) -> None:
         )
 
 
-def _read_picture(path: str | os.PathLike[str]) -> NDArray[np.float32]:
+def _read_picture(path: str | os.PathLike[str]) -> NDArray[Any]:
+    """Return the picture, (H, W, 3) uint8, or (H, W) float32 in [0, 1] if it is grey with more than 8 bits."""
     from PIL import ImageOps
 
     with _opened(path) as opened:
         picture = ImageOps.exif_transpose(opened)
         if picture.mode.startswith("I") or picture.mode == "F":
             return _sixteen_bits(np.asarray(picture), path)
-        return _in_grey(np.asarray(picture.convert("RGB")))
+        return np.asarray(picture.convert("RGB"))
 
 
-def _in_grey(colours: NDArray[np.uint8]) -> NDArray[np.float32]:
-    return (colours @ (LUMA / 255)).astype(np.float32)
+def is_rainbow(colours: NDArray[np.uint8]) -> bool:
+    """Return whether (H, W, 3) pixels come from a colour map in which brighter signal is not brighter colour.
+
+    Such maps run from blue over green or yellow to red; those that are sepia, or run from red to white, do not.
+    """
+    lit = colours[colours.max(-1) > LIT].astype(np.float32)
+    if not len(lit):
+        return False
+    red, green, blue = (lit / lit.max(-1, keepdims=True)).T
+    kinds = [(red == 1) & (green < 0.4) & (blue < 0.4), (blue == 1) & (red < 0.5) & (green < 0.5)]
+    kinds += [(np.minimum(red, blue) < 0.4) & (green > 0.8)]
+    return all(kind.mean() > LEAST_OF_COLOUR for kind in kinds)
 
 
 def _sixteen_bits(values: NDArray, path: str | os.PathLike[str]) -> NDArray[np.float32]:
@@ -177,7 +203,8 @@ class LoadDopplerd(MapTransform):
     Box and calibration in the item (from labels.csv) go before the file's own. In a picture without a box the strip is
     looked for; `strip` says how sure it is: 1 where it is given, 0 where none was found and the whole picture is taken
     as the trace. Without a calibration it is NaN, and results stay in pixels. `ticks` (2,) are the distances of the
-    screen's long ticks in cm/s and s where they made the calibration, else NaN. Peaks of the item become (2, K, 2), E
+    screen's long ticks in cm/s and s where they made the calibration, else NaN; `rainbow` is whether the trace is in
+    colours of a rainbow, `is_one_of_many` whether the file has other frames. Peaks of the item become (2, K, 2), E
     before A, x before y, their durations in seconds (2, K), NaN where a wave has fewer.
     """
 
@@ -202,13 +229,14 @@ class LoadDopplerd(MapTransform):
             frame: which of several frames, -1 for the last.
 
         Raises:
-            ValueError: if a distance of ticks is not positive.
+            ValueError: if a distance of ticks is no positive number.
         """
         super().__init__(keys)
         if isinstance(frame, bool) or int(frame) != frame:
             raise ValueError(f"frame: expected a whole number, found {frame}")
-        if tick_s <= 0 or (tick_cm_s is not None and tick_cm_s <= 0):
-            raise ValueError(f"expected positive tick_cm_s and tick_s, found {tick_cm_s} and {tick_s}")
+        for name, value in (("tick_cm_s", tick_cm_s), ("tick_s", tick_s)):
+            if value is not None and (not isinstance(value, (int, float)) or not 0 < value < math.inf):
+                raise ValueError(f"{name}: expected a positive number, found {value!r}")
         self.max_peaks, self.tick_cm_s, self.tick_s, self.frame = max_peaks, tick_cm_s, tick_s, frame
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
@@ -231,6 +259,9 @@ class LoadDopplerd(MapTransform):
                 check_calibration(box, calibration, d[key])
             d[key] = torch.from_numpy(image.pixels)[None]
             d["box"], d["strip"] = torch.tensor(box), torch.tensor(sure)
+            d["is_one_of_many"] = image.is_one_of_many
+            left, top, right, bottom = box
+            d["rainbow"] = image.colours is not None and is_rainbow(image.colours[top : bottom + 1, left : right + 1])
             d["calibration"] = torch.tensor(calibration or (math.nan,) * 3, dtype=torch.float64)
         if "peaks" in d:
             d["peaks"] = stacked_peaks(d["peaks"], self.max_peaks)

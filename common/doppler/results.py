@@ -1,7 +1,7 @@
 """Results of an inference of Doppler peaks: one figure and one JSON an image, and tables of all."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -15,7 +15,7 @@ from ..evaluation.rows import Row
 from ..files import write_csv
 from .beats import SURE, Beat, Peak, pair_beats, summarise_beats, sure_beats
 from .figures import draw_trace
-from .plausibility import unlike_inflow
+from .plausibility import reading_doubts, unlike_inflow
 from .rows import doppler_row
 
 MEANS = (
@@ -26,6 +26,7 @@ COLUMNS = ("case", *MEANS, "e_waves", "a_waves", "beats_with_both", "doubtful_wa
 BEAT_COLUMNS = ("case", "beat", "wave", "x", "y", "velocity_cm_s", "duration_ms", "confidence")
 UNCALIBRATED = "no calibration: positions in pixels, no velocities"
 EMPTY = "no wave found"
+EMPTY_FRAME = "no wave found in this frame; --frame takes another of the file's frames"
 UNTIMED = "no time scale: no deceleration times, durations and heart rate"
 WHOLE = "no strip found in the picture: all of it taken as the trace"
 NO_TICKS = (math.nan, math.nan)
@@ -64,18 +65,19 @@ class DopplerResults(CaseResults):
         means = summarise_beats(beats, row["seconds_per_px"])
         is_timed = math.isfinite(row["seconds_per_px"])
         remarks = (
-            "" if beats else EMPTY,
+            "" if beats else EMPTY_FRAME if item.get("is_one_of_many") else EMPTY,
             "" if is_calibrated else UNCALIBRATED,
             "" if is_timed or not is_calibrated else UNTIMED,
             f"waves in no mean, confidence below {SURE:g}: {means['doubtful_waves']}"
             if means["doubtful_waves"]
             else "",
             _origin(row["strip"]),
-            _ticks(*row["ticks"]),
+            _ticks(row["ticks"], row["calibration"]),
         )
         remark = "; ".join(filter(None, remarks))
         summary = {**means, "remark": remark}
-        self.doubt(case, [unlike_inflow(means, sure_beats(beats), row["rise_over_fall"])])
+        sure = sure_beats(beats)
+        self.doubt(case, [unlike_inflow(means, sure, row["rise_over_fall"]), *reading_doubts(means, sure, row)])
         unit = "cm/s" if is_calibrated else "px"
         self.write_json(case, {**summary, "unit": unit, "beats": [_beat(beat) for beat in beats]})
         title = self.caption(case, _caption(case, summary, remark))
@@ -132,10 +134,13 @@ def _left_out(waves: int) -> str:
     return f"waves in no mean, confidence below {SURE:g}: {waves}" if waves else ""
 
 
-def _ticks(cm_s: float, seconds: float) -> str:
+def _ticks(ticks: tuple[float, float], calibration: Sequence[float]) -> str:
+    cm_s, seconds = ticks
     if not math.isfinite(cm_s):
         return ""
-    return f"from one long tick to the next {cm_s:g} cm/s and {seconds:g} s, as the settings say"
+    rows, columns = (value / per_px for value, per_px in zip((cm_s, seconds), calibration[1:], strict=True))
+    time = f" and {columns:.0f} columns are {seconds:g} s" if math.isfinite(columns) else ""
+    return f"from one long tick to the next {rows:.0f} rows are {cm_s:g} cm/s{time}, as the settings say"
 
 
 def _origin(strip: float) -> str:

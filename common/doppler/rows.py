@@ -28,7 +28,7 @@ def doppler_row(batch: Any, output: Any) -> Row:
         batch: `case`, `box` (4,), `placement` (4,), `calibration` (3,; NaN where unknown), how sure the box is as
             `strip` (1 without), `peaks` (2, K, 2) in the network's pixels and their `durations` (2, K) if the image is
             labelled, and `trace` (1, n H, n W) where durations and `rise_over_fall` are to be measured.
-        output: `points` (2, K, 2) in image pixels and `confidence` (2, K), from DecodePeaksd.
+        output: `points` (2, K, 2) in image pixels, `confidence` (2, K) and `unused_tops`, from DecodePeaksd.
     """
     calibration = DopplerCalibration(*(float(value) for value in batch["calibration"]))
     left, top, right, bottom = (int(value) for value in batch["box"])
@@ -42,6 +42,9 @@ def doppler_row(batch: Any, output: Any) -> Row:
         "seconds_per_px": calibration.seconds_per_px,
         "strip": float(batch.get("strip", 1.0)),
         "rise_over_fall": math.nan,
+        "unused_tops": int(output.get("unused_tops", 0)),
+        "seen_px_per_s": float(batch["placement"][2]) / calibration.seconds_per_px,
+        "rainbow": bool(batch.get("rainbow", False)),
     }
     if "peaks" in batch:
         reference = to_image(

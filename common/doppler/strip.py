@@ -46,19 +46,22 @@ class Comb(NamedTuple):
         return len(set(with_zero)) / float(due) * min(1.0, len(set(with_zero)) / ENOUGH_TICKS)
 
     def long_pitch_px(self, zero: int | None = None) -> float:
-        """Return the pixels from one long mark to the next; NaN where all are of one size.
+        """Return the pixels from one mark of the longest kind to the next; NaN where all are of one size.
 
         Args:
             zero: a mark that is a long one, where that is known.
         """
-        for every in (2, 4, 5, 10):
+        for every in (2, 3, 4, 5, 10):
             for offset in range(every) if zero is None else (zero,):
                 is_long = (self.numbers - offset) % every == 0
                 if is_long.sum() < 2 or is_long.all():
                     continue
                 longer, shorter = self.sizes[is_long], self.sizes[~is_long]
                 if np.median(longer) > 1.25 * np.median(shorter) and np.mean(longer > np.median(shorter)) > 0.8:
-                    return every * self.pitch_px
+                    numbers = (self.numbers[is_long] - offset) // every
+                    longer_comb = Comb(0.0, every * self.pitch_px, numbers, longer, 1.0)
+                    longest_px = longer_comb.long_pitch_px(None if zero is None else 0)
+                    return longer_comb.pitch_px if math.isnan(longest_px) else longest_px
         return math.nan
 
 

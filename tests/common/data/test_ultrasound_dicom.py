@@ -257,3 +257,13 @@ def test_a_header_without_rows_is_no_image(tmp_path, screen):
     dataset.save_as(path)
     with pytest.raises(UnusableFileError, match="expected a DICOM image with rows and columns"):
         read_ultrasound_header(path)
+
+
+def test_a_region_whose_reference_velocity_is_no_number_cannot_be_used(tmp_path, screen):
+    # pydicom reads NaN from a damaged or badly written FD element.
+    path = write(
+        tmp_path / "a.dcm", screen, SequenceOfUltrasoundRegions=[region(ReferencePixelPhysicalValueY=float("nan"))]
+    )
+    (found,) = read_ultrasound(path).regions
+    with pytest.raises(UnusableFileError, match="found no usable ReferencePixelPhysicalValueY"):
+        found.check(path)

@@ -229,3 +229,10 @@ def test_labels_name_files_as_windows_and_shells_write_them(folder, form):
     table.write_text(table.read_text() + f"{form},A,7,6,5,20,p9\n")
     item = next(item for item in doppler_datalist(folder, "all") if item["case"] == "more_10")
     assert item["peaks"] == {"E": [], "A": [(7, 6)]}
+
+
+def test_a_file_in_a_folder_and_one_named_like_both_are_two_cases(tmp_path):
+    (tmp_path / "a").mkdir()
+    for name in ("a/b.png", "a_b.png", "c.png"):
+        Image.fromarray(np.zeros((30, 40), np.uint8)).save(tmp_path / name)
+    assert sorted(names(doppler_cases(tmp_path))) == ["a__b.png", "a_b.png", "c"]

@@ -94,6 +94,15 @@ def test_refuses_settings_outside_their_range(setting):
         decode_peaks(torch.zeros(4, 4), **setting)
 
 
+@pytest.mark.parametrize(
+    "setting",
+    [{"relative_threshold": 1.5}, {"absolute_threshold": 2}, {"absolute_threshold": -1}, {"exclusive_px": -3}],
+)
+def test_dictionary_form_refuses_thresholds_that_find_nothing_or_everything(setting):
+    with pytest.raises(ValueError, match="absolute_threshold between 0 and 1 and exclusive_px not below 0, found"):
+        DecodePeaksd(**setting)
+
+
 def test_dictionary_form_gives_points_in_image_pixels():
     maps = draw_heat_maps(torch.tensor([[[30.0, 20.0]], [[50.0, 10.0]]]), (40, 64), 3.0)
     placement = torch.tensor([100.0, 50.0, 0.5, 0.25], dtype=torch.float64)

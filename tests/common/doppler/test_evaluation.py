@@ -218,7 +218,8 @@ def test_the_distance_of_the_screens_ticks_is_said(tmp_path):
     item, output = unlabelled("a", [[10.0, 20.0]], [])
     results(tmp_path, ({**item, "ticks": torch.tensor([20.0, 0.2])}, output))
     remark = json.loads((tmp_path / "a.json").read_text())["remark"]
-    assert remark == "from one long tick to the next 20 cm/s and 0.2 s, as the settings say"
+    # A row is .8 cm/s, a column 5 ms.
+    assert remark == "from one long tick to the next 25 rows are 20 cm/s and 40 columns are 0.2 s, as the settings say"
 
 
 def test_doubtful_waves_are_listed_and_counted_but_in_no_mean(tmp_path):
@@ -239,6 +240,9 @@ def test_an_empty_spectrum_is_a_result_that_says_so(tmp_path):
     results(tmp_path, (item, output))
     content = json.loads((tmp_path / "a.json").read_text())
     assert content["beats"] == [] and content["remark"] == "no wave found"
+    results(tmp_path / "video", ({**item, "is_one_of_many": True}, output))
+    content = json.loads((tmp_path / "video" / "a.json").read_text())
+    assert content["remark"].startswith("no wave found in this frame; --frame")
 
 
 def test_a_result_that_cannot_be_written_does_not_stop_the_others(tmp_path):

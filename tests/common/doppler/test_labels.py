@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from common.doppler import doppler_label, read_label_rows
+from common.doppler import DopplerCalibration, doppler_label, read_label_rows
 from common.errors import UnusableFileError
 
 
@@ -52,7 +52,17 @@ def test_time_scale_is_optional(tmp_path):
         ("filename,wave,x,y\na.png,E,1,inf\n", "found 'inf'"),
         ("filename,wave,x,y\na.png,E,200,2\n", "expected x of E as a number from 0 to 199, found '200'"),
         ("filename,wave,x,y\na.png,A,1,-0.5\n", "expected y of A as a number from 0 to 99, found '-0.5'"),
-        ("filename,wave,x,y\na.png,E,1,2\na.png,E,1.0,2\n", r"the E peak at \(1, 2\) is in labels\.csv twice"),
+        ("filename,wave,x,y\na.png,E,1,2\na.png,E,1.0,2\n", r"found E at \(1, 2\) and E at \(1, 2\) in labels"),
+        ("filename,wave,x,y\na.png,E,1,2\na.png,E,2.5,3\n", r"found E at \(2.5, 3\) and E at \(1, 2\) in labels"),
+        ("filename,wave,x,y\na.png,E,1,2\na.png,A,1,2\n", r"found A at \(1, 2\) and E at \(1, 2\) in labels"),
+        (
+            "filename,wave,x,y,cm_s_per_px,y_baseline\na.png,E,1,50.5,0.8,50\n",
+            r"expected peaks away from the baseline, found E at \(1, 50.5\) on it",
+        ),
+        (
+            "filename,wave,x,y,patient_id\na.png,E,1,2,p7\na.png,A,9,2,p8\n",
+            "expected one patient_id in labels.csv, found p7, p8",
+        ),
         ("filename,x1,y1,x2,y2\na.png,1,,3,4\n", "expected y of E as a number from 0 to 99, found ''"),
         (
             "filename,wave,x,y,cm_s_per_px,y_baseline\na.png,E,1,2,0.8,\n",
@@ -133,3 +143,31 @@ def test_refuses_a_spreadsheet_under_the_name_of_a_csv(tmp_path):
     (tmp_path / "labels.csv").write_bytes(b"PK\x03\x04\xff\xfe\x00\x81")
     with pytest.raises(UnusableFileError, match="expected"):
         read_label_rows(tmp_path / "labels.csv")
+
+
+OWN = ((10, 20, 189, 89), DopplerCalibration(70, 1.5, 0.005))
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("E,60,40,1.5,70,0.005", ""),
+        ("E,60,40,1.51,71,", ""),
+        (
+            "E,60,40,1.2,70,",
+            r"what the file itself says \(1.5 cm/s a row, .* found 1.2, 70 and nan",
+        ),
+        ("E,60,40,1.5,75,", "found 1.5, 75 and nan; leave these columns empty for DICOM files"),
+        ("E,60,40,1.5,70,0.01", "found 1.5, 70 and 0.01"),
+        ("E,60,95,,,", r"expected peaks inside x 10 to 189, y 20 to 89, found E at \(60, 95\)"),
+        ("E,60,70.2,,,", "expected peaks away from the baseline"),
+    ],
+)
+def test_labels_agree_with_what_a_dicom_file_says_of_its_trace(row, message):
+    columns = ("wave", "x", "y", "cm_s_per_px", "y_baseline", "seconds_per_px")
+    rows = [dict(zip(columns, row.split(","), strict=True))]
+    if message:
+        with pytest.raises(UnusableFileError, match=message):
+            doppler_label(rows, (100, 200), "a.dcm", OWN)
+    else:
+        assert doppler_label(rows, (100, 200), "a.dcm", OWN).peaks["E"] == [(60, 40)]

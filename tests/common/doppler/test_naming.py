@@ -39,6 +39,18 @@ def test_systole_passes_before_the_next_e():
     assert named([*BEATS[:2], (60, 0.6, 0.1), *BEATS[2:]]) == "EA-EAEA"
 
 
+@pytest.mark.parametrize("beat", [40, 44, 52])
+def test_one_wave_a_beat_at_115_to_150_a_minute_is_no_slow_heart(beat):
+    # E and A in one; half the beats, or every other one as an A, would be a heart of half the rate.
+    assert named([(10 + beat * n, 0.9, 0.2) for n in range(6)]) == "EEEEEE"
+
+
+def test_a_fast_heart_has_an_e_and_an_a_in_each_beat():
+    # 125 a minute: 0.18 s from E to A, 0.3 s to the next E.
+    beat = [(10, 0.9, 0.2), (28, 0.2, 0.9)]
+    assert named([(x + 48 * n, *heights) for n in range(4) for x, *heights in beat]) == "EA" * 4
+
+
 def test_fibrillation_has_e_after_e():
     assert named([(x, 0.9, 0.2) for x in (10, 70, 150, 210)]) == "EEEE"
 

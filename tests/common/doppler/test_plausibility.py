@@ -3,7 +3,7 @@ import math
 import pytest
 
 from common.doppler import Beat, Peak, summarise_beats
-from common.doppler.plausibility import unlike_inflow
+from common.doppler.plausibility import reading_doubts, unlike_inflow
 
 SECONDS = 0.01
 
@@ -61,3 +61,56 @@ def test_waves_that_rise_slowly_and_fall_fast_run_backwards():
 
 def test_without_calibration_nothing_can_be_said():
     assert trace((math.nan,) * 3, math.nan, math.nan, math.nan) == ""
+
+
+USUAL = {
+    "rainbow": False,
+    "calibration": (300.0, 0.8, SECONDS),
+    "box": (0, 100, 799, 350),
+    "seen_px_per_s": 60.0,
+    "unused_tops": 0,
+}
+
+
+def doubts(e_to_a_px=36, beat_px=80, e=(150, 104.0), a=(200, 64.0), beats=5, jitter=(0, 0, 0, 0, 0), **row):
+    """What is said of beats with these columns, and rows and velocities of their waves."""
+    starts = [10 + beat_px * n + jitter[n] for n in range(beats)]
+    found = [Beat(Peak(x, e[0], 0.9, e[1]), Peak(x + e_to_a_px, a[0], 0.9, a[1]) if a else None) for x in starts]
+    return reading_doubts(summarise_beats(found, SECONDS), found, {**USUAL, **row})
+
+
+@pytest.mark.parametrize(
+    "trace",
+    [
+        {},
+        {"a": None, "jitter": (0, 9, -12, 15, -3)},  # fibrillation
+        {"a": None, "beats": 3},
+        {"e_to_a_px": 40, "beat_px": 100, "a": (152, 103.0)},  # E and A alike, but systole lies between A and E
+        {"unused_tops": 1},
+        {"calibration": (353.0, 0.8, SECONDS)},
+        {"seen_px_per_s": math.nan},
+    ],
+    ids=["sinus", "fibrillation", "three E", "E as high as A", "one more top", "baseline below", "no time"],
+)
+def test_a_usual_reading_is_not_doubted(trace):
+    assert doubts(**trace) == []
+
+
+@pytest.mark.parametrize(
+    ("trace", "said"),
+    [
+        ({"rainbow": True}, "colours of a rainbow"),
+        ({"calibration": (380.0, 0.8, SECONDS)}, "the baseline, row 380, lies outside the trace, rows 100 to 350"),
+        ({"calibration": (80.0, 0.8, SECONDS)}, "the baseline, row 80, lies outside the trace"),
+        ({"seen_px_per_s": 12.0}, "8 s on one screen are more than the network can see apart"),
+        ({"beat_px": 44, "e_to_a_px": 16}, "heart rate 136 a minute: trained were 45 to 120"),
+        ({"e": (103, 157.6)}, "5 E at the end of the velocity scale may be cut off or wrapped"),
+        ({"e": (103, 157.6), "a": (104, 156.8)}, "10 E and A at the end of the velocity scale"),
+        ({"unused_tops": 4}, "tops that look like waves and fit into no beat: 4; waves may be missing"),
+        ({"a": None}, "one wave in every regular beat"),
+        ({"beat_px": 82, "e_to_a_px": 41, "a": (152, 103.0)}, "E and A are alike and evenly spaced"),
+    ],
+)
+def test_a_reading_that_may_be_wrong_is_doubted(trace, said):
+    (found,) = doubts(**trace)
+    assert found.startswith(said) or said in found

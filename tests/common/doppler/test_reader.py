@@ -1,6 +1,8 @@
+import math
 import struct
 import zlib
 
+import matplotlib
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ from PIL import Image
 
 from common.doppler import CalibrationError, DopplerCalibration, LoadDopplerd, read_doppler
 from common.doppler.phantoms.cart import draw_cart_screen
-from common.doppler.reader import check_doppler, stacked_peaks
+from common.doppler.reader import check_doppler, is_rainbow, stacked_peaks
 from common.doppler.strip import Strip
 from common.errors import UnusableFileError
 from tests.common.data.test_ultrasound_dicom import region, write
@@ -86,7 +88,7 @@ def test_a_picture_is_turned_as_its_exif_says(tmp_path, colour, suffix):
     Image.fromarray(colour).save(tmp_path / f"as_is.{suffix}")
     turned, as_is = (read_doppler(tmp_path / f"{name}.{suffix}").pixels for name in ("turned", "as_is"))
     np.testing.assert_allclose(turned, np.rot90(as_is, -1), atol=1e-6)
-    assert check_doppler(tmp_path / f"turned.{suffix}") == (60, 40)
+    assert check_doppler(tmp_path / f"turned.{suffix}").size == (60, 40)
 
 
 @pytest.mark.parametrize("read", [read_doppler, check_doppler])
@@ -134,7 +136,7 @@ def test_a_check_gives_the_size_without_decoding(tmp_path, colour):
     item = region(RegionLocationMaxX1=50, RegionLocationMaxY1=30, PhysicalDeltaX=0.04, PhysicalDeltaY=-4.0)
     path = write(tmp_path / "a.dcm", np.zeros((1, 40, 60), np.uint8), "MONOCHROME2", SequenceOfUltrasoundRegions=[item])
     path.write_bytes(path.read_bytes()[:-1000])
-    assert check_doppler(tmp_path / "a.png") == (40, 60) and check_doppler(path) == (40, 60)
+    assert check_doppler(tmp_path / "a.png").size == (40, 60) and check_doppler(path).size == (40, 60)
 
 
 def test_a_check_refuses_what_cannot_serve(tmp_path):
@@ -274,7 +276,23 @@ def test_a_labelled_peak_outside_the_strip_that_was_found_keeps_the_whole_pictur
     assert float(d["strip"]) == 0
 
 
-@pytest.mark.parametrize("settings", [{"tick_cm_s": 0.0}, {"tick_cm_s": -20.0}, {"tick_s": 0.0}])
+@pytest.mark.parametrize(
+    "settings", [{"tick_cm_s": 0.0}, {"tick_cm_s": -20.0}, {"tick_s": 0.0}, {"tick_s": math.nan}, {"tick_cm_s": "abc"}]
+)
 def test_refuses_a_distance_of_ticks_that_is_none(settings):
-    with pytest.raises(ValueError, match="expected positive tick_cm_s and tick_s"):
+    with pytest.raises(ValueError, match=f"{next(iter(settings))}: expected a positive number"):
         LoadDopplerd("image", **settings)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("jet", True), ("turbo", True), ("gray", False), ("copper", False), ("hot", False), ("viridis", False)],
+)
+def test_a_map_in_which_brighter_signal_is_not_brighter_colour_is_a_rainbow(name, expected):
+    signal = np.random.default_rng(0).beta(0.6, 1.4, (60, 200))
+    colours = (255 * matplotlib.colormaps[name](signal)[..., :3]).astype(np.uint8)
+    brightness = colours @ np.array([0.299, 0.587, 0.114])
+    order = np.argsort(signal, axis=None)
+    falls = np.diff(brightness.flat[order]).min() < -1
+    assert is_rainbow(colours) == expected == falls
+    assert not is_rainbow(np.zeros((4, 4, 3), np.uint8))

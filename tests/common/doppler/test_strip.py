@@ -4,7 +4,7 @@ import pytest
 from common.doppler import find_strip, find_strips
 from common.doppler.phantoms.cart import draw_cart_screen
 from common.doppler.reader import LUMA
-from common.doppler.strip import SURE, _comb
+from common.doppler.strip import SURE, Comb, _comb
 
 RNG = np.random.default_rng(0)
 
@@ -135,3 +135,22 @@ def test_a_pitch_between_two_whole_numbers_is_found():
     sizes[np.floor(337 + 12.5 * np.delete(np.arange(31), 20)).astype(int)] = 6
     comb = _comb(sizes)
     assert comb.pitch_px == pytest.approx(12.5, abs=0.02) and len(comb.numbers) == 30
+
+
+@pytest.mark.parametrize(
+    ("lengths", "long_every"),
+    [
+        ((8,), None),
+        ((8, 4), 2),
+        ((10, 5, 5), 3),
+        ((11, 4, 7, 4), 4),
+        ((10, 5, 5, 5, 5), 5),
+        ((11, 4, 4, 4, 4, 7, 4, 4, 4, 4), 10),
+    ],
+)
+def test_the_longest_kind_of_ticks_is_the_numbered_one(lengths, long_every):
+    numbers = np.arange(-12, 15)
+    sizes = np.array([lengths[number % len(lengths)] for number in numbers], float)
+    comb = Comb(200.0, 7.5, numbers, sizes, 1.0)
+    for zero in (0, None):
+        assert comb.long_pitch_px(zero) == pytest.approx(7.5 * long_every if long_every else np.nan, nan_ok=True)
