@@ -25,7 +25,7 @@ MOST_CHANGE, LEAST_BEATS = 0.45, 3
 MOST_RISE_OVER_FALL = 1.1
 # Beats of the screens that the weights were trained on, and the columns that a second of them had at least.
 TRAINED_BPM = (45.0, 120.0)
-LEAST_PX_PER_S = 18.0
+LEAST_PX_PER_S = 21.0
 # A peak that is nearer to the end of the velocity scale than this part of the trace's height may be cut off or wrapped.
 AT_END = 0.03
 # A baseline further outside the trace than this part of its height.
