@@ -261,7 +261,9 @@ class LoadDopplerd(MapTransform):
             d["box"], d["strip"] = torch.tensor(box), torch.tensor(sure)
             d["is_one_of_many"] = image.is_one_of_many
             left, top, right, bottom = box
-            d["rainbow"] = image.colours is not None and is_rainbow(image.colours[top : bottom + 1, left : right + 1])
+            # The picture of a whole screen may show colour Doppler beside the trace.
+            colours = image.colours if sure > 0 or calibration else None
+            d["rainbow"] = colours is not None and is_rainbow(colours[top : bottom + 1, left : right + 1])
             d["calibration"] = torch.tensor(calibration or (math.nan,) * 3, dtype=torch.float64)
         if "peaks" in d:
             d["peaks"] = stacked_peaks(d["peaks"], self.max_peaks)

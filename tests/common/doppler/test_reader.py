@@ -296,3 +296,11 @@ def test_a_map_in_which_brighter_signal_is_not_brighter_colour_is_a_rainbow(name
     falls = np.diff(brightness.flat[order]).min() < -1
     assert is_rainbow(colours) == expected == falls
     assert not is_rainbow(np.zeros((4, 4, 3), np.uint8))
+
+
+@pytest.mark.parametrize("calibration", [None, DopplerCalibration(40.0, 1.5)])
+def test_colour_doppler_on_a_whole_screen_is_no_rainbow_of_a_trace(tmp_path, calibration):
+    colours = (255 * matplotlib.colormaps["jet"](np.random.default_rng(0).random((60, 200)))[..., :3]).astype(np.uint8)
+    Image.fromarray(colours).save(tmp_path / "a.png")
+    item = {"image": tmp_path / "a.png"} | ({"calibration": calibration} if calibration else {})
+    assert LoadDopplerd()(item)["rainbow"] == bool(calibration)
