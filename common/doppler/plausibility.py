@@ -91,7 +91,7 @@ def reading_doubts(means: Mapping[str, Any], beats: Sequence[Beat], row: Mapping
     if row["unused_tops"] > 0 and row["unused_tops"] >= MOST_UNUSED * len(waves):
         doubts.append(f"tops that look like waves and fit into no beat: {row['unused_tops']}; waves may be missing")
     columns = {name: [peak.x for peak, of in waves if of == name] for name in "EA"}
-    intervals = np.diff(columns["E"]) * seconds_per_px
+    intervals = np.diff(columns["E"])
     if not columns["A"] and len(intervals) >= ENOUGH_WAVES - 1 and intervals.std() < REGULAR * intervals.mean():
         doubts.append("one wave in every regular beat: E and A in one, no A, or another flow than mitral inflow")
     if _are_alike(waves, seconds_per_px):
@@ -107,6 +107,6 @@ def _are_alike(waves: Sequence[tuple[Any, str]], seconds_per_px: float) -> bool:
     }  # fmt: skip
     if min(map(len, gaps.values())) < 2:
         return False
-    ea_s, ae_s = (float(np.median(gaps[names])) for names in ("EA", "AE"))
+    ea_s, ae_s = (max(float(np.median(gaps[names])), 1e-3) for names in ("EA", "AE"))
     e, a = (float(np.mean([peak.velocity_cm_s for peak, of in waves if of == name])) for name in "EA")
     return ae_s < LONGEST_AE_S and abs(math.log(ea_s / ae_s)) < EVEN and abs(math.log(e / a)) < ALIKE

@@ -89,8 +89,18 @@ def doubts(e_to_a_px=36, beat_px=80, e=(150, 104.0), a=(200, 64.0), beats=5, jit
         {"unused_tops": 1},
         {"calibration": (353.0, 0.8, SECONDS)},
         {"seen_px_per_s": math.nan},
+        {"e_to_a_px": 0},
     ],
-    ids=["sinus", "fibrillation", "three E", "E as high as A", "one more top", "baseline below", "no time"],
+    ids=[
+        "sinus",
+        "fibrillation",
+        "three E",
+        "E as high as A",
+        "one more top",
+        "baseline below",
+        "no time",
+        "one column",
+    ],
 )
 def test_a_usual_reading_is_not_doubted(trace):
     assert doubts(**trace) == []
