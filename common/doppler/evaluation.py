@@ -178,4 +178,5 @@ def _sweep(rows: Sequence[Row], fractions: tuple[float, float]) -> list[Row]:
 def _line(name: str, figures: Mapping[str, float]) -> str:
     fractions = ["/".join(f"{figures[f'{wave} {m}']:.2f}" for m in ("precision", "recall", "F1")) for wave in WAVES]
     agreement = [f"{figures[f'{wave} bias (cm/s)']:.2f}±{figures[f'{wave} SD (cm/s)']:.2f}" for wave in WAVES]
+    agreement = ["none found" if "nan" in one else one for one in agreement]
     return f"| {' | '.join([name, *fractions, *agreement])} |"

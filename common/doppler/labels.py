@@ -188,7 +188,8 @@ def _one_of(
         if not any(row.get(column) for column in all_limits):
             continue
         if not all(row.get(column) for column in limits):
-            raise UnusableFileError(f"{path}: expected all of {', '.join(limits)} in labels.csv, found some of them.")
+            empty = ", ".join(column for column in limits if not row.get(column))
+            raise UnusableFileError(f"{path}: expected all of {', '.join(limits)} in labels.csv, found {empty} empty.")
         values = tuple(_number(row[name], name, span, path) if row.get(name) else math.nan
                        for name, span in all_limits.items())  # fmt: skip
         found[str(values)] = values

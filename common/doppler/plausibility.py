@@ -34,6 +34,9 @@ OUTSIDE = 0.02
 ALIKE, EVEN, LONGEST_AE_S = 0.15, 0.2, 0.47
 # Intervals of fibrillation vary by more than this, of sinus rhythm by less.
 REGULAR, ENOUGH_WAVES = 0.06, 4
+# A hardly changes from beat to beat, nor does the systole after it: largest over smallest velocity, longest over
+# shortest time to the next E.
+MOST_A_CHANGE, MOST_AE_CHANGE, ENOUGH_A = 1.45, 1.2, 3
 # Tops that fit into no beat, over the waves that do.
 MOST_UNUSED = 1 / 3
 
@@ -94,17 +97,24 @@ def reading_doubts(means: Mapping[str, Any], beats: Sequence[Beat], row: Mapping
     intervals = np.diff(columns["E"])
     if not columns["A"] and len(intervals) >= ENOUGH_WAVES - 1 and intervals.std() < REGULAR * intervals.mean():
         doubts.append("one wave in every regular beat: E and A in one, no A, or another flow than mitral inflow")
+    a = [peak.velocity_cm_s for peak, name in waves if name == "A"]
+    if len(a) >= ENOUGH_A and max(a) > MOST_A_CHANGE * min(a):
+        doubts.append(f"A from {min(a):.0f} to {max(a):.0f} cm/s: one of them may be an E")
+    to_next_e = _gaps(waves, "AE")
+    if len(to_next_e) > 1 and max(to_next_e) > MOST_AE_CHANGE * min(to_next_e):
+        doubts.append("A at uneven distances from the next E: some of them may be an E, as in fibrillation")
     if _are_alike(waves, seconds_per_px):
         doubts.append("E and A are alike and evenly spaced: they may be the one wave of twice as many beats")
     return doubts
 
 
+def _gaps(waves: Sequence[tuple[Any, str]], names: str) -> list[float]:
+    """Return the columns between neighbouring waves of these two names."""
+    return [after.x - before.x for (before, one), (after, other) in pairwise(waves) if one + other == names]
+
+
 def _are_alike(waves: Sequence[tuple[Any, str]], seconds_per_px: float) -> bool:
-    gaps = {
-        names: [(after.x - before.x) * seconds_per_px for (before, one), (after, other) in pairwise(waves)
-                if one + other == names]
-        for names in ("EA", "AE")
-    }  # fmt: skip
+    gaps = {names: [columns * seconds_per_px for columns in _gaps(waves, names)] for names in ("EA", "AE")}
     if min(map(len, gaps.values())) < 2:
         return False
     ea_s, ae_s = (max(float(np.median(gaps[names])), 1e-3) for names in ("EA", "AE"))

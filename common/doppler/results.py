@@ -24,11 +24,11 @@ MEANS = (
 )  # fmt: skip
 COLUMNS = ("case", *MEANS, "e_waves", "a_waves", "beats_with_both", "doubtful_waves", "remark")
 BEAT_COLUMNS = ("case", "beat", "wave", "x", "y", "velocity_cm_s", "duration_ms", "confidence")
-UNCALIBRATED = "no calibration: positions in pixels, no velocities"
+UNCALIBRATED = "no calibration (labels.csv, or --tick_cm_s and --tick_s): positions in pixels, no velocities and times"
 EMPTY = "no wave found"
 EMPTY_FRAME = "no wave found in this frame; --frame takes another of the file's frames"
 UNTIMED = "no time scale: no deceleration times, durations and heart rate"
-WHOLE = "no strip found in the picture: all of it taken as the trace"
+WHOLE = "no strip found in the picture, all of it is taken as the trace: right if it shows nothing else"
 NO_TICKS = (math.nan, math.nan)
 ECHOCARDIOGRAPHY: dicom.Code = ("40701008", "SCT", "Echocardiography")
 MITRAL_VALVE: dicom.Code = ("91134007", "SCT", "Mitral Valve")
@@ -64,6 +64,9 @@ class DopplerResults(CaseResults):
         is_calibrated = row["calibration"][1] == row["calibration"][1]
         means = summarise_beats(beats, row["seconds_per_px"])
         is_timed = math.isfinite(row["seconds_per_px"])
+        origin = _origin(row["strip"])
+        # A picture whose scale was given is one of the trace alone.
+        is_doubtful = origin == WHOLE and bool(beats) and not is_calibrated
         remarks = (
             "" if beats else EMPTY_FRAME if item.get("is_one_of_many") else EMPTY,
             "" if is_calibrated else UNCALIBRATED,
@@ -71,13 +74,14 @@ class DopplerResults(CaseResults):
             f"waves in no mean, confidence below {SURE:g}: {means['doubtful_waves']}"
             if means["doubtful_waves"]
             else "",
-            _origin(row["strip"]),
+            "" if is_doubtful else origin,
             _ticks(row["ticks"], row["calibration"]),
         )
         remark = "; ".join(filter(None, remarks))
         summary = {**means, "remark": remark}
         sure = sure_beats(beats)
-        self.doubt(case, [unlike_inflow(means, sure, row["rise_over_fall"]), *reading_doubts(means, sure, row)])
+        doubts = [origin if is_doubtful else "", unlike_inflow(means, sure, row["rise_over_fall"])]
+        self.doubt(case, [*doubts, *reading_doubts(means, sure, row)])
         unit = "cm/s" if is_calibrated else "px"
         self.write_json(case, {**summary, "unit": unit, "beats": [_beat(beat) for beat in beats]})
         title = self.caption(case, _caption(case, summary, remark))

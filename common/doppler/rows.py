@@ -95,11 +95,15 @@ def _rise_over_fall(batch: Any, waves: Iterable[Sequence[Found]], calibration: D
 def _on_trace(
     batch: Any, peaks: Sequence[Found], calibration: DopplerCalibration
 ) -> tuple[NDArray, list[tuple[float, float]], float, float, float]:
-    """Return the trace, the peaks and the row of velocity 0 in its pixels, and their cm/s and seconds."""
+    """Return the trace without padding, the peaks and the row of velocity 0 in its pixels, their cm/s and seconds."""
     trace = torch.as_tensor(batch["trace"])[0].float().cpu().numpy() / 255
     placement = torch.as_tensor(batch["placement"]).double().cpu().clone()
     placement[2:] *= trace.shape[1] / batch["image"].shape[-1]
     x_scale, y_scale = placement[2:].tolist()
+    left, _, right, _ = (int(value) for value in batch["box"])
+    first, end = (round((edge - float(placement[0])) * x_scale) for edge in (left, right + 1))
+    trace = trace[:, max(first, 0) : end]
+    placement[0] += max(first, 0) / x_scale
     points = to_network(torch.tensor([[*peak[:2]] for peak in peaks]).reshape(-1, 2).double(), placement).tolist()
     zero = float((calibration.baseline_row + 0.5 - placement[1]) * placement[3] - 0.5)
     scales = calibration.cm_s_per_px / y_scale, calibration.seconds_per_px / x_scale

@@ -1,5 +1,6 @@
 """What an evaluation writes: one row for each case, a table with intervals beside the published figures, figures."""
 
+import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from .table import EvaluationRow, write_evaluation
 Table = Callable[[list[Row], str], Sequence[EvaluationRow]]
 Draw = Callable[[Path, list[Row], str], None]
 MODEL = "model"
+_LOG = logging.getLogger(__name__)
 
 
 class Evaluation(RowCollector):
@@ -60,6 +62,8 @@ class Evaluation(RowCollector):
         write_evaluation(self.folder, [self._beside_published(row) for row in self.table(rows, self.method)])
         if self.draw is not None:
             self.draw(self.folder, rows, self.method)
+        cases = len({row.get("case") for row in rows})
+        _LOG.info("%s: tables of %d cases (--split takes others)", self.folder, cases)
 
     def _beside_published(self, row: EvaluationRow) -> EvaluationRow:
         by_role = self.published.get(MODEL, {}) if row.method == self.method else {}

@@ -251,3 +251,10 @@ def test_a_result_that_cannot_be_written_does_not_stop_the_others(tmp_path):
     handler = results(tmp_path, (broken, output), unlabelled("a", [[10.0, 20.0]], []))
     assert list(handler.rows) == ["a"]
     assert [row["case"] for row in FailureLog(tmp_path).failures()] == ["b"]
+
+
+def test_a_picture_without_strip_and_scale_is_doubtful_for_it_may_be_a_whole_screen(tmp_path):
+    item, output = unlabelled("a", [[10.0, 20.0]], [], calibration=(math.nan,) * 3)
+    results(tmp_path, ({**item, "strip": torch.tensor(0.0)}, output))
+    content = json.loads((tmp_path / "a.json").read_text())
+    assert "no strip" not in content["remark"] and content["doubts"][0].startswith("no strip found in the picture")

@@ -66,7 +66,7 @@ def test_time_scale_is_optional(tmp_path):
         ("filename,x1,y1,x2,y2\na.png,1,,3,4\n", "expected y of E as a number from 0 to 99, found ''"),
         (
             "filename,wave,x,y,cm_s_per_px,y_baseline\na.png,E,1,2,0.8,\n",
-            "expected all of cm_s_per_px, y_baseline in labels.csv, found some",
+            "expected all of cm_s_per_px, y_baseline in labels.csv, found y_baseline empty",
         ),
         (
             "filename,wave,x,y,cm_s_per_px,y_baseline\na.png,E,1,2,0,50\n",
@@ -95,7 +95,7 @@ def test_the_trace_comes_from_its_corners(tmp_path):
 @pytest.mark.parametrize(
     ("row", "message"),
     [
-        ("E,60,40,10,20,189,,,", "expected all of x0, y0, x1, y1 in labels.csv, found some of them"),
+        ("E,60,40,10,20,189,,,", "expected all of x0, y0, x1, y1 in labels.csv, found y1 empty"),
         ("E,60,40,10,20,200,89,,", "expected x1 as a number from 0 to 199, found '200'"),
         ("E,60,40,-1,20,189,89,,", "expected x0 as a number from 0 to 199, found '-1'"),
         ("E,60,40,189,20,10,89,,", r"expected x0 < x1 and y0 < y1"),

@@ -124,3 +124,21 @@ def test_a_usual_reading_is_not_doubted(trace):
 def test_a_reading_that_may_be_wrong_is_doubted(trace, said):
     (found,) = doubts(**trace)
     assert found.startswith(said) or said in found
+
+
+@pytest.mark.parametrize(
+    ("waves", "said"),
+    [
+        # A screen of fibrillation, 117 beats a minute, every other E called A.
+        (
+            [(78, "E", 78), (121, "A", 68), (168, "E", 89), (235, "A", 105), (281, "E", 109), (385, "A", 81)],
+            "A from",
+        ),
+        ([(10, "E", 90), (50, "A", 80), (96, "E", 92), (140, "A", 82), (200, "E", 88), (240, "A", 81)], "A at uneven"),
+        ([(10, "E", 90), (50, "A", 80), (96, "E", 92), (140, "A", 66), (190, "E", 88), (230, "A", 90)], ""),
+    ],
+)
+def test_an_e_that_was_called_a_shows_in_its_velocity_or_in_the_systole_after_it(waves, said):
+    beats = [Beat(*(Peak(x, 200, 0.9, v) if name == one else None for one in "EA")) for x, name, v in waves]
+    found = reading_doubts(summarise_beats(beats, SECONDS), beats, USUAL)
+    assert any(doubt.startswith(said) for doubt in found) if said else not found

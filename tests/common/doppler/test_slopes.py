@@ -2,8 +2,11 @@ import math
 
 import numpy as np
 import pytest
+import torch
 
+from common.doppler import FitSpectrumd
 from common.doppler.phantoms.flow import InflowWave
+from common.doppler.rows import doppler_row
 from common.doppler.slopes import log_rise_over_fall, wave_durations_s
 
 SECONDS, CM_S, ZERO = 0.004, 0.5, 200.0
@@ -61,6 +64,19 @@ def test_a_wave_of_which_one_side_leaves_the_trace_is_not_compared():
 def test_a_slope_that_leaves_the_trace_is_not_measured():
     image, peaks = trace([InflowWave("E", 1.9, 80.0, 0.08, 0.2)])
     assert math.isnan(lasting(image, peaks, "E")[0])
+
+
+def test_a_slope_that_leaves_the_trace_into_the_padding_beside_it_is_not_measured():
+    image, peaks = trace([InflowWave("E", 0.5, 80.0, 0.08, 0.2), InflowWave("E", 1.96, 80.0, 0.08, 0.2)], noise=0.05)
+    # The box ends with the trace, the network's input is twice as wide as it.
+    item = {"image": torch.from_numpy(image)[None].float(), "box": torch.tensor([0, 0, 499, 239])}
+    item = FitSpectrumd("image", spatial_size=(120, 500), trace_scale=2)(item)
+    item |= {"case": "a", "calibration": torch.tensor([ZERO, CM_S, SECONDS], dtype=torch.float64)}
+    points = torch.full((2, 2, 2), math.nan, dtype=torch.float64)
+    points[0] = torch.tensor(peaks)
+    row = doppler_row(item, {"points": points, "confidence": torch.ones(2, 2)})
+    first, last = (duration_s for *_, duration_s in row["predicted"]["E"])
+    assert first == pytest.approx(0.2, abs=0.01) and math.isnan(last)
 
 
 def test_where_no_slope_is_seen_there_is_no_time():
