@@ -1,5 +1,6 @@
 """The spectral strip found in the picture of a whole screen: rectangle, baseline and ticks, and how sure that is."""
 
+import itertools
 import math
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -114,13 +115,18 @@ def find_strip(pixels: NDArray) -> Strip | None:
     Args:
         pixels: (H, W) brightness in [0, 1].
     """
-    found = [*_candidates(pixels, mirrored=False), *_candidates(pixels[:, ::-1], mirrored=True)]
-    best = max(found, key=lambda strip: strip.confidence, default=None)
+    sides = [list(_candidates(pixels, mirrored=False)), list(_candidates(pixels[:, ::-1], mirrored=True))]
+    best = max(itertools.chain(*sides), key=lambda strip: strip.confidence, default=None)
     if best is None:
         return None
-    # Numbers beside the ticks are in step too: of scales of one baseline the one next to the strip is taken.
-    same = [one for one in found if one.confidence >= SURE and abs(one.baseline_row - best.baseline_row) <= 3]
-    return min(same, key=lambda strip: strip.box[2] - strip.box[0], default=best)
+    # Minus signs of the numbers beside the ticks are in step too: of scales of one baseline the inner one is taken.
+    right, left = (
+        [one for one in found if one.confidence >= SURE and abs(one.baseline_row - best.baseline_row) <= 3]
+        for found in sides
+    )
+    inner = [min(right, key=lambda strip: strip.box[2])] if right else []
+    inner += [max(left, key=lambda strip: strip.box[0])] if left else []
+    return max(inner, key=lambda strip: strip.confidence, default=best)
 
 
 def _candidates(pixels: NDArray, mirrored: bool) -> Iterator[Strip]:

@@ -154,3 +154,13 @@ def test_the_longest_kind_of_ticks_is_the_numbered_one(lengths, long_every):
     comb = Comb(200.0, 7.5, numbers, sizes, 1.0)
     for zero in (0, None):
         assert comb.long_pitch_px(zero) == pytest.approx(7.5 * long_every if long_every else np.nan, nan_ok=True)
+
+
+def test_minus_signs_beside_the_ticks_are_not_the_scale():
+    pixels = screen(minor=True)
+    # The signs lie a row higher than the ticks, and in that row the baseline begins later.
+    pixels[199, 90:340] = 0.8
+    for row in range(109, 260, 30):
+        pixels[row, 352:357] = 0.9
+    strip = find_strip(pixels)
+    assert strip.box == pytest.approx([40, 110, 339, 259], abs=2) and strip.baseline_row == pytest.approx(200, abs=0.2)
