@@ -177,6 +177,6 @@ def _sweep(rows: Sequence[Row], fractions: tuple[float, float]) -> list[Row]:
 
 def _line(name: str, figures: Mapping[str, float]) -> str:
     fractions = ["/".join(f"{figures[f'{wave} {m}']:.2f}" for m in ("precision", "recall", "F1")) for wave in WAVES]
-    agreement = [f"{figures[f'{wave} bias (cm/s)']:.2f}±{figures[f'{wave} SD (cm/s)']:.2f}" for wave in WAVES]
-    agreement = ["none found" if "nan" in one else one for one in agreement]
+    pairs = [(figures[f"{wave} bias (cm/s)"], figures[f"{wave} SD (cm/s)"]) for wave in WAVES]
+    agreement = [f"{bias:.2f}±{spread:.2f}" if math.isfinite(spread) else "too few" for bias, spread in pairs]
     return f"| {' | '.join([name, *fractions, *agreement])} |"

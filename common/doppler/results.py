@@ -71,9 +71,7 @@ class DopplerResults(CaseResults):
             "" if beats else EMPTY_FRAME if item.get("is_one_of_many") else EMPTY,
             "" if is_calibrated else UNCALIBRATED,
             "" if is_timed or not is_calibrated else UNTIMED,
-            f"waves in no mean, confidence below {SURE:g}: {means['doubtful_waves']}"
-            if means["doubtful_waves"]
-            else "",
+            _left_out(means["doubtful_waves"]),
             "" if is_doubtful else origin,
             _ticks(row["ticks"], row["calibration"]),
         )

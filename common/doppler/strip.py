@@ -60,9 +60,9 @@ class Comb(NamedTuple):
                 longer, shorter = self.sizes[is_long], self.sizes[~is_long]
                 if np.median(longer) > 1.25 * np.median(shorter) and np.mean(longer > np.median(shorter)) > 0.8:
                     numbers = (self.numbers[is_long] - offset) // every
-                    longer_comb = Comb(0.0, every * self.pitch_px, numbers, longer, 1.0)
-                    longest_px = longer_comb.long_pitch_px(None if zero is None else 0)
-                    return longer_comb.pitch_px if math.isnan(longest_px) else longest_px
+                    kind = self._replace(pitch_px=every * self.pitch_px, numbers=numbers, sizes=longer)
+                    longest_px = kind.long_pitch_px(None if zero is None else 0)
+                    return kind.pitch_px if math.isnan(longest_px) else longest_px
         return math.nan
 
 

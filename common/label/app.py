@@ -46,9 +46,9 @@ class BundleInference(InferTask):
         """Refuse: the server asks the worker.
 
         Raises:
-            NotImplementedError: always.
+            RuntimeError: always.
         """
-        raise NotImplementedError("answers come from common.label.worker")
+        raise RuntimeError("answers come from common.label.worker")
 
 
 class BundleTraining(TrainTask):

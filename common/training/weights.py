@@ -228,6 +228,7 @@ def fold_batch_norm(network: nn.Module) -> None:
 
     Only neighbours in an `nn.Sequential`, nested ones included, are folded: elsewhere a module does not say what
     follows what. The network, in evaluation mode from here on, gives the same but for rounding and cannot be trained.
+    (The fusion of torch.fx cannot trace every network, and hooks of modules that hold others no longer run after it.)
     """
     network.eval()
     for sequence in [module for module in network.modules() if isinstance(module, nn.Sequential)]:

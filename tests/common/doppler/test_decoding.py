@@ -124,3 +124,18 @@ def test_a_top_by_the_edge_and_one_below_the_baseline_are_no_waves():
     points = DecodePeaksd("pred", max_peaks=4, min_distance_px=3)(item)["points"]
     assert points[:, 0].tolist() == [pytest.approx([30, 20]), pytest.approx([50, 10])]
     assert bool(points[:, 1:].isnan().all())
+
+
+def test_tops_that_fit_into_no_beat_are_counted():
+    # E and A twice, 0.3 s apart and 0.5 s to the next E; 0.05 s after the first E another top as high.
+    beats = {0: [[20.0, 10.0], [100.0, 10.0], [25.0, 18.0]], 1: [[50.0, 12.0], [130.0, 12.0], [130.0, 12.0]]}
+    item = {
+        "pred": draw_heat_maps(torch.tensor([beats[0], beats[1]]), (40, 160), 1.5),
+        "placement": torch.tensor([0, 0, 1.0, 1.0]),
+        "box": torch.tensor([0, 0, 159, 39]),
+        "calibration": torch.tensor([30.0, 4.0, 0.01]),
+    }
+    decode = DecodePeaksd("pred", max_peaks=4, min_distance_px=3)
+    assert decode(item)["unused_tops"] == 1
+    item["pred"] = draw_heat_maps(torch.tensor([beats[0][:2], beats[1][:2]]), (40, 160), 1.5)
+    assert decode(item)["unused_tops"] == 0

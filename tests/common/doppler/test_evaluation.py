@@ -135,6 +135,7 @@ def test_table_1_has_the_layout_of_the_paper_and_its_figures(evaluated):
     lines = (evaluated / "table1.md").read_text(encoding="utf-8").splitlines()
     assert lines[0].startswith("| Model | E P/R/F1 | A P/R/F1")
     assert lines[2].startswith("| ResNet50 frozen | 1.00/0.75/0.86 | 0.50/1.00/0.67 | 1.07±")
+    assert lines[2].endswith("| too few |")  # one A has no SD
     assert lines[3] == (
         "| ResNet50 frozen (published, other images) | 0.71/0.86/0.78 | 0.81/0.71/0.75 | 1.45±6.40 | 0.17±11.34 |"
     )

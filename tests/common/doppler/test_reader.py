@@ -304,3 +304,10 @@ def test_colour_doppler_on_a_whole_screen_is_no_rainbow_of_a_trace(tmp_path, cal
     Image.fromarray(colours).save(tmp_path / "a.png")
     item = {"image": tmp_path / "a.png"} | ({"calibration": calibration} if calibration else {})
     assert LoadDopplerd()(item)["rainbow"] == bool(calibration)
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+def test_a_frame_says_whether_the_file_has_others(tmp_path, colour, frames):
+    trace = region(RegionLocationMaxX1=59, RegionLocationMaxY1=39, PhysicalDeltaY=-4.0)
+    path = write(tmp_path / "a.dcm", np.stack([colour] * frames), SequenceOfUltrasoundRegions=[trace])
+    assert LoadDopplerd()({"image": path})["is_one_of_many"] == (frames > 1)

@@ -195,7 +195,7 @@ def batch_norms(network):
     [
         (lambda: CineClassifier(features=(4, 8, 8, 8, 16)), (2, 1, 32, 32, 8), 0),
         (lambda: KeypointUNet("MobileNetV2"), (2, 1, 64, 64), 0),
-        (lambda: KeypointUNet("EfficientNetB0"), (2, 1, 64, 64), 48),  # MONAI's encoder has no sequence of the two
+        (lambda: KeypointUNet("EfficientNetB0"), (2, 1, 64, 64), 48),  # MONAI's encoder: 1 + 16 x 3 - 1
         (lambda: nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.BatchNorm2d(4)), (2, 1, 8, 8), 1),
         (lambda: nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4, track_running_stats=False)), (2, 1, 8, 8), 1),
         (lambda: nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4, affine=False)), (2, 1, 8, 8), 0),
