@@ -4,6 +4,7 @@ import math
 from collections.abc import Hashable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from monai.config import KeysCollection
 from monai.transforms import MapTransform
@@ -12,7 +13,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from .confidence import Confidence
-from .fit import to_image
+from .ecg import find_r_peaks
+from .fit import cut_trace, to_image
 from .naming import Tops, merged_tops, name_waves, usable_tops
 
 CANDIDATE = 0.4  # of the absolute threshold: what a top needs to be looked at
@@ -123,12 +125,22 @@ def _refined(maps: Tensor, positions: Tensor) -> Tensor:
     return torch.stack([x + offsets[0], y + offsets[1]], dim=-1)
 
 
+def _r_peaks(item: Mapping[Hashable, Any]) -> Tensor:
+    """Return the (N,) image columns of the R peaks on the trace of an item, if it has one."""
+    if "trace" not in item or "calibration" not in item:
+        return torch.empty(0, dtype=torch.float64)
+    trace, placement = cut_trace(item)
+    columns = torch.from_numpy(find_r_peaks(trace.numpy(), float(item["calibration"][2]) / float(placement[2])))
+    return to_image(torch.stack([columns, columns], -1), placement)[:, 0]
+
+
 class DecodePeaksd(MapTransform):
     """Heat maps under `keys` to `points` (C, K, 2) in image pixels and their `confidence` (C, K), best first.
 
     The tops of both maps are named together, see :func:`common.doppler.name_waves`: the thresholds are heights at which
     a top by itself is as likely a wave as not. `unused_tops` counts those that are likely waves by themselves and fit
-    into no series of beats.
+    into no series of beats. An ECG drawn on the `trace`, if there is one, helps to name them: `r_peaks` (N,) are the
+    image columns of its R peaks.
     """
 
     backend = [TransformBackends.TORCH]  # noqa: RUF012 - MONAI declares a list
@@ -172,6 +184,7 @@ class DecodePeaksd(MapTransform):
             floors = {"relative_threshold": 0.0, "absolute_threshold": CANDIDATE * self.thresholds[1]}
             found, heights = decode_peaks(torch.as_tensor(d[key]), **{**self.settings, **floors})
             placement = torch.as_tensor(d[self.placement_key]).double().cpu()
+            d["r_peaks"] = _r_peaks(d)
             points, confidence, unused = self._named(found.double().cpu(), heights.cpu(), placement, d)
             d["points"], d["confidence"] = points.to(found.device), confidence.to(found.device)
             d["unused_tops"] = unused
@@ -187,7 +200,7 @@ class DecodePeaksd(MapTransform):
         usable = usable_tops(in_image, tops.heights, box, calibration)
         tops, in_image = Tops(tops.points[usable], tops.heights[usable]), in_image[usable]
         threshold = max(self.thresholds[0] * tops.heights.max(initial=0.0), self.thresholds[1])
-        choices = name_waves(in_image[..., 0], tops.heights, calibration[2], threshold)
+        choices = name_waves(in_image[..., 0], tops.heights, calibration[2], threshold, np.asarray(d["r_peaks"]))
         is_unused = tops.heights.max(1, initial=0.0) >= threshold
         is_unused[[choice.top for choice in choices]] = False
         points, confidence = torch.full_like(found, math.nan), torch.zeros(heights.shape)

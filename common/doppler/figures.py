@@ -68,7 +68,8 @@ def draw_trace(
         path: file to write.
         trace: (H, W) brightness in [0, 1] of the cropped trace, resampled to any size; no other part of the screen.
         beats: in image pixels.
-        row: `box` in image pixels, `calibration`, and maybe `ticks`: cm/s and s from one of the screen to the next.
+        row: `box` in image pixels, `calibration`, and maybe `ticks`: cm/s and s from one of the screen to the next, and
+            `r_peaks`, image columns.
         caption: heading, with the means.
     """
     with figure(path, 9, 4.2, caption) as made:
@@ -84,6 +85,8 @@ def _plot_trace(axes: Any, trace: NDArray, beats: Sequence[Beat], row: Mapping[s
     for wave, peaks in (("E", [b.e for b in beats if b.e]), ("A", [b.a for b in beats if b.a])):
         for peak in peaks:
             _mark(axes, wave, peak, zero, (peak.x - left) / (right - left))
+    for column in row.get("r_peaks", ()):
+        axes.annotate("R", (column, edges[3]), va="bottom", ha="center", fontsize=8, annotation_clip=False)
     if math.isfinite(cm_s_per_px):
         axes.axhline(zero, color="#6fb3e0", linewidth=0.8)
         ticks = _ticks((zero - bottom) * cm_s_per_px, (zero - top) * cm_s_per_px, own[0], most=12)

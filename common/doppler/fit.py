@@ -5,6 +5,7 @@ network = (image + 0.5 - offset) * scale - 0.5.
 """
 
 from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 import torch
 from monai.config import KeysCollection
@@ -48,6 +49,23 @@ def fit_spectrum(image: Tensor, box: Tensor, spatial_size: Sequence[int]) -> tup
     resized = functional.interpolate(padded, (height, width), mode="bilinear", align_corners=False, antialias=True)[0]
     placement = [min_x - left, min_y - top, width / padded_columns, height / padded_rows]
     return resized, torch.tensor(placement, dtype=torch.float64)
+
+
+def cut_trace(item: Any) -> tuple[Tensor, Tensor]:
+    """Return the trace of an item without padding, (H, W) float32 in [0, 1], and its placement.
+
+    Args:
+        item: `trace`, `placement`, `box` and `image` as :class:`FitSpectrumd` leaves them.
+    """
+    trace = torch.as_tensor(item["trace"])[0].float().cpu() / 255
+    placement = torch.as_tensor(item["placement"]).double().cpu().clone()
+    placement[2:] *= trace.shape[1] / item["image"].shape[-1]
+    offset, scale = placement.reshape(2, 2)
+    low, high = torch.as_tensor(item["box"]).cpu().reshape(2, 2)
+    first_x, first_y = ((low - offset) * scale).round().clamp(min=0).int().tolist()
+    end_x, end_y = ((high + 1 - offset) * scale).round().int().tolist()
+    placement[:2] += torch.tensor([first_x, first_y]) / scale
+    return trace[first_y:end_y, first_x:end_x], placement
 
 
 class FitSpectrumd(MapTransform):

@@ -20,6 +20,14 @@ SINUS = {"EA": 0.0, "AE": 0.0, "EE": 1.0, "AA": 1.5}
 FIBRILLATION = {"EE": 0.0}
 # Log odds against fibrillation before anything is seen: one patient in seven has it.
 FIBRILLATION_COSTS = 1.8
+# Seconds from the R peak to E, at a heart rate, and from A to the R peak. Systole: Weissler et al. 1968, men, from Q to
+# the aortic valve's closure; E peaks about 0.15 s after that.
+SYSTOLE_S, SYSTOLE_S_BPM, TO_E_S, A_TO_R_S = 0.506, 0.0021, 0.15, 0.04
+# They may be off by the first without a cost; beyond, half the square in units of the second, at most ECG_COSTS. A
+# trace whose ECG says nothing of its waves costs the last: of 100 that were found one had a spike in the wrong place.
+ECG_FREE_S, ECG_UNIT_S, ECG_COSTS, NO_ECG_COSTS = 0.06, 0.06, 4.0, 4.6
+# Beats from an R peak within which it says something of an E, and of an A: further away one was missed.
+ECG_E_BEATS, ECG_A_BEATS = 1.2, 0.6
 # Others cost half the square of the logarithm's distance in these units, at most: too short an interval is none, in a
 # long one waves may have been missed.
 UNIT, SHORT_COSTS, LONG_COSTS = 0.15, 8.0, 2.0
@@ -74,28 +82,37 @@ def merged_tops(points: NDArray, heights: NDArray, distance_px: float) -> Tops:
     )
 
 
-def name_waves(x: NDArray, heights: NDArray, seconds_per_px: float, threshold: float) -> list[Choice]:
+def name_waves(
+    x: NDArray, heights: NDArray, seconds_per_px: float, threshold: float, r_columns: Sequence[float] | NDArray = ()
+) -> list[Choice]:
     """Return the most likely waves among tops, each E, A or none, in order of time.
 
     A height counts as the log odds of being a wave, less those of the `threshold`; what two neighbours of one trace
     cannot be, by the time between them, is penalised. The sum is maximised by dynamic programming, once over E and A of
     sinus rhythm, once over the E of fibrillation alone, which is rarer, and both again at the rates of a fast heart,
-    which are rarer still; the largest counts. The margin of a choice is how much the sum loses if just this top must be
-    something else.
+    which are rarer still; the largest counts. With R peaks, an E comes as long after one as systole and the E's rise
+    last, and an A just before one; all is read with them, and once more without, in case they are none. The margin of a
+    choice is how much the sum loses if just this top must be something else.
 
     Args:
         x: (N, 2) columns as E and as A, in order of time.
         heights: (N, 2) in the map of E and in that of A.
         seconds_per_px: of the columns; NaN leaves the times out.
         threshold: height at which a top by itself is as likely a wave as not, in (0, 1).
+        r_columns: of R peaks, in order of time; fewer than two say nothing.
     """
     gains = _log_odds(heights) - float(_log_odds(threshold))
     gaps_s = (x[None, :, None, :] - x[:, None, :, None]) * seconds_per_px
-    only_e = np.where([True, False], gains, -math.inf)
+    against = against_ecg(x * seconds_per_px, np.asarray(r_columns, float) * seconds_per_px)
+    ecgs = [(gains - against, 0.0), (gains, NO_ECG_COSTS)] if against.any() else [(gains, 0.0)]
     readings = [
-        (own, _steps_in(own, gaps_s, intervals, rhythm), cost + rhythm_costs)
+        (own, _steps_in(own, gaps_s, intervals, rhythm), cost + rhythm_costs + ecg_costs)
+        for of_ecg, ecg_costs in ecgs
         for intervals, cost in ((INTERVALS, 0.0), (FAST_INTERVALS, FAST_COSTS))
-        for own, rhythm, rhythm_costs in ((gains, SINUS, 0.0), (only_e, FIBRILLATION, FIBRILLATION_COSTS))
+        for own, rhythm, rhythm_costs in (
+            (of_ecg, SINUS, 0.0),
+            (np.where([True, False], of_ecg, -math.inf), FIBRILLATION, FIBRILLATION_COSTS),
+        )
     ]
 
     def best(without: NDArray | float = 0.0) -> tuple[float, list[tuple[int, int]]]:
@@ -109,6 +126,28 @@ def name_waves(x: NDArray, heights: NDArray, seconds_per_px: float, threshold: f
         without[index, wave] = -math.inf
         choices.append(Choice(index, wave, total - best(without)[0]))
     return choices
+
+
+def against_ecg(times_s: NDArray, r_times_s: NDArray) -> NDArray[np.float64]:
+    """Return what it costs to take tops as E and as A, by the ECG; 0 where it says nothing or an R peak was missed.
+
+    Args:
+        times_s: (N, 2) as E and as A.
+        r_times_s: (M,) in order; fewer than two say nothing.
+
+    Returns:
+        (N, 2), at most 4.
+    """
+    if len(r_times_s) < 2 or not np.isfinite(times_s).all():
+        return np.zeros(times_s.shape)
+    beat_s = float(np.median(np.diff(r_times_s)))
+    since_s = times_s[:, 0] - np.append(-math.inf, r_times_s)[np.searchsorted(r_times_s, times_s[:, 0], "right")]
+    nearest_s = r_times_s[np.abs(times_s[:, 1, None] - r_times_s).argmin(1)]
+    e_off_s = since_s - (SYSTOLE_S - SYSTOLE_S_BPM * 60 / beat_s + TO_E_S)
+    a_off_s = nearest_s - times_s[:, 1] - A_TO_R_S
+    says = np.stack([since_s < ECG_E_BEATS * beat_s, np.abs(nearest_s - times_s[:, 1]) < ECG_A_BEATS * beat_s], -1)
+    off_s = np.maximum(np.abs(np.stack([e_off_s, a_off_s], -1)) - ECG_FREE_S, 0)
+    return np.where(says, np.minimum((off_s / ECG_UNIT_S) ** 2 / 2, ECG_COSTS), 0.0)
 
 
 def _log_odds(height: float | NDArray) -> NDArray[np.float64]:

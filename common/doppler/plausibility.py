@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .beats import Beat
+from .naming import ECG_COSTS, against_ecg
 
 # Wide limits: patients have an E of 40 to 190 cm/s and an A of 30 to 110. Tissue moves at 5 to 20; a stenotic valve
 # lets blood pass at 2.5 m/s, and continuous wave Doppler of 3 m/s is another jet.
@@ -37,6 +38,10 @@ REGULAR, ENOUGH_WAVES = 0.06, 4
 # A hardly changes from beat to beat, nor does the systole after it: largest over smallest velocity, longest over
 # shortest time to the next E.
 MOST_A_CHANGE, MOST_AE_CHANGE, ENOUGH_A = 1.45, 1.2, 3
+# The rate of the R peaks differs from that of E by less than this part.
+MOST_RATE_CHANGE = 0.25
+# Waves whose time since the R peak is not that of their name, over all.
+MOST_AGAINST_ECG = 1 / 3
 # Tops that fit into no beat, over the waves that do.
 MOST_UNUSED = 1 / 3
 
@@ -84,7 +89,16 @@ def reading_doubts(means: Mapping[str, Any], beats: Sequence[Beat], row: Mapping
     rate = means["heart_rate_bpm"]
     if rate and not TRAINED_BPM[0] <= rate <= TRAINED_BPM[1]:
         doubts.append(f"heart rate {rate:.0f} a minute: trained were {TRAINED_BPM[0]:.0f} to {TRAINED_BPM[1]:.0f}")
+    beats_px = np.diff(row["r_peaks"])
+    of_ecg = 60 / (float(np.median(beats_px)) * seconds_per_px) if len(beats_px) else math.nan
+    if rate and abs(rate / of_ecg - 1) > MOST_RATE_CHANGE:
+        doubts.append(f"heart rate {rate:.0f} a minute by E, {of_ecg:.0f} by the ECG: waves may be missing or misnamed")
     waves = sorted((peak, name) for beat in beats for peak, name in zip(beat, "EA", strict=True) if peak)
+    against = _against_ecg(waves, row["r_peaks"], seconds_per_px)
+    if against > 1 and against >= MOST_AGAINST_ECG * len(waves):
+        doubts.append(
+            f"{against} of {len(waves)} waves do not fit the ECG: another flow, a reversed trace or wrong names"
+        )
     cut = [name for peak, name in waves if min(peak.y - top, bottom - peak.y) < AT_END * height]
     if cut:
         doubts.append(
@@ -106,6 +120,13 @@ def reading_doubts(means: Mapping[str, Any], beats: Sequence[Beat], row: Mapping
     if _are_alike(waves, seconds_per_px):
         doubts.append("E and A are alike and evenly spaced: they may be the one wave of twice as many beats")
     return doubts
+
+
+def _against_ecg(waves: Sequence[tuple[Any, str]], r_peaks: Sequence[float], seconds_per_px: float) -> int:
+    """Return how many waves are as far from where the ECG has waves of their name as to cost half the most or more."""
+    times_s = seconds_per_px * np.array([[peak.x] * 2 for peak, _ in waves]).reshape(-1, 2)
+    costs = against_ecg(times_s, seconds_per_px * np.array(r_peaks))
+    return sum(cost["EA".index(name)] >= ECG_COSTS / 2 for cost, (_, name) in zip(costs, waves, strict=True))
 
 
 def _gaps(waves: Sequence[tuple[Any, str]], names: str) -> list[float]:

@@ -81,7 +81,8 @@ class DopplerResults(CaseResults):
         doubts = [origin if is_doubtful else "", unlike_inflow(means, sure, row["rise_over_fall"])]
         self.doubt(case, [*doubts, *reading_doubts(means, sure, row)])
         unit = "cm/s" if is_calibrated else "px"
-        self.write_json(case, {**summary, "unit": unit, "beats": [_beat(beat) for beat in beats]})
+        found = {"beats": [_beat(beat) for beat in beats], "r_peaks": row["r_peaks"]}
+        self.write_json(case, {**summary, "unit": unit, **found})
         title = self.caption(case, _caption(case, summary, remark))
         draw_trace(self.file(case, ".png"), _cropped(item), beats, row, title)
         return summary

@@ -12,7 +12,7 @@ from torch import Tensor
 from ..evaluation.rows import Row
 from .beats import SURE
 from .calibration import DopplerCalibration, peak_velocity_cm_s
-from .fit import to_image, to_network
+from .fit import cut_trace, to_image, to_network
 from .labels import WAVES
 from .scores import ImageCounts, Tolerance, match_peaks, peak_tolerance
 from .slopes import log_rise_over_fall, wave_durations_s
@@ -28,7 +28,8 @@ def doppler_row(batch: Any, output: Any) -> Row:
         batch: `case`, `box` (4,), `placement` (4,), `calibration` (3,; NaN where unknown), how sure the box is as
             `strip` (1 without), `peaks` (2, K, 2) in the network's pixels and their `durations` (2, K) if the image is
             labelled, and `trace` (1, n H, n W) where durations and `rise_over_fall` are to be measured.
-        output: `points` (2, K, 2) in image pixels, `confidence` (2, K) and `unused_tops`, from DecodePeaksd.
+        output: `points` (2, K, 2) in image pixels, `confidence` (2, K), `unused_tops` and `r_peaks` (N,), from
+            DecodePeaksd.
     """
     calibration = DopplerCalibration(*(float(value) for value in batch["calibration"]))
     left, top, right, bottom = (int(value) for value in batch["box"])
@@ -43,6 +44,7 @@ def doppler_row(batch: Any, output: Any) -> Row:
         "strip": float(batch.get("strip", 1.0)),
         "rise_over_fall": math.nan,
         "unused_tops": int(output.get("unused_tops", 0)),
+        "r_peaks": [float(column) for column in output.get("r_peaks", ())],
         "seen_px_per_s": float(batch["placement"][2]) / calibration.seconds_per_px,
         "rainbow": bool(batch.get("rainbow", False)),
     }
@@ -96,18 +98,12 @@ def _on_trace(
     batch: Any, peaks: Sequence[Found], calibration: DopplerCalibration
 ) -> tuple[NDArray, list[tuple[float, float]], float, float, float]:
     """Return the trace without padding, the peaks and the row of velocity 0 in its pixels, their cm/s and seconds."""
-    trace = torch.as_tensor(batch["trace"])[0].float().cpu().numpy() / 255
-    placement = torch.as_tensor(batch["placement"]).double().cpu().clone()
-    placement[2:] *= trace.shape[1] / batch["image"].shape[-1]
+    trace, placement = cut_trace(batch)
     x_scale, y_scale = placement[2:].tolist()
-    left, _, right, _ = (int(value) for value in batch["box"])
-    first, end = (round((edge - float(placement[0])) * x_scale) for edge in (left, right + 1))
-    trace = trace[:, max(first, 0) : end]
-    placement[0] += max(first, 0) / x_scale
     points = to_network(torch.tensor([[*peak[:2]] for peak in peaks]).reshape(-1, 2).double(), placement).tolist()
     zero = float((calibration.baseline_row + 0.5 - placement[1]) * placement[3] - 0.5)
     scales = calibration.cm_s_per_px / y_scale, calibration.seconds_per_px / x_scale
-    return trace, [(x, y) for x, y in points], zero, *scales
+    return trace.numpy(), [(x, y) for x, y in points], zero, *scales
 
 
 class PeakRow(NamedTuple):

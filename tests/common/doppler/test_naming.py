@@ -9,11 +9,11 @@ from common.doppler.naming import merged_tops, name_waves, usable_tops
 SECONDS = 0.01  # a column
 
 
-def named(tops, seconds_per_px=SECONDS, threshold=0.3):
+def named(tops, seconds_per_px=SECONDS, threshold=0.3, r_columns=()):
     """Names of tops (column, height as E, height as A), "-" where a top is no wave."""
     table = np.array(tops, float).reshape(-1, 3)
     names = ["-"] * len(tops)
-    for choice in name_waves(table[:, [0, 0]], table[:, 1:], seconds_per_px, threshold):
+    for choice in name_waves(table[:, [0, 0]], table[:, 1:], seconds_per_px, threshold, np.array(r_columns)):
         names[choice.top] = "EA"[choice.wave]
     return "".join(names)
 
@@ -32,6 +32,26 @@ def test_a_doubtful_name_follows_from_the_beat(top, heights):
     assert named(doubtful) == "EAEAEA"
     # By its height alone it would have the other name.
     assert named([doubtful[top]]) == "EA"[int(np.argmax(heights))]
+
+
+# Two waves a beat at 54 beats a minute, halfway between each other, which may have either name: 0.51 s after an R peak,
+# and 0.05 s before the next.
+HALFWAY = [(51, 0.6, 0.6), (106, 0.6, 0.6), (162, 0.6, 0.6), (217, 0.6, 0.6), (273, 0.6, 0.6)]
+
+
+@pytest.mark.parametrize(("r_columns", "names"), [((0, 111, 222), "EAEAE"), ((57, 167, 279), "AEAEA")])
+def test_the_ecg_names_waves_halfway_between_each_other(r_columns, names):
+    assert named(HALFWAY, r_columns=r_columns) == names
+
+
+def test_spikes_in_the_wrong_place_leave_clear_names():
+    for shift in range(0, 80, 8):
+        assert named(BEATS, r_columns=[shift - 35, shift + 45, shift + 125, shift + 205]) == "EAEAEA"
+
+
+def test_a_missed_r_peak_leaves_the_names_around_it():
+    assert named(HALFWAY, r_columns=(0, 111, 333, 444)) == "EAEAE"
+    assert named(BEATS, r_columns=(45, 205)) == named(BEATS, r_columns=(45,)) == "EAEAEA"
 
 
 def test_systole_passes_before_the_next_e():

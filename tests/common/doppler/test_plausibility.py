@@ -69,6 +69,7 @@ USUAL = {
     "box": (0, 100, 799, 350),
     "seen_px_per_s": 60.0,
     "unused_tops": 0,
+    "r_peaks": [],
 }
 
 
@@ -90,6 +91,9 @@ def doubts(e_to_a_px=36, beat_px=80, e=(150, 104.0), a=(200, 64.0), beats=5, jit
         {"calibration": (353.0, 0.8, SECONDS)},
         {"seen_px_per_s": math.nan},
         {"e_to_a_px": 0},
+        {"r_peaks": [40.0, 122.0, 200.0, 360.0]},
+        {"r_peaks": [40.0]},
+        {"r_peaks": [-45.0, 35.0, 115.0, 195.0]},
     ],
     ids=[
         "sinus",
@@ -100,6 +104,9 @@ def doubts(e_to_a_px=36, beat_px=80, e=(150, 104.0), a=(200, 64.0), beats=5, jit
         "baseline below",
         "no time",
         "one column",
+        "an R peak missed",
+        "one R peak",
+        "filling in diastole",
     ],
 )
 def test_a_usual_reading_is_not_doubted(trace):
@@ -117,6 +124,9 @@ def test_a_usual_reading_is_not_doubted(trace):
         ({"e": (103, 157.6)}, "5 E at the end of the velocity scale may be cut off or wrapped"),
         ({"e": (103, 157.6), "a": (104, 156.8)}, "10 E and A at the end of the velocity scale"),
         ({"unused_tops": 4}, "tops that look like waves and fit into no beat: 4; waves may be missing"),
+        ({"r_peaks": [5.0, 45.0, 85.0, 125.0]}, "heart rate 75 a minute by E, 150 by the ECG"),
+        # E 0.2 s and A 0.56 s after R peaks; of the last A the next R peak is not known.
+        ({"r_peaks": [-10.0, 70.0, 150.0], "beats": 3}, "5 of 6 waves do not fit the ECG: another flow"),
         ({"a": None}, "one wave in every regular beat"),
         ({"beat_px": 82, "e_to_a_px": 41, "a": (152, 103.0)}, "E and A are alike and evenly spaced"),
     ],
