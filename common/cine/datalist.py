@@ -66,13 +66,16 @@ def cine_datalist(
     return _with_target(items, target) if labelled else items
 
 
-def cine_cases(dataset_dir: str | Path) -> list[dict[str, str]]:
-    """Return {"case", "image"} of every patient in any layout, or of a single folder or NIfTI file.
+def cine_cases(dataset_dir: str | Path) -> list[dict[str, Any]]:
+    """Return {"case", "image"} of every patient in any layout, or of a single folder or NIfTI file, and any "doubts".
 
     Raises:
         NoDataError: if there is none.
     """
-    return [{"case": patient.case, "image": str(patient.image)} for patient in cine_patients(dataset_dir)]
+    return [
+        {"case": patient.case, "image": str(patient.image), **({"doubts": patient.doubts} if patient.doubts else {})}
+        for patient in cine_patients(dataset_dir)
+    ]
 
 
 def _with_target(items: list[dict[str, Any]], target: str) -> list[dict[str, Any]]:

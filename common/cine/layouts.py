@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..data.dicom import read_dicom
 from ..data.listing import case_name, report_unused, visible_files
 from ..data.tables import number, read_table
 from ..errors import NoDataError, UnusableFileError
@@ -90,7 +91,8 @@ def folder_patients(dataset_dir: Path) -> list[CinePatient]:
     """Return the patients of any folder: a sub-folder of DICOM files or a 4D NIfTI file each, with labels.csv or not.
 
     labels.csv has columns patient_id and ef (percent), or patient_id and label (1 HFrEF, 0 HFpEF). A folder whose cine
-    is in doubt is listed, so that it fails by name.
+    is in doubt is listed, so that it fails by name. Folders of one study are listed with a doubt: slices of one heart,
+    or its cine twice.
     """
     files = visible_files(dataset_dir, recursive=False)
     if any(map(looks_like_dicom, files)):
@@ -113,7 +115,29 @@ def folder_patients(dataset_dir: Path) -> list[CinePatient]:
     table = dataset_dir / "labels.csv"
     if table.is_file():
         _apply_labels(table, patients)
+    _doubt_parts_of_a_study(patients)
     return patients
+
+
+def _doubt_parts_of_a_study(patients: Iterable[CinePatient]) -> None:
+    studies: dict[str, list[CinePatient]] = {}
+    for patient in patients:
+        if patient.image.is_dir() and (uid := _study_uid(patient.image)):
+            studies.setdefault(uid, []).append(patient)
+    for parts in studies.values():
+        for patient in parts if len(parts) > 1 else ():
+            patient.source = patient.source or parts[0].case
+            others = ", ".join(part.case for part in parts[:4] if part is not patient)
+            more = ", ..." if len(parts) > 4 else ""
+            patient.doubts.append(f"of one study with {others}{more}: put the slices of one heart into one folder")
+
+
+def _study_uid(folder: Path) -> str:
+    """Return the study of the first DICOM file in a folder; empty where it has none that can be read."""
+    first = next((file for file in visible_files(folder) if looks_like_dicom(file)), None)
+    with suppress(UnusableFileError, OSError):
+        return str(read_dicom(first, True, ["StudyInstanceUID"]).StudyInstanceUID) if first else ""
+    return ""
 
 
 LAYOUTS: dict[str, Callable[[Path], list[CinePatient]]] = {

@@ -82,9 +82,10 @@ def cine_slice_tensor(cine: CineSlice, name: str) -> MetaTensor:
 class LoadCinePatient(Transform):
     """Turns {"case", "image": folder or file} into a list with one {"case", "slice_number", "image", ...} a slice.
 
-    `slice_number` counts along the normal, slices that are left out included; those stand in `skipped`, and what else
-    was done to the patient in `notes`, what speaks against a result in `doubts`: JSON lists as text, [{"slice",
-    "reason"}] and ["..."], because batches hold lists of one length only. They are the same for all slices.
+    The item may have `doubts`, a list. `slice_number` counts along the normal, slices that are left out included; those
+    stand in `skipped`, what else was done to the patient in `notes`, and what speaks against a result in `doubts`: JSON
+    lists as text, [{"slice", "reason"}] and ["..."], because batches hold lists of one length only. They are the same
+    for all slices.
     """
 
     def __call__(self, item: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -101,7 +102,7 @@ class LoadCinePatient(Transform):
         told = {
             "skipped": json.dumps([{"slice": number, "reason": reason} for number, reason in cine.skipped]),
             "notes": json.dumps(notes),
-            "doubts": json.dumps(cine.doubts),
+            "doubts": json.dumps([*item.get("doubts", []), *cine.doubts]),
         }
         case = str(item["case"])
         return [

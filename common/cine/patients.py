@@ -6,7 +6,7 @@ import logging
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -62,6 +62,7 @@ class CinePatient:
         measure: measures masks or contours of this patient, or None where there are none.
         phases: reads the masks of both phases, for data sets that have masks.
         source: the patient whose images this one was made of, if another; folds keep both together.
+        doubts: why this may not be a patient.
     """
 
     case: str
@@ -72,6 +73,7 @@ class CinePatient:
     measure: Callable[[CinePatient], Measurement] | None = None
     phases: Callable[[CinePatient], Phases] | None = None
     source: str = ""
+    doubts: list[str] = field(default_factory=list)
 
     @cached_property
     def stack(self) -> Stack:

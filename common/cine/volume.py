@@ -17,6 +17,8 @@ from ..errors import UnusableFileError
 _LOG = logging.getLogger(__name__)
 # Fewer frames of a beat may change as much from one to the next as noise does, and miss its end-systole.
 _ENOUGH_FRAMES = 8
+# A stack from base to apex has 8 to 14 slices; a few of them may show any part of the heart.
+_ENOUGH_SLICES = 4
 _FROZEN_FRAMES = 4  # fewer in a row may be repeated ones
 _CUT = 0.05  # fraction of pixels of the highest value from which on they are cut; 142 real stacks have .02 at most
 
@@ -98,6 +100,8 @@ def report(source: Path, cine: Cine) -> Cine:
     usual = median_low([len(part.frames) for part in cine.slices] or [_ENOUGH_FRAMES])
     if usual < _ENOUGH_FRAMES:
         cine.doubts.append(f"only {usual} frames of the beat, expected at least {_ENOUGH_FRAMES}")
+    if 0 < len(cine.slices) < _ENOUGH_SLICES:
+        cine.doubts.append(f"slices: {len(cine.slices)}, expected a stack from base to apex, 8 to 14")
     if len(cine.skipped) > len(cine.slices) > 0:
         every = len(cine.skipped) + len(cine.slices)
         cine.doubts.append(f"{len(cine.skipped)} of {every} slices could not be used")

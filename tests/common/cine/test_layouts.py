@@ -1,5 +1,6 @@
 """Each public layout, written in miniature by the test, with ejection fractions counted by hand."""
 
+import json
 import logging
 import shutil
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from common.cine import cine_cases, cine_datalist, read_cine
+from common.cine import LoadCinePatient, cine_cases, cine_datalist, read_cine
 from common.errors import UnusableFileError
 from tests.common.cine.layout_files import any_folder, by_case, mask, save, voxels
 from tests.dicom_frames import OBLIQUE, write_stack
@@ -320,6 +321,25 @@ def test_folders_named_by_uid_are_patients_of_their_own(tmp_path):
         write_stack(tmp_path / name, slices=1)
     save(tmp_path / "1.2.840.3.NII.GZ", voxels())
     assert [case["case"] for case in cine_cases(tmp_path)] == ["1.2.840.1", "1.2.840.2", "1.2.840.3"]
+
+
+def test_folders_with_the_slices_of_one_study_are_doubted_and_stay_in_one_split(tmp_path):
+    for number in range(3):
+        write_stack(tmp_path / f"anna_{number}", slices=1, shape=(30, 40), StudyInstanceUID="1.2.7.1")
+    for number in range(2, 8):
+        write_stack(tmp_path / f"case_{number}", slices=1, StudyInstanceUID=f"1.2.7.{number}")
+    (tmp_path / "labels.csv").write_text(
+        "patient_id,ef\n"
+        + "".join(f"{folder.name},{20 + 5 * n}\n" for n, folder in enumerate(sorted(tmp_path.iterdir())))
+    )
+    doubts = {case["case"]: case.get("doubts") for case in cine_cases(tmp_path)}
+    assert doubts["anna_0"] == ["of one study with anna_1, anna_2: put the slices of one heart into one folder"]
+    assert [case for case, said in doubts.items() if said] == ["anna_0", "anna_1", "anna_2"]
+    read = LoadCinePatient()({**cine_cases(tmp_path)[0], "case": "anna_0"})[0]
+    assert json.loads(read["doubts"])[0] == doubts["anna_0"][0]
+    for split in ("training", "validation", "test"):
+        found = set(by_case(cine_datalist(tmp_path, split, folds=3, ef_threshold=40)))
+        assert len({case for case in found if "anna" in case}) in (0, 3)
 
 
 def test_linked_patient_folders_are_followed(tmp_path):

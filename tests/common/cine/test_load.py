@@ -63,11 +63,12 @@ def test_each_slice_keeps_its_number_and_what_was_done_is_told(tmp_path):
 
 
 def test_few_frames_and_few_of_the_slices_are_doubtful(tmp_path):
-    write_stack(tmp_path / "few", slices=2, frames=7, shape=SHAPE)
-    (tmp_path / "few" / "IM-0001-0007.dcm").unlink()  # 6 in one slice, 7 in the other
-    write_stack(tmp_path / "half", slices=4, frames=8, shape=SHAPE)
+    write_stack(tmp_path / "few", slices=4, frames=7, shape=SHAPE)
+    for number in (7, 14):  # 6 in two slices, 7 in two
+        (tmp_path / "few" / f"IM-0001-{number:04d}.dcm").unlink()
+    write_stack(tmp_path / "half", slices=8, frames=8, shape=SHAPE)
     shutil.copytree(tmp_path / "half", tmp_path / "most")
-    for slice_number, folders in enumerate((("half", "most"), ("half", "most"), ("most",))):
+    for slice_number, folders in enumerate([("half", "most")] * 4 + [("most",)]):
         for folder in folders:
             cut(tmp_path / folder / f"IM-0001-{8 * slice_number + 3:04d}.dcm", 20)
     doubts = [
@@ -77,7 +78,7 @@ def test_few_frames_and_few_of_the_slices_are_doubtful(tmp_path):
     assert doubts == [
         ["only 6 frames of the beat, expected at least 8"],
         [],
-        ["3 of 4 slices could not be used"],
+        ["slices: 3, expected a stack from base to apex, 8 to 14", "5 of 8 slices could not be used"],
     ]
 
 

@@ -142,7 +142,7 @@ def test_of_many_reasons_five_are_listed_and_the_others_counted(reasons, more):
 def test_cine_that_freezes_says_so_and_one_whose_frames_are_doubled_does_not(tmp_path):
     rows, columns = np.mgrid[:40, :40]
     radius = 8 + 4 * np.cos(2 * np.pi * np.arange(12) / 12)
-    beat = 300 / (1 + np.exp(np.hypot(rows - 20, columns - 20)[..., None, None] - radius)) + np.ones((1, 1, 2, 1))
+    beat = 300 / (1 + np.exp(np.hypot(rows - 20, columns - 20)[..., None, None] - radius)) + np.ones((1, 1, 4, 1))
     frozen = np.concatenate([beat[..., :4], np.repeat(beat[..., 4:5], 8, axis=3)], axis=3).astype(np.int16)
     (doubt,) = read_cine(save(tmp_path / "a.nii.gz", frozen)).doubts
     assert doubt == "the picture stands still for 8 frames in a row of every slice, as if frozen"
@@ -152,7 +152,7 @@ def test_cine_that_freezes_says_so_and_one_whose_frames_are_doubled_does_not(tmp
 
 def test_cine_that_only_noise_moves_says_so(tmp_path):
     generator = np.random.default_rng(3)
-    still = generator.integers(0, 500, (40, 40, 2, 1)) + generator.integers(-20, 21, (40, 40, 2, 12))
+    still = generator.integers(0, 500, (40, 40, 4, 1)) + generator.integers(-20, 21, (40, 40, 4, 12))
     (doubt,) = read_cine(save(tmp_path / "a.nii.gz", still.astype(np.int16))).doubts
     assert doubt == "the frames of every slice change from one to the next as noise does, not as a heart"
     still[:, :, 1] += (100 * (1 + np.sin(2 * np.pi * np.arange(12) / 12))).astype(int)
@@ -203,5 +203,6 @@ def test_cine_whose_blood_is_cut_to_white_says_so(tmp_path, window_top):
     rows, columns = np.mgrid[:40, :40]
     radius = 11 + 3 * np.cos(2 * np.pi * np.arange(12) / 12)
     beat = 300 / (1 + np.exp(np.hypot(rows - 20, columns - 20)[..., None, None] - radius)) + rows[..., None, None]
+    beat = np.repeat(beat, 4, axis=2)
     doubts = read_cine(save(tmp_path / "a.nii.gz", np.minimum(beat, window_top).astype(np.int16))).doubts
     assert [("cut to it" in doubt) for doubt in doubts] == ([True] if window_top == 250 else [])
