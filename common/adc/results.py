@@ -42,6 +42,7 @@ class LesionResults(CaseResults):
         weights: which weights made the result.
         familiarity: see :class:`common.evaluation.CaseResults`.
         voxel_mm: size of the voxels that the weights know, along the axes of `maps`; None where any fill the slices.
+        brain_ml: least and most of a whole brain of the age that the weights know; None leaves it unchecked.
     """
 
     def __init__(
@@ -51,9 +52,10 @@ class LesionResults(CaseResults):
         weights: Any = "",
         familiarity: FamiliarityCheck | None = None,
         voxel_mm: Sequence[float] | None = None,
+        brain_ml: Sequence[float] | None = None,
     ) -> None:
         super().__init__(failures, COLUMNS, weights, familiarity)
-        self.decision, self.voxel_mm = decision, voxel_mm
+        self.decision, self.voxel_mm, self.brain_ml = decision, voxel_mm, brain_ml
 
     def write_case(self, case: str, parts: list[Any]) -> Row:
         """Write mask, probability, JSON and figure of one case and return its row."""
@@ -61,7 +63,8 @@ class LesionResults(CaseResults):
         source = str(item["image"].meta["filename_or_obj"])
         suffix = next((s for s in _SUFFIXES if source.lower().endswith(s)), ".nii.gz")
         mask, probability = _plain(result["pred"]) > 0, _plain(result["probability"])
-        size = lesion_size(mask, np.abs(_plain(item["maps"])), float(np.prod(voxel_spacing_mm(source))))
+        brain, voxel_mm3 = _plain(item["maps"]) != 0, float(np.prod(voxel_spacing_mm(source)))
+        size = lesion_size(mask, brain, voxel_mm3)
         files = {name: self.file(case, f"_{name}{suffix}") for name in ("lesion", "probability")}
         write_on_grid(probability.astype(np.float32), files["probability"], source)
         write_on_grid(mask, files["lesion"], source)
@@ -70,7 +73,8 @@ class LesionResults(CaseResults):
             "percent_of_brain": round(size.percent_of_brain, 4),
             "mask": files["lesion"].name,
         }
-        self.doubt(case, [_other_voxels(item["maps"], self.voxel_mm)])
+        brain_ml = int(brain.sum()) * voxel_mm3 / 1000
+        self.doubt(case, [_other_voxels(item["maps"], self.voxel_mm), _other_brain(brain_ml, self.brain_ml)])
         threshold = getattr(self.decision, "threshold", None)
         self.write_json(case, {**row, "probability": files["probability"].name, "threshold": threshold})
         found = f"lesion {size.volume_ml:.2f} ml, {size.percent_of_brain:.2f} % of the brain"
@@ -121,6 +125,15 @@ def _other_voxels(maps: Any, voxel_mm: Sequence[float] | None) -> str:
         return ""
     found, known = (" x ".join(f"{mm:.3g}" for mm in sizes) for sizes in (_spacing_mm(maps), voxel_mm))
     return f"voxels of {found} mm differ from those of the weights, {known} mm, by more than a factor of {MOST_TIMES:g}"
+
+
+def _other_brain(found_ml: float, usual_ml: Sequence[float] | None) -> str:
+    """Return in words that a brain is not as large as those that the weights know; or nothing."""
+    if usual_ml is None or usual_ml[0] <= found_ml <= usual_ml[1]:
+        return ""
+    reason = "slices are missing" if found_ml < usual_ml[0] else "another age, or more than the brain is left"
+    expected = f"{usual_ml[0]:g} to {usual_ml[1]:g}"
+    return f"brain of {found_ml:.0f} ml, expected {expected}: {reason}, or its voxels have another size"
 
 
 def _plain(value: Any) -> NDArray:

@@ -229,5 +229,6 @@ def test_one_brain_has_one_volume_whatever_its_voxels_and_field_of_view(tmp_path
         assert float(rows[name]["lesion_ml"]) == pytest.approx(exact_ml, rel=0.03), name
         mask, source = (nibabel.load(tmp_path / part) for part in (f"out/{name}_lesion.nii.gz", f"data/{name}.nii.gz"))
         assert mask.shape == source.shape[:3] and np.allclose(mask.affine, source.affine)
-        assert bool(rows[name]["doubts"]) == (voxel_mm[2] < 2 or voxel_mm[0] > 1.88), rows[name]["doubts"]
+        assert ("voxels of" in rows[name]["doubts"]) == (voxel_mm[2] < 2 or voxel_mm[0] > 1.88), rows[name]["doubts"]
+        assert "brain of 12" in rows[name]["doubts"]  # 4 / 3 pi 30 x 40 x 24 mm: 120.6 ml
     assert "voxels of 2 x 2 x 2 mm differ from those of the weights, 0.94 x 0.94 x 4 mm" in rows["coarse"]["doubts"]

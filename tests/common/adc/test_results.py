@@ -39,13 +39,13 @@ def picture_width(path):
         return picture.size[0]
 
 
-def run(output, cases):
+def run(output, cases, **settings):
     def step(engine, pair):
         engine.state.batch = [pair[0]]
         return [pair[1]]
 
     engine, failures = Engine(step), FailureLog(output)
-    LesionResults(failures, Decision(), "model.pt").attach(engine)
+    LesionResults(failures, Decision(), "model.pt", **settings).attach(engine)
     engine.run(cases)
     failures.finish()
 
@@ -65,6 +65,21 @@ def test_each_case_gets_mask_probability_picture_and_numbers(tmp_path, suffix):
     assert [row["case"] for row in read_csv(out / "predictions.csv")] == ["a", "b"]
     assert not read_volume(out / f"b_lesion{suffix}")[0].any()
     assert picture_width(out / "b.png") > 400
+
+
+@pytest.mark.parametrize(
+    ("brain_ml", "said"),
+    [
+        (None, ""),
+        ((4, 5), ""),
+        ((5, 9), "brain of 4 ml, expected 5 to 9: slices are missing"),
+        ((1, 3.9), "brain of 4 ml, expected 1 to 3.9: another age"),
+    ],
+)
+def test_a_brain_of_another_size_than_expected_is_doubted(tmp_path, brain_ml, said):
+    run(tmp_path / "out", [case(tmp_path, "a")], brain_ml=brain_ml)
+    (row,) = read_csv(tmp_path / "out" / "predictions.csv")
+    assert row["doubts"].startswith(said) and bool(row["doubts"]) == bool(said)
 
 
 def test_case_that_cannot_be_written_does_not_take_the_others_down(tmp_path):
