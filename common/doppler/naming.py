@@ -24,8 +24,8 @@ FIBRILLATION_COSTS = 1.8
 # the aortic valve's closure; E peaks about 0.15 s after that.
 SYSTOLE_S, SYSTOLE_S_BPM, TO_E_S, A_TO_R_S = 0.506, 0.0021, 0.15, 0.04
 # They may be off by the first without a cost; beyond, half the square in units of the second, at most ECG_COSTS. A
-# trace whose ECG says nothing of its waves costs the last: of 100 that were found one had a spike in the wrong place.
-ECG_FREE_S, ECG_UNIT_S, ECG_COSTS, NO_ECG_COSTS = 0.06, 0.06, 4.0, 4.6
+# trace whose ECG says nothing of its waves costs the last, less than one of them can: it may lag, or be no ECG.
+ECG_FREE_S, ECG_UNIT_S, ECG_COSTS, NO_ECG_COSTS = 0.06, 0.06, 4.0, 3.0
 # Beats from an R peak within which it says something of an E, and of an A: further away one was missed.
 ECG_E_BEATS, ECG_A_BEATS = 1.2, 0.6
 # Others cost half the square of the logarithm's distance in these units, at most: too short an interval is none, in a
@@ -104,6 +104,7 @@ def name_waves(
     gains = _log_odds(heights) - float(_log_odds(threshold))
     gaps_s = (x[None, :, None, :] - x[:, None, :, None]) * seconds_per_px
     against = against_ecg(x * seconds_per_px, np.asarray(r_columns, float) * seconds_per_px)
+    against -= against.min(1, keepdims=True)  # it tells E from A, and takes no wave away: it may lag behind
     ecgs = [(gains - against, 0.0), (gains, NO_ECG_COSTS)] if against.any() else [(gains, 0.0)]
     readings = [
         (own, _steps_in(own, gaps_s, intervals, rhythm), cost + rhythm_costs + ecg_costs)

@@ -38,8 +38,8 @@ REGULAR, ENOUGH_WAVES = 0.06, 4
 # A hardly changes from beat to beat, nor does the systole after it: largest over smallest velocity, longest over
 # shortest time to the next E.
 MOST_A_CHANGE, MOST_AE_CHANGE, ENOUGH_A = 1.45, 1.2, 3
-# The rate of the R peaks differs from that of E by less than this part.
-MOST_RATE_CHANGE = 0.25
+# The rate of the R peaks, over that of E. It may be lower, where R peaks were missed.
+MOST_RATE_BY_ECG = 1.25
 # Waves whose time since the R peak is not that of their name, over all.
 MOST_AGAINST_ECG = 1 / 3
 # Tops that fit into no beat, over the waves that do.
@@ -91,7 +91,7 @@ def reading_doubts(means: Mapping[str, Any], beats: Sequence[Beat], row: Mapping
         doubts.append(f"heart rate {rate:.0f} a minute: trained were {TRAINED_BPM[0]:.0f} to {TRAINED_BPM[1]:.0f}")
     beats_px = np.diff(row["r_peaks"])
     of_ecg = 60 / (float(np.median(beats_px)) * seconds_per_px) if len(beats_px) else math.nan
-    if rate and abs(rate / of_ecg - 1) > MOST_RATE_CHANGE:
+    if rate and of_ecg > MOST_RATE_BY_ECG * rate:
         doubts.append(f"heart rate {rate:.0f} a minute by E, {of_ecg:.0f} by the ECG: waves may be missing or misnamed")
     waves = sorted((peak, name) for beat in beats for peak, name in zip(beat, "EA", strict=True) if peak)
     against = _against_ecg(waves, row["r_peaks"], seconds_per_px)

@@ -23,6 +23,9 @@ LEAST_PITCH_PX, LEAST_TICKS, LEAST_TIME_TICKS, ENOUGH_TICKS = 5, 3, 4, 6
 BLACK = 0.06
 MOST_STRIPS = 2  # more are not told from two
 SURE, SURE_OF_TIME = 0.65, 0.85
+# Marks between the ticks of a time scale, as of the spectrum, are no objection where of so many ticks every fourth to
+# tenth is longer; noise and smoothing make every second one longer too.
+ENOUGH_LONG, LEAST_EVERY, LEAST_AMONG_MARKS = 8, 3.5, 0.5
 
 
 class Comb(NamedTuple):
@@ -45,6 +48,16 @@ class Comb(NamedTuple):
         with_zero = [*self.numbers.tolist(), zero]
         due = len(self.numbers) / self.found + np.ptp(with_zero) - np.ptp(self.numbers)
         return len(set(with_zero)) / float(due) * min(1.0, len(set(with_zero)) / ENOUGH_TICKS)
+
+    def is_sure_of_time(self) -> bool:
+        """Return whether these are the ticks of a time scale.
+
+        Few of those due are missing, and few marks stand between; more may, as in the spectrum, if every fourth to
+        tenth tick is longer, which is no chance.
+        """
+        complete = len(set(self.numbers.tolist())) / (np.ptp(self.numbers) + 1)
+        has_long = len(self.numbers) >= ENOUGH_LONG and self.long_pitch_px() > LEAST_EVERY * self.pitch_px
+        return bool(complete >= SURE_OF_TIME and self.found >= (LEAST_AMONG_MARKS if has_long else SURE_OF_TIME))
 
     def long_pitch_px(self, zero: int | None = None) -> float:
         """Return the pixels from one mark of the longest kind to the next; NaN where all are of one size.
@@ -212,18 +225,23 @@ def _line(pixels: NDArray, column: int, row: int) -> tuple[int, float] | None:
 
 
 def _time_ticks(inside: NDArray, first: int, last: float) -> tuple[int, Comb | None]:
-    """Return the row from `first` to `last` on which vertical ticks form the best comb, the lowest of equals."""
+    """Return the row from `first` to `last` on which vertical ticks form the best comb, the lowest of equals.
+
+    One with short and long ticks is better than one of long ones alone, as rows above the foot of the ticks have.
+    """
     start = max(first - TICK_PX[1], 0)
     standing = _standing_out(inside[start : int(last) + 1].T).T
     best: tuple[int, Comb | None] = (0, None)
+    most = (False, 0.0)
     for row in range(first - start, len(standing)):
         above = np.logical_and.accumulate(standing[max(row - TICK_PX[1], 0) : row + 1][::-1], axis=0).sum(0)
         is_tick = above >= TICK_PX[0]
         if LEAST_TIME_TICKS <= is_tick.sum() < 0.2 * len(is_tick):
             comb = _comb(np.where(is_tick, above, 0))
             is_wide = comb and np.ptp(comb.numbers) * comb.pitch_px > len(is_tick) / 2
-            if comb and is_wide and comb.found >= (best[1].found if best[1] else SURE_OF_TIME):
-                best = start + row, comb
+            if comb and is_wide and comb.is_sure_of_time():
+                worth = comb.long_pitch_px() > LEAST_EVERY * comb.pitch_px, comb.found
+                best, most = ((start + row, comb), worth) if worth >= most else (best, most)
     return best
 
 

@@ -10,19 +10,23 @@ SECONDS = 0.004  # a column
 R_S = (0.35, 1.2, 2.0, 2.9)
 
 
-def ecg_mv(times_s, r_s=R_S):
-    """Lead II as straight lines: P, QRS of 90 ms, T of 160 ms; in it nothing but R is steep."""
-    corners = ((-0.2, 0), (-0.15, 0.15), (-0.1, 0), (-0.04, 0), (-0.02, -0.1), (0, 1), (0.03, -0.2), (0.05, 0),
-               (0.18, 0), (0.27, 0.3), (0.34, 0))  # fmt: skip
+# Corners in s after R and mV. Lead II: P, QRS of 90 ms, T of 160 ms; a tall T without an R; the pulse of an artery.
+LEAD_2 = ((-0.2, 0), (-0.15, 0.15), (-0.1, 0), (-0.04, 0), (-0.02, -0.1), (0, 1), (0.03, -0.2), (0.05, 0), (0.18, 0),
+          (0.27, 0.3), (0.34, 0))  # fmt: skip
+T_ALONE = ((-0.04, 0), (0, 0.2), (0.04, 0), (0.18, 0), (0.27, 1), (0.36, 0))
+PULSE = ((0.1, 0), (0.16, 1), (0.4, 0.5), (0.45, 0.6), (0.7, 0))
+
+
+def ecg_mv(times_s, r_s=R_S, corners=LEAD_2):
     points = [(r + delay, height) for r in r_s for delay, height in corners]
     return np.interp(times_s, *zip(*points, strict=True))
 
 
-def screen(level=30, gain=-25, width=800, height=260, brightness=0.9, r_s=R_S, gap=()):
+def screen(level=30, gain=-25, width=800, height=260, brightness=0.9, r_s=R_S, gap=(), corners=LEAD_2):
     """A trace of faint noise and one bright wave, with an ECG of one pixel at this row, this high."""
     trace = np.random.default_rng(3).uniform(0, 0.15, (height, width))
     trace[120:200, 100:140] = np.random.default_rng(4).uniform(0.4, 1, (80, 40))
-    rows = np.rint(level + gain * ecg_mv(np.arange(width) * SECONDS, r_s)).astype(int)
+    rows = np.rint(level + gain * ecg_mv(np.arange(width) * SECONDS, r_s, corners)).astype(int)
     for column in range(1, width):
         low, high = sorted(rows[column - 1 : column + 1])
         if column not in gap:
@@ -55,8 +59,12 @@ def test_a_line_of_two_pixels_and_a_fine_sweep():
         np.zeros((260, 800)),
         np.ones((260, 800)),
         np.zeros((5, 3)),
+        np.full((260, 800), np.nan),
+        screen(r_s=(0.35, 1.2, 2.9)),
+        screen(corners=T_ALONE),
+        screen(corners=PULSE),
     ],
-    ids=["hidden", "broken", "flat", "one beat", "black", "white", "tiny"],
+    ids=["hidden", "broken", "flat", "one beat", "black", "white", "tiny", "NaN", "a beat missing", "T wave", "pulse"],
 )
 def test_an_ecg_that_is_not_clear_gives_none(trace):
     assert len(find_r_peaks(trace, SECONDS)) == 0
