@@ -49,15 +49,19 @@ class Comb(NamedTuple):
         due = len(self.numbers) / self.found + np.ptp(with_zero) - np.ptp(self.numbers)
         return len(set(with_zero)) / float(due) * min(1.0, len(set(with_zero)) / ENOUGH_TICKS)
 
-    def is_sure_of_time(self) -> bool:
-        """Return whether these are the ticks of a time scale.
+    def has_long_marks(self) -> bool:
+        """Return whether every fourth to tenth of at least eight marks is longer, three or more: that is no chance."""
+        every = self.long_pitch_px() / self.pitch_px
+        return bool(len(self.numbers) >= ENOUGH_LONG and LEAST_EVERY < every <= np.ptp(self.numbers) / 2)
 
-        Few of those due are missing, and few marks stand between; more may, as in the spectrum, if every fourth to
-        tenth tick is longer, which is no chance.
+    def is_sure_of_time(self) -> bool:
+        """Return whether these are the ticks of a time scale: few of those due are missing.
+
+        Few marks may stand between them; more, as in the spectrum, if there are long ones.
         """
         complete = len(set(self.numbers.tolist())) / (np.ptp(self.numbers) + 1)
-        has_long = len(self.numbers) >= ENOUGH_LONG and self.long_pitch_px() > LEAST_EVERY * self.pitch_px
-        return bool(complete >= SURE_OF_TIME and self.found >= (LEAST_AMONG_MARKS if has_long else SURE_OF_TIME))
+        least = LEAST_AMONG_MARKS if self.has_long_marks() else SURE_OF_TIME
+        return bool(complete >= SURE_OF_TIME and self.found >= least)
 
     def long_pitch_px(self, zero: int | None = None) -> float:
         """Return the pixels from one mark of the longest kind to the next; NaN where all are of one size.
@@ -240,7 +244,7 @@ def _time_ticks(inside: NDArray, first: int, last: float) -> tuple[int, Comb | N
             comb = _comb(np.where(is_tick, above, 0))
             is_wide = comb and np.ptp(comb.numbers) * comb.pitch_px > len(is_tick) / 2
             if comb and is_wide and comb.is_sure_of_time():
-                worth = comb.long_pitch_px() > LEAST_EVERY * comb.pitch_px, comb.found
+                worth = comb.has_long_marks(), comb.found
                 best, most = ((start + row, comb), worth) if worth >= most else (best, most)
     return best
 

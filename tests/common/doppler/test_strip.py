@@ -46,6 +46,16 @@ def test_time_is_unknown_without_time_ticks():
     assert np.isnan(strip.px_per_time_tick) and strip.px_per_tick == pytest.approx(30, abs=0.1)
 
 
+@pytest.mark.parametrize(("marks", "has_long"), [([47, 113, 171, 229], True), ([47, 113, 171, 229], False)])
+def test_marks_between_time_ticks_are_no_objection_where_some_ticks_are_longer(marks, has_long):
+    pixels = screen()
+    pixels[256:260, marks] = 0.9  # as short as the ticks
+    if not has_long:
+        pixels[251:256, 40:340] = 0
+    strip = find_strip(pixels)
+    assert strip.px_per_time_tick == pytest.approx(100, abs=0.5) if has_long else np.isnan(strip.px_per_time_tick)
+
+
 def test_a_tilted_or_missing_baseline_is_none_to_rely_on():
     tilted = screen()
     tilted[200, 40:340] = tilted[205, 40:340]
