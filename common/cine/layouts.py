@@ -120,24 +120,35 @@ def folder_patients(dataset_dir: Path) -> list[CinePatient]:
 
 
 def _doubt_parts_of_a_study(patients: Iterable[CinePatient]) -> None:
+    """Doubt the patients that share a study; those of several series stay in one split.
+
+    Patients that share study and series may have been made anonymous by one number for all: they may be divided.
+    """
     studies: dict[str, list[CinePatient]] = {}
+    series: dict[str, set[str]] = {}
     for patient in patients:
-        if patient.image.is_dir() and (uid := _study_uid(patient.image)):
-            studies.setdefault(uid, []).append(patient)
-    for parts in studies.values():
+        study, own = _study_and_series(patient.image) if patient.image.is_dir() else ("", "")
+        if study:
+            studies.setdefault(study, []).append(patient)
+            series.setdefault(study, set()).add(own)
+    for study, parts in studies.items():
         for patient in parts if len(parts) > 1 else ():
-            patient.source = patient.source or parts[0].case
+            if len(series[study]) > 1:
+                patient.source = patient.source or parts[0].case
             others = ", ".join(part.case for part in parts[:4] if part is not patient)
             more = ", ..." if len(parts) > 4 else ""
             patient.doubts.append(f"of one study with {others}{more}: put the slices of one heart into one folder")
 
 
-def _study_uid(folder: Path) -> str:
-    """Return the study of the first DICOM file in a folder; empty where it has none that can be read."""
+def _study_and_series(folder: Path) -> tuple[str, str]:
+    """Return study and series of the first DICOM file in a folder; empty where it has none that can be read."""
     first = next((file for file in visible_files(folder) if looks_like_dicom(file)), None)
+    tags = ("StudyInstanceUID", "SeriesInstanceUID")
     with suppress(UnusableFileError, OSError):
-        return str(read_dicom(first, True, ["StudyInstanceUID"]).StudyInstanceUID) if first else ""
-    return ""
+        header = read_dicom(first, stop_before_pixels=True, tags=tags) if first else {}
+        study, series = (str(header.get(tag, "")) for tag in tags)
+        return study, series
+    return "", ""
 
 
 LAYOUTS: dict[str, Callable[[Path], list[CinePatient]]] = {

@@ -325,7 +325,13 @@ def test_folders_named_by_uid_are_patients_of_their_own(tmp_path):
 
 def test_folders_with_the_slices_of_one_study_are_doubted_and_stay_in_one_split(tmp_path):
     for number in range(3):
-        write_stack(tmp_path / f"anna_{number}", slices=1, shape=(30, 40), StudyInstanceUID="1.2.7.1")
+        write_stack(
+            tmp_path / f"anna_{number}",
+            slices=1,
+            shape=(30, 40),
+            StudyInstanceUID="1.2.7.1",
+            SeriesInstanceUID=f"1.2.8.{number}",
+        )
     for number in range(2, 8):
         write_stack(tmp_path / f"case_{number}", slices=1, StudyInstanceUID=f"1.2.7.{number}")
     (tmp_path / "labels.csv").write_text(
@@ -340,6 +346,16 @@ def test_folders_with_the_slices_of_one_study_are_doubted_and_stay_in_one_split(
     for split in ("training", "validation", "test"):
         found = set(by_case(cine_datalist(tmp_path, split, folds=3, ef_threshold=40)))
         assert len({case for case in found if "anna" in case}) in (0, 3)
+
+
+def test_patients_that_share_study_and_series_are_doubted_and_may_be_divided(tmp_path):
+    for number in range(6):
+        write_stack(tmp_path / f"case_{number}", slices=1, StudyInstanceUID="1.2.7.1", SeriesInstanceUID="1.2.8.1")
+    rows = "".join(f"case_{number},{20 + 10 * number}\n" for number in range(6))
+    (tmp_path / "labels.csv").write_text("patient_id,ef\n" + rows)
+    assert all(case["doubts"] for case in cine_cases(tmp_path))
+    splits = ("training", "validation", "test")
+    assert [len(by_case(cine_datalist(tmp_path, split, folds=3))) for split in splits] == [2, 2, 2]
 
 
 def test_linked_patient_folders_are_followed(tmp_path):
